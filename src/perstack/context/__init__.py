@@ -1,0 +1,1 @@
+"""What each expert sees: prompts and the messages sent to a model."""

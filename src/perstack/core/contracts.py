@@ -1,0 +1,108 @@
+"""The Protocols behind which all I/O sits: Provider, Skill, Sandbox. Forge has its own in `forge/contract.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+from perstack.core.messages import Delta, ModelReply, ModelRequest, ToolCall, ToolDefinition, ToolResult
+from perstack.core.sandbox import ExecResult, Limits, Mount, SandboxSpec, Snapshot
+
+
+class Provider(Protocol):
+    """A model behind a wire protocol."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def generate(self, request: ModelRequest, on_delta: Callable[[Delta], None]) -> ModelReply:
+        """Ask for one reply, retrying what may be retried.
+
+        Raises: ProviderError when no usable reply can be had.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class Skill(Protocol):
+    """A set of tools."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def definitions(self) -> Sequence[ToolDefinition]:
+        """The tools it offers, already filtered by `pick` and `omit`."""
+        ...
+
+    async def call(self, call: ToolCall) -> ToolResult:
+        """Run one tool. A failure the model can act on is a result with `is_error`, not an exception.
+
+        Raises: SandboxUnavailable and other InfrastructureErrors when the machinery fails.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Session(Protocol):
+    """A live sandbox: one long-lived channel for commands, one workspace, nothing left behind."""
+
+    @property
+    def workspace(self) -> str:
+        """The workspace's path as seen inside, absolute."""
+        ...
+
+    def inside(self, mount: Mount) -> str:
+        """Where a mount is seen inside (the host back end cannot choose `mount.target`)."""
+        ...
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str = ".",
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        timeout_s: float = 60.0,
+        output_limit: int = 1_000_000,
+    ) -> ExecResult:
+        """Run one command; `cwd` is relative to the workspace. A missing program is exit code 127.
+
+        Raises: SandboxUnavailable when the sandbox itself died.
+        """
+        ...
+
+
+class Sandbox(Protocol):
+    """A back end that can make sessions."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def prepare(self, spec: SandboxSpec, source: Path, log: Callable[[str], None]) -> Snapshot:
+        """Build or find the image snapshot, running `spec.setup` on a copy of `source` with network.
+
+        `source` is a clean export of the base commit. Cached by digest. `log` gets progress lines.
+        Raises: SandboxUnavailable, UserError (set-up failed: says the command and its last lines).
+        """
+        ...
+
+    def open(
+        self,
+        snapshot: Snapshot,
+        workspace: Path,
+        *,
+        mounts: Sequence[Mount] = (),
+        env: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+    ) -> AbstractAsyncContextManager[Session]:
+        """A fresh sandbox over `workspace` (a host directory the sandbox may write). Without network.
+
+        Everything in it is dead when the context ends.
+        """
+        ...

@@ -1,0 +1,79 @@
+"""Events: one fact each. The log of events is the only source of state.
+
+Run events follow the public format (`startRun`, `callTools`, …) and carry `expertKey` and `stepNumber`;
+job events (`startJob`, `startRound`, `finishSignal`, `decideVerdict`, …) belong to the pipeline and carry neither.
+Payload keys are camelCase, as on the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from perstack.core.json import Json, JsonObject
+
+RUN_EVENTS = frozenset(
+    {
+        "startRun", "startGeneration", "retry", "callTools", "callInteractiveTool", "callDelegate",
+        "resolveToolResults", "finishToolCall", "resumeToolCalls", "finishAllToolCalls", "continueToNextStep",
+        "stopRunByInteractiveTool", "stopRunByDelegate", "stopRunByExceededMaxSteps", "stopRunByError", "completeRun",
+    }
+)  # fmt: skip
+STREAMING_EVENTS = frozenset(
+    {
+        "startStreamingReasoning", "streamReasoning", "completeStreamingReasoning",
+        "startStreamingRunResult", "streamRunResult", "completeStreamingRunResult",
+    }
+)  # fmt: skip
+RUNTIME_EVENTS = frozenset({"initializeRuntime", "skillStarting", "skillConnected", "skillStderr", "skillDisconnected"})
+JOB_EVENTS = frozenset(
+    {
+        "startJob",  # task, kind
+        "startStage",  # stage: prepare | baseline | plan | build | verify | publish, round
+        "finishStage",  # stage, round, seconds, ok
+        "progress",  # message
+        "startSignal",  # name, tree: base | candidate, run
+        "finishSignal",  # name, tree, run, status, seconds
+        "measureBaseline",  # signals
+        "computeCandidate",  # round, digest, files, insertions, deletions, patch
+        "decideVerdict",  # round, report
+        "remark",  # expertKey-free soft remark of the verify expert: text
+        "refuse",  # code, message: something was not allowed
+        "publish",  # what, where
+        "finishJob",  # outcome, verdict, rounds, usage
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact. `timestamp` is in milliseconds since 1970; the driver supplies it and `id`."""
+
+    type: str
+    id: str
+    timestamp: int
+    job_id: str
+    run_id: str = ""
+    expert_key: str = ""
+    step_number: int = 0
+    payload: Mapping[str, Json] = field(default_factory=dict)
+
+    def to_json(self) -> JsonObject:
+        """The public envelope: `expertKey` and `stepNumber` only where an expert is at work."""
+        head: dict[str, Json] = {"type": self.type, "id": self.id}
+        if self.expert_key:
+            head["expertKey"] = self.expert_key
+        head["timestamp"] = self.timestamp
+        head["jobId"] = self.job_id
+        if self.run_id:
+            head["runId"] = self.run_id
+        if self.expert_key:
+            head["stepNumber"] = self.step_number
+        return {**head, **self.payload}
+
+
+class EventSink(Protocol):
+    """Receives every event in order: the log, the terminal, a tracking comment."""
+
+    def __call__(self, event: Event) -> None: ...

@@ -1,0 +1,127 @@
+"""Frozen data of `perstack.toml`. Read and checked by `definition/`; used by every layer above."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from perstack.core.json import Json
+from perstack.core.sandbox import SandboxSpec
+from perstack.core.signals import SignalSpec
+
+BASE_SKILL = "@perstack/base"
+
+
+@dataclass(frozen=True, slots=True)
+class SkillSpec:
+    """One `[experts."key".skills."name"]` table. `type` is one of the public format's three."""
+
+    name: str
+    type: str = "mcpStdioSkill"
+    description: str = ""
+    rule: str = ""
+    pick: tuple[str, ...] = ()
+    omit: tuple[str, ...] = ()
+    command: str = ""
+    package_name: str = ""
+    args: tuple[str, ...] = ()
+    required_env: tuple[str, ...] = ()
+    allowed_domains: tuple[str, ...] = ()
+    lazy_init: bool = False
+    endpoint: str = ""
+    tools: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # interactive: name → (description, schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Expert:
+    """One micro-agent. `description` is what callers see; `instruction` is private."""
+
+    key: str
+    instruction: str
+    name: str = ""
+    version: str = "1.0.0"
+    min_runtime_version: str = ""
+    description: str = ""
+    skills: Mapping[str, SkillSpec] = field(default_factory=dict)
+    delegates: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    default_model_tier: str = ""
+    provider_tools: tuple[str, ...] = ()
+    provider_skills: tuple[Mapping[str, Json], ...] = ()
+    provider_tool_options: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSpec:
+    """`[provider]`: the name and its settings. Keys never come from the file."""
+
+    name: str = "anthropic"
+    setting: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """Limits of one job. `tokens` counts input and output of every expert; 0 means no limit."""
+
+    rounds: int = 3
+    steps: int = 100
+    tokens: int = 2_000_000
+    wall_time_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSpec:
+    """`[pipelines.<name>]`: the experts of plan, build and verify, and the budgets."""
+
+    name: str = "fix"
+    plan: str = "@fix/plan"
+    build: str = "@fix/build"
+    verify: str = "@fix/verify"
+    budgets: Budgets = field(default_factory=Budgets)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifySpec:
+    """`[verify]`: what the candidate may not touch and what makes it fail. Globs as in `.gitignore`."""
+
+    protect: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    reject: tuple[str, ...] = ()  # regular expressions over added lines
+    max_files: int = 50
+    max_lines: int = 2000
+    should_threshold: int = -1  # how many `should` signals may fail; -1: any number
+    suspicious: str = "fail"  # fail | report
+
+
+@dataclass(frozen=True, slots=True)
+class GithubSpec:
+    """`[github]`: who may trigger and where results go. Roles are GitHub's `role_name`s."""
+
+    roles: tuple[str, ...] = ("admin", "maintain", "write")
+    allowed_bots: tuple[int, ...] = ()  # numeric user ids
+    label: str = "perstack"
+    branch_prefix: str = "perstack/fix-"
+    verify_pull_requests: bool = True
+    fork_policy: str = "suggest"  # suggest | deny
+    check_name: str = "perstack"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole `perstack.toml`. `path` is where it was read from, for messages; empty for defaults."""
+
+    path: str = ""
+    model: str = ""
+    provider: ProviderSpec | None = None
+    reasoning_budget: str | int = "low"
+    max_steps: int = 100
+    max_retries: int = 5
+    timeout_ms: int = 300_000
+    env_path: tuple[str, ...] = (".env", ".env.local")
+    experts: Mapping[str, Expert] = field(default_factory=dict)
+    sandbox: SandboxSpec = field(default_factory=SandboxSpec)
+    signals: tuple[SignalSpec, ...] = ()
+    verify: VerifySpec = field(default_factory=VerifySpec)
+    pipelines: Mapping[str, PipelineSpec] = field(default_factory=dict)
+    github: GithubSpec = field(default_factory=GithubSpec)
+    warnings: tuple[str, ...] = ()

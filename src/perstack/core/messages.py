@@ -1,0 +1,163 @@
+"""Messages and their parts, and tools: what passes between an expert, its tools and a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from perstack.core.json import Json, JsonObject
+from perstack.core.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Plain text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """An image, `data` in base64."""
+
+    data: str
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file (PDF), `data` in base64."""
+
+    data: str
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingPart:
+    """A model's own reasoning; `signature` is required by Anthropic when the block is sent back.
+
+    `redacted` carries the opaque data of a redacted block.
+    """
+
+    thinking: str
+    signature: str = ""
+    redacted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to call a tool. `problem` is set where its arguments were not valid JSON."""
+
+    id: str
+    tool_name: str
+    args: Mapping[str, Json]
+    skill_name: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool answered: text, images or files."""
+
+    id: str
+    tool_name: str
+    contents: tuple[TextPart | ImagePart | FilePart, ...]
+    skill_name: str = ""
+    is_error: bool = False
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part.text for part in self.contents if isinstance(part, TextPart))
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """Input from outside: the query, or a note from the harness."""
+
+    id: str
+    contents: tuple[TextPart | ImagePart | FilePart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertMessage:
+    """One model reply, in the order thinking, text, tool calls."""
+
+    id: str
+    contents: tuple[ThinkingPart | TextPart | ToolCall, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.contents if isinstance(part, TextPart))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        return tuple(part for part in self.contents if isinstance(part, ToolCall))
+
+
+@dataclass(frozen=True, slots=True)
+class ToolMessage:
+    """The results of all tool calls of one reply."""
+
+    id: str
+    results: tuple[ToolResult, ...]
+
+
+Message = UserMessage | ExpertMessage | ToolMessage
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDefinition:
+    """A tool as a model sees it. `read_only` tools may run at the same time and again on resume."""
+
+    name: str
+    description: str
+    input_schema: JsonObject
+    skill_name: str = ""
+    read_only: bool = False
+
+
+class StopReason(StrEnum):
+    """Why a model stopped writing."""
+
+    END = "end"
+    TOOL_CALLS = "tool-calls"
+    LENGTH = "length"
+    REFUSAL = "refusal"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """Everything a provider needs for one reply.
+
+    `messages` only ever grows during a run, and its prefix never changes, so a provider may keep what it
+    serialised. `reasoning_budget` is in tokens, 0 for none.
+    """
+
+    model: str
+    system: str
+    messages: tuple[Message, ...]
+    tools: tuple[ToolDefinition, ...]
+    timeout_s: float = 300.0
+    max_output_tokens: int = 8192
+    reasoning_budget: int = 0
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """A model's answer. `model` is the name the server reported."""
+
+    contents: tuple[ThinkingPart | TextPart | ToolCall, ...]
+    stop_reason: StopReason
+    usage: Usage = field(default_factory=Usage)
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a streaming reply, for display only. `kind` is `text` or `thinking`."""
+
+    kind: str
+    text: str

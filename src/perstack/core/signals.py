@@ -1,0 +1,158 @@
+"""Vocabulary of signals: what to run, what came back, what it means. Data only; decisions are in `signals/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from perstack.core.json import Json, JsonObject
+
+
+class SignalKind(StrEnum):
+    """The kinds of hard signal."""
+
+    COMMAND = "command"
+    COMPILER = "compiler"
+    TEST = "test"
+    DIFF = "diff"
+    SCREENSHOT = "screenshot"
+    HTTP = "http"
+
+
+class Priority(StrEnum):
+    """`must` gates, `should` is reported, `reject` gates when it matches."""
+
+    MUST = "must"
+    SHOULD = "should"
+
+
+class TestStatus(StrEnum):
+    """Outcome of one test. Only `passed` is passed. Ordered from best to worst by `badness`."""
+
+    __test__ = False  # keeps pytest from collecting the enum
+
+    PASSED = "passed"
+    XPASSED = "xpassed"
+    SKIPPED = "skipped"
+    XFAILED = "xfailed"
+    FAILED = "failed"
+    ERROR = "error"
+    MISSING = "missing"
+
+    @property
+    def badness(self) -> int:
+        return list(TestStatus).index(self)
+
+
+class SignalStatus(StrEnum):
+    """Outcome of one signal on one tree. `error`: it could not be run or understood."""
+
+    PASS = "pass"  # noqa: S105  # a status word, not a password
+    FAIL = "fail"
+    FLAKY = "flaky"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSpec:
+    """One `[signals.<name>]` table. `run` is an argument list, never a shell line. `timeout_s` is per run.
+
+    `expect` holds kind-specific expectations (`exit`, `stdout`, `stderr` patterns for `command`).
+    """
+
+    name: str
+    kind: SignalKind
+    run: tuple[str, ...]
+    framework: str = ""
+    priority: Priority = Priority.MUST
+    reject: bool = False
+    repeat: int = 2
+    timeout_s: float = 300.0
+    paths: tuple[str, ...] = ()
+    protect: tuple[str, ...] = ()
+    expect: Mapping[str, Json] = field(default_factory=dict)
+    cwd: str = "."
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """One test of one run. `id` is exact (a pytest node id); `message` is untrusted text, cut to a few lines.
+
+    `path` and `line` (1-based, 0 unknown) say where it failed, relative to the repository.
+    """
+
+    __test__ = False
+
+    id: str
+    status: TestStatus
+    seconds: float = 0.0
+    message: str = ""
+    path: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding at one place. `line` and `column` are 1-based, 0 where unknown."""
+
+    path: str
+    line: int
+    severity: str
+    message: str
+    column: int = 0
+    code: str = ""
+
+    def to_json(self) -> JsonObject:
+        return {"path": self.path, "line": self.line, "column": self.column, "severity": self.severity,
+                "code": self.code, "message": self.message}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRun:
+    """One execution of one signal on one tree. `problem` says why it is `error`; empty otherwise."""
+
+    status: SignalStatus
+    seconds: float
+    exit_code: int | None = None
+    tests: Mapping[str, TestCase] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()
+    output: str = ""
+    problem: str = ""
+    problem_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """All runs of one signal on one tree."""
+
+    spec: SignalSpec
+    runs: tuple[SignalRun, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TestDelta:
+    """What happened to test identities between base and candidate."""
+
+    __test__ = False
+
+    fail_to_pass: tuple[str, ...] = ()
+    still_failing: tuple[str, ...] = ()
+    pass_to_pass: int = 0
+    broken: tuple[str, ...] = ()
+    vanished: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    flaky: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        return {
+            "fail_to_pass": list(self.fail_to_pass),
+            "still_failing": list(self.still_failing),
+            "pass_to_pass": self.pass_to_pass,
+            "broken": list(self.broken),
+            "vanished": list(self.vanished),
+            "skipped": list(self.skipped),
+            "flaky": list(self.flaky),
+            "added": list(self.added),
+        }

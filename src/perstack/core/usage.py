@@ -1,0 +1,38 @@
+"""Token usage, counted by the provider and summed by the runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perstack.core.json import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or more model calls. `cached_input_tokens` is the part of `input_tokens` read from a cache."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_input_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.cached_input_tokens + other.cached_input_tokens,
+        )
+
+    def to_json(self) -> JsonObject:
+        return {
+            "inputTokens": self.input_tokens,
+            "outputTokens": self.output_tokens,
+            "reasoningTokens": self.reasoning_tokens,
+            "totalTokens": self.total_tokens,
+            "cachedInputTokens": self.cached_input_tokens,
+        }

@@ -1,0 +1,1 @@
+"""`perstack.toml` to frozen data. Reads text it is given; runs nothing."""

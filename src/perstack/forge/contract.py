@@ -1,0 +1,193 @@
+"""The Forge Protocol and its data: what a trigger asks for and what results look like. Knows no runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from perstack.core.json import Json
+from perstack.core.signals import Diagnostic
+
+
+class Action(StrEnum):
+    """What a trigger asks for."""
+
+    FIX = "fix"
+    VERIFY = "verify"
+    HELP = "help"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who caused the event. Identified by numeric id; a name can be changed or imitated."""
+
+    login: str
+    id: int
+    is_bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A request read from one event, before any permission was asked.
+
+    `number` is the issue or pull request (0: none, `ref` says what to work on). `head_sha` is set where the
+    payload itself pins it. `comment_id` is the comment that carries the command, 0 for none.
+    `text` is untrusted: the issue's or pull request's title and body plus the command's arguments.
+    """
+
+    event: str
+    action: Action
+    repository: str
+    repository_id: int
+    actor: Actor
+    number: int = 0
+    is_pull_request: bool = False
+    comment_id: int = 0
+    arguments: str = ""
+    title: str = ""
+    text: str = ""
+    head_sha: str = ""
+    ref: str = ""
+    url: str = ""
+    default_branch: str = ""
+    actor_checked: bool = False  # True where the forge itself lets only writers cause the event
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The event asks for nothing; `why` is for the log."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """A pull request as the API told it now."""
+
+    number: int
+    state: str
+    head_sha: str
+    head_ref: str
+    head_repository_id: int
+    base_sha: str
+    base_ref: str
+    title: str = ""
+    body: str = ""
+    is_fork: bool = False
+    draft: bool = False
+    head_exists: bool = True
+    url: str = ""
+
+
+class CheckStatus(StrEnum):
+    """State of a check run."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutput:
+    """What a check run shows. The forge cuts texts to its limits and sends annotations in batches."""
+
+    title: str
+    summary: str
+    text: str = ""
+    annotations: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRequest:
+    """A commit that already exists in `repository` (a bare git directory on this machine), to be published.
+
+    `expected` is the SHA the branch must have now ("" for a new branch): an optimistic lock.
+    """
+
+    repository: Path
+    commit: str
+    branch: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestRequest:
+    """A pull request to open from `branch` into `base`."""
+
+    branch: str
+    base: str
+    title: str
+    body: str
+    draft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Something created on the forge: its id and where people see it."""
+
+    id: int
+    url: str = ""
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Forge(Protocol):
+    """Where triggers are checked and results go. Calls block; callers run them in a thread.
+
+    Every method raises ForgeError when the forge refuses or does not answer after retries.
+    """
+
+    @property
+    def repository(self) -> str: ...
+
+    def role_of(self, actor: Actor) -> str:
+        """The actor's exact role in the repository (`admin`, `write`, …), `none` where there is none."""
+        ...
+
+    def default_branch(self) -> str: ...
+
+    def branch_sha(self, branch: str) -> str:
+        """The SHA a branch points to now, empty where it does not exist."""
+        ...
+
+    def is_protected(self, branch: str) -> bool: ...
+
+    def pull_request(self, number: int) -> PullRequest: ...
+
+    def issue_text(self, number: int) -> tuple[str, str]:
+        """Title and body of an issue or pull request."""
+        ...
+
+    def react(self, trigger: Trigger, content: str) -> None:
+        """Add a reaction (`eyes`, `confused`, …) to what carried the trigger; nothing to react to is fine."""
+        ...
+
+    def upsert_comment(self, number: int, key: str, body: str) -> Ref:
+        """Create or edit in place our one comment with this key, recognised by marker and author id."""
+        ...
+
+    def start_check(self, name: str, head_sha: str, output: CheckOutput, *, external_id: str) -> Ref: ...
+
+    def update_check(self, check: Ref, output: CheckOutput, *, status: CheckStatus, conclusion: str = "") -> None: ...
+
+    def fetch(self, sha: str, into: Path) -> None:
+        """Fetch a commit into the bare git directory `into` (created when missing)."""
+        ...
+
+    def push(self, commit: CommitRequest) -> None:
+        """Publish a commit. Raises Superseded when the branch is no longer at `expected`."""
+        ...
+
+    def open_pull_request(self, request: PullRequestRequest) -> Ref:
+        """Open a pull request, or find the open one of the same branch and update it."""
+        ...
+
+    def write_summary(self, markdown: str) -> None: ...
+
+    def set_outputs(self, outputs: Mapping[str, str]) -> None: ...
+
+    def annotate_log(self, diagnostics: Sequence[Diagnostic]) -> None:
+        """Annotations through the job log: what remains where check runs are not permitted."""
+        ...

@@ -1,0 +1,1 @@
+"""Isolation and security boundaries: processes, sandboxes, workspace paths, git, secrets. Knows no model."""

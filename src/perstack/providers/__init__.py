@@ -1,0 +1,1 @@
+"""Model traffic, one module a wire protocol. The only place that talks to a model."""

@@ -1,0 +1,1 @@
+"""Sets of tools an expert may call."""
