@@ -154,6 +154,10 @@ class Forge(Protocol):
 
     def is_protected(self, branch: str) -> bool: ...
 
+    def read_file(self, path: str, ref: str) -> bytes | None:
+        """One file of the repository at a commit or branch, None where it does not exist."""
+        ...
+
     def pull_request(self, number: int) -> PullRequest: ...
 
     def issue_text(self, number: int) -> tuple[str, str]:

@@ -1,0 +1,331 @@
+"""Plan, build, verify: the loop that turns a task into a proved candidate, or says why not.
+
+The harness decides; experts propose. A `pass` comes from the verifier's report and from nothing else, and the
+protocol runs whether or not the verify expert asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+
+from perstack.context.fix_queries import FixFacts, build_query, plan_query, verify_query
+from perstack.core.contracts import Sandbox, Session, Skill
+from perstack.core.errors import BudgetExceeded, ProviderError
+from perstack.core.experts import Config, Expert, PipelineSpec
+from perstack.core.json import JsonObject
+from perstack.core.outcome import Candidate, Ending, FixOutcome, Round
+from perstack.core.sandbox import Snapshot
+from perstack.core.signals import SignalSpec
+from perstack.core.usage import Usage
+from perstack.core.verdict import Report, Verdict
+from perstack.infrastructure.git import Repository
+from perstack.infrastructure.workspace import Workspace
+from perstack.runtime.baseline import failing_tests, first_output, gating, is_red, unusable
+from perstack.runtime.driver import RunOutcome
+from perstack.signals.protocol import Verifier, VerifyRequest
+from perstack.skills.base import BaseSkill
+from perstack.skills.signals import RunSignalsSkill
+
+
+class RunExpert(Protocol):
+    """Runs one expert to its end. Raises ProviderError, BudgetExceeded and InfrastructureErrors."""
+
+    async def __call__(self, expert: Expert, query: str, skills: tuple[Skill, ...]) -> RunOutcome: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixRequest:
+    """One fix job. `base` is the commit to fix; `out` gets evidence; `scratch` is private to the harness."""
+
+    repository: Repository
+    base: str
+    title: str
+    text: str
+    config: Config
+    specs: tuple[SignalSpec, ...]
+    snapshot: Snapshot
+    scratch: Path
+    out: Path
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The concrete parts the pipeline works with. `now_s` is a monotonic clock."""
+
+    sandbox: Sandbox
+    verifier: Verifier
+    run_expert: RunExpert
+    emit: Callable[[str, JsonObject], None]
+    now_s: Callable[[], float]
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known so far; becomes the outcome however the job ends."""
+
+    plan: str = ""
+    rounds: tuple[Round, ...] = ()
+    remarks: tuple[str, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    steps: int = 0
+    best: tuple[Candidate, Report] | None = None
+    rejected: tuple[str, ...] = ()
+    feedback: Report | None = None
+
+
+class FixPipeline:
+    """One job. Use once."""
+
+    def __init__(self, request: FixRequest, pipeline: PipelineSpec, tools: Tools) -> None:
+        self._request = request
+        self._pipeline = pipeline
+        self._tools = tools
+        self._progress = _Progress()
+        self._facts = FixFacts(request.title, request.text, request.specs, ())
+        self._started = tools.now_s()
+
+    async def run(self) -> FixOutcome:
+        """Work until proved, until a budget ends, or until there is no progress."""
+        budgets = self._pipeline.budgets
+        outcome: FixOutcome | None = None
+        with anyio.move_on_after(budgets.wall_time_s or None) as scope:
+            try:
+                outcome = await self._run()
+            except BudgetExceeded as error:
+                outcome = self._end(Ending.BUDGET_USED, error.message)
+            except ProviderError as error:
+                outcome = self._end(Ending.MODEL_FAILED, str(error))
+        if outcome is None or scope.cancelled_caught:
+            outcome = self._end(Ending.BUDGET_USED, f"the job's time of {budgets.wall_time_s:g} s was used up")
+        return outcome
+
+    async def _run(self) -> FixOutcome:
+        if (ended := await self._baseline()) is not None:
+            return ended
+        await self._plan()
+        workspace = self._request.scratch / "build"
+        await self._request.repository.export(self._request.base, workspace)
+        for number in range(1, self._pipeline.budgets.rounds + 1):
+            if (ended := await self._round(number, workspace)) is not None:
+                return ended
+        return self._end(Ending.ROUNDS_USED, f"no proved fix in {self._pipeline.budgets.rounds} rounds")
+
+    async def _baseline(self) -> FixOutcome | None:
+        request = self._request
+        with self._stage("baseline"):
+            baseline = await self._tools.verifier.baseline(
+                request.repository, request.base, request.specs, request.snapshot
+            )
+            measured = gating(baseline.measurements.values())
+            red = tuple(m for m in measured if is_red(m))
+            self._facts = replace(
+                self._facts,
+                failing=failing_tests(red),
+                output=first_output(red),
+                protected=request.config.verify.protect,
+            )
+        if problem := unusable(measured):
+            return self._end(Ending.CANNOT_START, problem)
+        if not red:
+            return self._end(Ending.NOTHING_TO_FIX, "every signal is green on the base commit: nothing to fix")
+        return None
+
+    async def _plan(self) -> None:
+        with self._stage("plan"):
+            workspace = self._request.scratch / "plan"
+            await self._request.repository.export(self._request.base, workspace)
+            expert = self._expert(self._pipeline.plan)
+            outcome = await self._with_base_tools(expert, workspace, plan_query(self._facts), read_only=True)
+            self._progress.plan = outcome.text
+
+    async def _round(self, number: int, workspace: Path) -> FixOutcome | None:
+        progress, started = self._progress, self._tools.now_s()
+        before = (progress.steps, progress.usage.total_tokens)
+        with self._stage("build", number):
+            query = build_query(self._facts, progress.plan, feedback=progress.feedback, rejected=progress.rejected)
+            await self._with_base_tools(self._expert(self._pipeline.build), workspace, query)
+            candidate = await self._candidate(number, workspace)
+        report = None
+        if candidate is not None and candidate.digest not in {r.candidate for r in progress.rounds}:
+            with self._stage("verify", number):
+                report = await self._verify(candidate)
+        record = Round(
+            number=number,
+            candidate=candidate.digest if candidate else "",
+            verdict=report.verdict if report else None,
+            reasons=tuple(r.code.value for r in report.reasons) if report else (),
+            failing=_still_failing(report),
+            steps=progress.steps - before[0],
+            tokens=progress.usage.total_tokens - before[1],
+            seconds=self._tools.now_s() - started,
+        )
+        earlier, progress.rounds = progress.rounds, (*progress.rounds, record)
+        return self._judge(candidate, report, record, earlier)
+
+    def _judge(
+        self, candidate: Candidate | None, report: Report | None, record: Round, earlier: Sequence[Round]
+    ) -> FixOutcome | None:
+        """What a finished round means. None: go on with the next."""
+        if candidate is None:
+            return self._end(Ending.NO_CANDIDATE, "the build expert changed nothing")
+        if report is None:
+            return self._end(Ending.NO_PROGRESS, "the same candidate was built twice")
+        self._keep_best(candidate, report)
+        if report.verdict is Verdict.PASS:
+            return self._end(Ending.FIXED, "every signal that gates is green and the protocol found no doubt")
+        if (
+            earlier
+            and record.failing
+            and record.failing == earlier[-1].failing
+            and record.reasons == earlier[-1].reasons
+        ):
+            return self._end(Ending.NO_PROGRESS, "two rounds in a row failed in the same way")
+        self._progress.feedback = report
+        self._progress.rejected = (*self._progress.rejected, candidate.patch)
+        return None
+
+    async def _candidate(self, number: int, workspace: Path) -> Candidate | None:
+        """Computed by the harness from the files; an expert never hands in a patch."""
+        tree, patch = await self._request.repository.snapshot(self._request.base, workspace)
+        if patch.is_empty:
+            return None
+        self._tools.emit(
+            "computeCandidate",
+            {
+                "round": number,
+                "digest": patch.digest,
+                "files": list(patch.files),
+                "insertions": patch.insertions,
+                "deletions": patch.deletions,
+                "patch": patch.text,
+            },
+        )
+        return Candidate(patch.text, patch.digest, tree, patch.files, patch.insertions, patch.deletions)
+
+    async def _verify(self, candidate: Candidate) -> Report:
+        request = self._request
+        report: Report | None = None
+
+        async def run_signals() -> Report:
+            nonlocal report
+            if report is None:
+                report = await self._tools.verifier.verify(
+                    VerifyRequest(
+                        repository=request.repository,
+                        base=request.base,
+                        patch=candidate.patch,
+                        specs=request.specs,
+                        verify=request.config.verify,
+                        snapshot=request.snapshot,
+                        out=request.out,
+                        targets=request.targets,
+                    )
+                )
+                self._tools.emit("decideVerdict", {"report": report.to_json()})
+            return report
+
+        await self._remark(candidate, run_signals)
+        return await run_signals()
+
+    async def _remark(self, candidate: Candidate, run_signals: Callable[[], Awaitable[Report]]) -> None:
+        """The verify expert's own look: a soft signal, so its failure costs a remark and nothing else."""
+        workspace = self._request.scratch / f"verify-{candidate.digest[:16]}"
+        await self._request.repository.export(candidate.tree, workspace)
+        expert = self._expert(self._pipeline.verify)
+        query = verify_query(self._facts, self._progress.plan, candidate.patch)
+        try:
+            outcome = await self._with_base_tools(
+                expert, workspace, query, read_only=True, extra=(RunSignalsSkill(run_signals),)
+            )
+        except (ProviderError, BudgetExceeded) as error:
+            self._tools.emit("progress", {"message": f"the verify expert could not answer: {error.message}"})
+            return
+        if outcome.text:
+            self._progress.remarks = (*self._progress.remarks, outcome.text)
+            self._tools.emit("remark", {"text": outcome.text})
+
+    async def _with_base_tools(
+        self,
+        expert: Expert,
+        workspace: Path,
+        query: str,
+        *,
+        read_only: bool = False,
+        extra: tuple[Skill, ...] = (),
+    ) -> RunOutcome:
+        async with self._tools.sandbox.open(self._request.snapshot, workspace) as session:
+            base = _base_skill(expert, workspace, session, read_only=read_only)
+            outcome = await self._tools.run_expert(expert, query, (base, *extra))
+        self._progress.usage += outcome.usage
+        self._progress.steps += outcome.steps
+        if outcome.status == "stoppedByError":
+            raise ProviderError(f"expert `{expert.key}` stopped: {outcome.error}")
+        return outcome
+
+    def _expert(self, key: str) -> Expert:
+        return self._request.config.experts[key]
+
+    def _keep_best(self, candidate: Candidate, report: Report) -> None:
+        best = self._progress.best
+        if best is None or _badness(report) <= _badness(best[1]):
+            self._progress.best = (candidate, report)
+
+    def _end(self, ending: Ending, why: str) -> FixOutcome:
+        progress = self._progress
+        candidate, report = progress.best or (None, None)
+        return FixOutcome(
+            ending=ending,
+            why=why,
+            base=self._request.base,
+            report=report,
+            candidate=candidate,
+            failing=self._facts.failing,
+            plan=progress.plan,
+            rounds=progress.rounds,
+            remarks=progress.remarks,
+            usage=progress.usage,
+            seconds=self._tools.now_s() - self._started,
+        )
+
+    def _stage(self, stage: str, number: int = 0) -> _Stage:
+        return _Stage(self._tools, stage, number)
+
+
+class _Stage:
+    """Tells the log that a stage started and finished."""
+
+    def __init__(self, tools: Tools, stage: str, number: int) -> None:
+        self._tools = tools
+        self._fields: JsonObject = {"stage": stage, "round": number}
+        self._started = 0.0
+
+    def __enter__(self) -> None:
+        self._started = self._tools.now_s()
+        self._tools.emit("startStage", self._fields)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        seconds = round(self._tools.now_s() - self._started, 3)
+        self._tools.emit("finishStage", {**self._fields, "seconds": seconds, "ok": kind is None})
+
+
+def _base_skill(expert: Expert, workspace: Path, session: Session, *, read_only: bool) -> BaseSkill:
+    spec = expert.skills["@perstack/base"]
+    return BaseSkill(
+        Workspace(workspace, seen_as=session.workspace), session, pick=spec.pick, omit=spec.omit, read_only=read_only
+    )
+
+
+def _still_failing(report: Report | None) -> tuple[str, ...]:
+    if report is None:
+        return ()
+    return tuple(sorted({case.id for signal in report.signals for case in signal.failures}))
+
+
+def _badness(report: Report) -> tuple[bool, int, int]:
+    return (report.verdict is not Verdict.PASS, len(_still_failing(report)), len(report.reasons))
