@@ -133,6 +133,16 @@ class Ref:
     extra: Mapping[str, Json] = field(default_factory=dict)
 
 
+class Remote(Protocol):
+    """Git traffic with the forge's repository, done by `infrastructure.git` and handed in by `api`."""
+
+    def fetch(self, sha: str, into: Path, *, history: bool = False) -> None: ...
+
+    def push(self, commit: CommitRequest) -> None:
+        """Raises: Superseded when the branch is not at `commit.expected`; ForgeError when it is refused."""
+        ...
+
+
 class Forge(Protocol):
     """Where triggers are checked and results go. Calls block; callers run them in a thread.
 
@@ -176,8 +186,8 @@ class Forge(Protocol):
 
     def update_check(self, check: Ref, output: CheckOutput, *, status: CheckStatus, conclusion: str = "") -> None: ...
 
-    def fetch(self, sha: str, into: Path) -> None:
-        """Fetch a commit into the bare git directory `into` (created when missing)."""
+    def fetch(self, sha: str, into: Path, *, history: bool = False) -> None:
+        """Fetch a commit into the bare git directory `into` (created when missing), with its history if asked."""
         ...
 
     def push(self, commit: CommitRequest) -> None:
