@@ -10,6 +10,25 @@ from perstack.core.sandbox import SandboxSpec
 from perstack.core.signals import SignalSpec
 
 BASE_SKILL = "@perstack/base"
+BASE_TOOLS = (
+    "attemptCompletion",
+    "todo",
+    "clearTodo",
+    "exec",
+    "readTextFile",
+    "readImageFile",
+    "readPdfFile",
+    "writeTextFile",
+    "editTextFile",
+    "appendTextFile",
+    "listDirectory",
+    "getFileInfo",
+    "createDirectory",
+    "deleteFile",
+    "deleteDirectory",
+    "moveFile",
+    "healthCheck",
+)
 
 
 @dataclass(frozen=True, slots=True)

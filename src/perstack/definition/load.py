@@ -1,0 +1,135 @@
+"""Text of a `perstack.toml` → `Config`. The only reader of that format; starts nothing and asks no network."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from perstack.core.errors import UserError
+from perstack.core.experts import Config
+from perstack.definition import rules
+from perstack.definition.convert import to_config
+from perstack.definition.locate import locate
+from perstack.definition.problems import Place, failure, from_validation, unknown_keys
+from perstack.definition.schema_harness import Document
+from perstack.definition.topology import cycles
+
+FILE_NAME = "perstack.toml"
+_TOML_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+def load_config(text: str, path: str = FILE_NAME) -> Config:
+    """Read a definition. `path` is how messages name the file.
+
+    Keys nobody knows are in `Config.warnings`. A delegate that is defined nowhere is no error here: it may be
+    one of the experts that ship (see `topology.check_delegates`).
+    Raises: UserError that lists every problem with its line.
+    """
+    return _load(text, path, known=None)
+
+
+def validate_config(text: str, path: str = FILE_NAME, *, known: Collection[str] = ()) -> Config:
+    """As `load_config`, but a delegate that neither the file nor `known` defines is an error.
+
+    Raises: UserError that lists every problem with its line.
+    """
+    return _load(text, path, known=known)
+
+
+def load_file(path: Path) -> Config:
+    """Read a definition from a file.
+
+    Raises: UserError where the file cannot be read or is wrong.
+    """
+    return load_config(read_definition(path), str(path))
+
+
+def read_definition(path: Path) -> str:
+    """The text of a definition file.
+
+    Raises: UserError where there is no such file or it is not UTF-8 text.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise UserError(
+            f'Given config path "{path}" is not found', hint="Create the file or give another --config path."
+        ) from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path}: is a directory", hint=f"Give the file: --config {path / FILE_NAME}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}", hint="Check its permissions.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text (byte {error.start})", hint="Save the file as UTF-8.") from error
+
+
+def find_config(start: Path) -> Path | None:
+    """The nearest `perstack.toml` in `start` or above it; None where there is none."""
+    directory = start.resolve()
+    for candidate in (directory, *directory.parents):
+        file = candidate / FILE_NAME
+        if file.is_file():
+            return file
+    return None
+
+
+def _load(text: str, path: str, *, known: Collection[str] | None) -> Config:
+    data = _parse(text, path)
+    place = Place(path, locate(text))
+    try:
+        document = Document.model_validate(data)
+    except ValidationError as error:
+        raise failure(place, from_validation(error, data)) from error
+    problems = list(rules.errors(document))
+    if known is not None:
+        problems += rules.missing_delegates(document, known)
+    if problems:
+        raise failure(place, problems)
+    config = to_config(document, path=path, warnings=_warnings(document, place))
+    return replace(config, warnings=(*config.warnings, *_circles(config, place)))
+
+
+def _parse(text: str, path: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+        match = _TOML_PLACE.search(message)
+        what = message[: match.start()] if match else message
+        line = match[1] if match else None
+        last = text.count("\n") + 1
+        where = f"{path}:{line}:{match[2]}" if match and line else f"{path}:{last}"
+        raise UserError(
+            f"{where}: not valid TOML: {what}", hint="Fix the syntax; strings need quotes, tables need [brackets]."
+        ) from error
+
+
+def _warnings(document: Document, place: Place) -> list[str]:
+    top_level = {field.alias for field in Document.model_fields.values()}
+    found: list[str] = []
+    for key_path, guess in unknown_keys(document):
+        tail = f' (did you mean "{guess}"?)' if guess else ""
+        if len(key_path) > 1 and key_path[-1] in top_level:
+            tail = " (it belongs to the top level: move it above the first table)"
+        found.append(f'{place.at(key_path)}: unknown key "{key_path[-1]}" in {_table(key_path[:-1])}{tail}')
+    found += [f"{place.at(problem.path)}: {problem.message}" for problem in rules.warnings(document)]
+    return found
+
+
+def _circles(config: Config, place: Place) -> Iterator[str]:
+    for circle in cycles(config):
+        way = " → ".join((*circle, circle[0]))
+        yield f"{place.at(('experts', circle[0], 'delegates'))}: delegation goes in a circle: {way}"
+
+
+def _table(path: tuple[str | int, ...]) -> str:
+    if not path:
+        return "the top level"
+    bare = re.compile(r"[A-Za-z0-9_-]+")
+    parts = [str(part) if isinstance(part, int) or bare.fullmatch(part) else f'"{part}"' for part in path]
+    return f"[{'.'.join(parts)}]"

@@ -1,0 +1,198 @@
+"""Rules of a definition that need more than one value: names, scopes, collisions, skills. Pure; reads models only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from perstack.core.experts import BASE_SKILL, BASE_TOOLS
+from perstack.definition.grammar import ENV_NAME, TABLE_NAME, TAG, ExpertKey, delegation_problem, parse_expert_key
+from perstack.definition.locate import KeyPath
+from perstack.definition.problems import Problem, closest
+from perstack.definition.schema import Expert, InteractiveSkill, SseSkill, StdioSkill
+from perstack.definition.schema_harness import Document
+
+REGISTRY_COUNT = 255
+REGISTRY_TAGS = 8
+REGISTRY_TEXT = 2048
+REGISTRY_SCHEMA = 20480
+OLD_BASE_TOOLS = frozenset({"think"})
+_WITHOUT_EFFECT = {
+    "runtime": "everything runs in this harness's own sandbox ([sandbox])",
+    "perstackApiBaseUrl": "experts come from files, no registry is asked",
+    "perstackBaseSkillCommand": "the built-in base tools are used",
+}
+
+
+def errors(document: Document) -> Iterator[Problem]:
+    """Everything that makes the definition unusable."""
+    for key, expert in document.experts.items():
+        path: KeyPath = ("experts", key)
+        parsed = parse_expert_key(key)
+        if parsed is None:
+            yield Problem(path, f"Invalid expert key format: {key}")
+            continue
+        yield from _delegates(parsed, expert, path, organisations=document.runtime is not None)
+        yield from _skills(expert, path)
+        yield from _collisions(expert, path)
+        for index, tag in enumerate(expert.tags):
+            if TAG.fullmatch(tag) is None:
+                yield Problem((*path, "tags", index), "expected lower-case letters, digits, - and _")
+    yield from _harness(document)
+
+
+def missing_delegates(document: Document, known: Collection[str]) -> Iterator[Problem]:
+    """Delegates that neither this file nor `known` (the experts that ship) defines."""
+    defined = [*document.experts, *known]
+    for key, expert in document.experts.items():
+        for index, delegate in enumerate(expert.delegates):
+            if delegate not in defined:
+                guess = closest(delegate, defined)
+                tail = f' (did you mean "{guess}"?)' if guess else ""
+                message = f'expert "{delegate}" is not defined{tail}; add [experts."{delegate}"] or remove the delegate'
+                yield Problem(("experts", key, "delegates", index), message)
+
+
+def warnings(document: Document) -> Iterator[Problem]:
+    """Everything that has no effect, or that others would refuse."""
+    for alias, why in _WITHOUT_EFFECT.items():
+        name = next(name for name, field in type(document).model_fields.items() if field.alias == alias)
+        if getattr(document, name) is not None:
+            yield Problem((alias,), f'"{alias}" has no effect: {why}')
+    for key, expert in document.experts.items():
+        yield from _expert_warnings(expert, ("experts", key))
+    for index, role in enumerate(document.github.roles if document.github else ()):
+        if role in {"read", "triage", "none"}:
+            yield Problem(("github", "roles", index), f'the role "{role}" lets people without write access start runs')
+
+
+def _delegates(source: ExpertKey, expert: Expert, path: KeyPath, *, organisations: bool) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, delegate in enumerate(expert.delegates):
+        place = (*path, "delegates", index)
+        target = parse_expert_key(delegate)
+        if target is None:
+            yield Problem(place, f"Invalid expert key format: {delegate}")
+            continue
+        if delegate in seen:
+            yield Problem(place, f'"{delegate}" is listed twice; remove one')
+        seen.add(delegate)
+        problem = delegation_problem(source, target)
+        # In the 2025 form (told by `runtime`) `@name/` is an organisation: only a call to itself is refused.
+        if problem and (not organisations or source.name == target.name):
+            yield Problem(place, f'"{delegate}" is not allowed here: {problem}')
+
+
+def _skills(expert: Expert, path: KeyPath) -> Iterator[Problem]:
+    for name, skill in expert.skills.items():
+        place = (*path, "skills", name)
+        if isinstance(skill, StdioSkill):
+            yield from _stdio(name, skill, place)
+        elif isinstance(skill, InteractiveSkill):
+            if name == BASE_SKILL:
+                yield Problem(place, "the base skill cannot be interactive; use another name")
+            for tool, definition in skill.tools.items():
+                if definition.name is not None and definition.name != tool:
+                    message = f'differs from the table\'s name "{tool}"; remove it or rename the table'
+                    yield Problem((*place, "tools", tool, "name"), message)
+
+
+def _stdio(name: str, skill: StdioSkill, place: KeyPath) -> Iterator[Problem]:
+    if not skill.command:
+        yield Problem((*place, "command"), "the command is empty; name a program to run")
+    if skill.package_name is None and skill.args is None and name != BASE_SKILL:
+        yield Problem(place, f"Skill {name} has no packageName or args. Please provide one of them.")
+    if skill.package_name is not None and skill.args:
+        yield Problem(place, f"Skill {name} has both packageName and args. Please provide only one of them.")
+    for index, variable in enumerate(skill.required_env):
+        if ENV_NAME.fullmatch(variable) is None or len(variable) > REGISTRY_COUNT:
+            yield Problem((*place, "requiredEnv", index), "expected the name of an environment variable")
+
+
+def _collisions(expert: Expert, path: KeyPath) -> Iterator[Problem]:
+    """Two tools of one name would shadow each other, so a model could not call one of them."""
+    owners: dict[str, str] = dict.fromkeys(_base_tools(expert), f"a tool of {BASE_SKILL}")
+    for name, skill in expert.skills.items():
+        if isinstance(skill, InteractiveSkill):
+            for tool in skill.tools:
+                if tool in owners:
+                    message = f'tool name "{tool}" collides with {owners[tool]}; rename one'
+                    yield Problem((*path, "skills", name, "tools", tool), message)
+                owners.setdefault(tool, f'a tool of skill "{name}"')
+    for index, delegate in enumerate(expert.delegates):
+        target = parse_expert_key(delegate)
+        if target is None or delegate in expert.delegates[:index]:
+            continue
+        if target.tool_name in owners:
+            message = (
+                f'as a tool "{delegate}" is called "{target.tool_name}", as is {owners[target.tool_name]}; rename one'
+            )
+            yield Problem((*path, "delegates", index), message)
+        owners.setdefault(target.tool_name, f'delegate "{delegate}"')
+
+
+def _base_tools(expert: Expert) -> Sequence[str]:
+    base = expert.skills.get(BASE_SKILL)
+    if not isinstance(base, StdioSkill | SseSkill):
+        return BASE_TOOLS
+    kept = [tool for tool in BASE_TOOLS if tool not in base.omit]
+    return [tool for tool in kept if tool in base.pick] if base.pick else kept
+
+
+def _harness(document: Document) -> Iterator[Problem]:
+    if document.sandbox is not None and document.sandbox.image and document.sandbox.build:
+        yield Problem(("sandbox", "build"), "`image` and `build` exclude each other; remove one")
+    for name, signal in document.signals.items():
+        path: KeyPath = ("signals", name)
+        if TABLE_NAME.fullmatch(name) is None:
+            yield Problem(path, "a signal's name has letters, digits, dots, - and _ only")
+        if signal.run is None and signal.kind not in {"screenshot", "http"}:
+            yield Problem((*path, "run"), 'required, but missing; add the command, such as run = "make test"')
+    for name, pipeline in document.pipelines.items():
+        for role in ("plan", "build", "verify"):
+            key = getattr(pipeline, role)
+            if parse_expert_key(key) is None:
+                yield Problem(("pipelines", name, role), f"Invalid expert key format: {key}")
+
+
+def _expert_warnings(expert: Expert, path: KeyPath) -> Iterator[Problem]:
+    if len(expert.tags) > REGISTRY_TAGS:
+        yield Problem((*path, "tags"), f"more than {REGISTRY_TAGS} tags; an expert registry would refuse them")
+    counted: Mapping[str, Collection[str]] = {"skills": expert.skills, "delegates": expert.delegates}
+    yield from _too_many(counted, path)
+    for name, skill in expert.skills.items():
+        place = (*path, "skills", name)
+        yield from _skill_warnings(name, skill, place)
+
+
+def _skill_warnings(name: str, skill: StdioSkill | SseSkill | InteractiveSkill, place: KeyPath) -> Iterator[Problem]:
+    for key in ("description", "rule"):
+        if len(getattr(skill, key) or "") > REGISTRY_TEXT:
+            yield Problem((*place, key), f"longer than {REGISTRY_TEXT} characters; an expert registry would refuse it")
+    if isinstance(skill, InteractiveSkill):
+        for tool, definition in skill.tools.items():
+            if len(definition.input_json_schema) > REGISTRY_SCHEMA:
+                message = f"longer than {REGISTRY_SCHEMA} characters; an expert registry would refuse it"
+                yield Problem((*place, "tools", tool, "inputJsonSchema"), message)
+        return
+    yield from _too_many({"pick": skill.pick, "omit": skill.omit}, place)
+    if name == BASE_SKILL:
+        yield from _unknown_tools(skill, place)
+
+
+def _unknown_tools(skill: StdioSkill | SseSkill, place: KeyPath) -> Iterator[Problem]:
+    for key, tools in (("pick", skill.pick), ("omit", skill.omit)):
+        for index, tool in enumerate(tools):
+            if tool in BASE_TOOLS:
+                continue
+            guess = "" if tool in OLD_BASE_TOOLS else closest(tool, BASE_TOOLS)
+            tail = f' (did you mean "{guess}"?)' if guess else ""
+            yield Problem((*place, key, index), f'{BASE_SKILL} has no tool "{tool}", it is ignored{tail}')
+    if isinstance(skill, StdioSkill) and skill.required_env:
+        message = "requiredEnv has no effect on the built-in base skill: its commands never see the host's environment"
+        yield Problem((*place, "requiredEnv"), message)
+
+
+def _too_many(counted: Mapping[str, Collection[str]], path: KeyPath) -> Iterator[Problem]:
+    for key, items in counted.items():
+        if len(items) > REGISTRY_COUNT:
+            yield Problem((*path, key), f"more than {REGISTRY_COUNT} entries; an expert registry would refuse them")

@@ -1,0 +1,335 @@
+"""The public tables of `perstack.toml` as pydantic models: keys, types, defaults, limits of one value.
+
+Rules that need more than one value are in `rules.py`; the tables this harness adds are in `schema_harness.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from perstack.core.experts import BASE_SKILL
+from perstack.definition.grammar import VERSION, domain_problem, is_public_https, is_url
+
+REASONING_LEVELS = ("none", "minimal", "low", "medium", "high")
+
+
+class Table(BaseModel):
+    """One TOML table. Unknown keys are kept, so that they can be reported instead of vanishing."""
+
+    model_config = ConfigDict(extra="allow", alias_generator=to_camel, strict=True, frozen=True)
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _reasoning_budget(value: object) -> object:
+    whole = _whole(value)
+    if isinstance(whole, int) and not isinstance(whole, bool) and whole >= 0:
+        return whole
+    if isinstance(whole, str) and whole in REASONING_LEVELS:
+        return whole
+    raise ValueError('expected "none", "minimal", "low", "medium", "high" or a whole number of tokens ≥ 0')
+
+
+def _version(value: str) -> str:
+    if VERSION.fullmatch(value) is None:
+        raise ValueError('expected a semantic version such as "1.0.0"')
+    return value
+
+
+def _domain(value: str) -> str:
+    problem = domain_problem(value)
+    if problem:
+        raise ValueError(problem)
+    return value
+
+
+def _endpoint(value: str) -> str:
+    if not is_public_https(value):
+        raise ValueError("SSE endpoint must be a public HTTPS URL")
+    return value
+
+
+def _https(value: str) -> str:
+    if not is_url(value, schemes=("https",)):
+        raise ValueError("URL must use HTTPS")
+    return value
+
+
+def _http(value: str) -> str:
+    if not is_url(value, schemes=("http", "https")):
+        raise ValueError("expected a URL that starts with http:// or https://")
+    return value
+
+
+def _api_base(value: str) -> str:
+    if not is_url(value, schemes=("https",)):
+        raise ValueError("perstackApiBaseUrl must use HTTPS")
+    return value
+
+
+def _base_command(value: list[str]) -> list[str]:
+    if not value:
+        raise ValueError("perstackBaseSkillCommand must have at least one element")
+    return value
+
+
+def _json_schema(value: str) -> str:
+    try:
+        parsed = json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"expected a string that holds a JSON Schema: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ValueError("expected a string that holds a JSON Schema object")  # noqa: TRY004  # pydantic wants it
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+HttpsUrl = Annotated[str, AfterValidator(_https)]
+Domain = Annotated[str, AfterValidator(_domain)]
+Strings = list[str]
+Headers = dict[str, str]
+
+
+class Setting(Table):
+    """Settings most providers share."""
+
+    base_url: HttpsUrl | None = Field(default=None, description="Address of the API.")
+    headers: Headers | None = Field(default=None, description="Extra HTTP headers.")
+
+
+class OpenAiSetting(Setting):
+    """Settings of `openai`."""
+
+    organization: str | None = None
+    project: str | None = None
+    name: str | None = None
+
+
+class OllamaSetting(Table):
+    """Settings of `ollama`, which is often local: plain HTTP is allowed."""
+
+    base_url: Annotated[str, AfterValidator(_http)] | None = None
+    headers: Headers | None = None
+
+
+class AzureSetting(Setting):
+    """Settings of `azure-openai`."""
+
+    resource_name: str | None = None
+    api_version: str | None = None
+    use_deployment_based_urls: bool | None = None
+
+
+class BedrockSetting(Table):
+    """Settings of `amazon-bedrock`."""
+
+    region: str | None = None
+
+
+class VertexSetting(Setting):
+    """Settings of `google-vertex`."""
+
+    project: str | None = None
+    location: str | None = None
+
+
+class EmptySetting(Table):
+    """Settings of providers that take none."""
+
+
+class SharedProvider(Table):
+    """Providers with `baseUrl` and `headers`."""
+
+    provider_name: Literal["anthropic", "google", "deepseek", "fireworks"]
+    setting: Setting | None = None
+
+
+class OpenAiProvider(Table):
+    """OpenAI and servers that speak its protocol."""
+
+    provider_name: Literal["openai"]
+    setting: OpenAiSetting | None = None
+
+
+class OllamaProvider(Table):
+    """Ollama."""
+
+    provider_name: Literal["ollama"]
+    setting: OllamaSetting | None = None
+
+
+class AzureProvider(Table):
+    """Azure OpenAI."""
+
+    provider_name: Literal["azure-openai"]
+    setting: AzureSetting | None = None
+
+
+class BedrockProvider(Table):
+    """Amazon Bedrock."""
+
+    provider_name: Literal["amazon-bedrock"]
+    setting: BedrockSetting | None = None
+
+
+class VertexProvider(Table):
+    """Google Vertex AI."""
+
+    provider_name: Literal["google-vertex"]
+    setting: VertexSetting | None = None
+
+
+class LocalProvider(Table):
+    """Builders of this harness that need no model server."""
+
+    provider_name: Literal["search", "scripted"]
+    setting: EmptySetting | None = None
+
+
+Provider = Annotated[
+    SharedProvider | OpenAiProvider | OllamaProvider | AzureProvider | BedrockProvider | VertexProvider | LocalProvider,
+    Field(discriminator="provider_name"),
+]
+
+
+class StdioSkill(Table):
+    """An MCP server over stdio, or the built-in base tools under the name `@perstack/base`."""
+
+    type: Literal["mcpStdioSkill"]
+    command: str = Field(description="Program that starts the server.")
+    package_name: str | None = Field(default=None, description="Package to start; instead of `args`.")
+    args: Strings | None = Field(default=None, description="Arguments; instead of `packageName`.")
+    description: str | None = None
+    rule: str | None = Field(default=None, description="Text for the system prompt.")
+    pick: Strings = Field(default_factory=list, description="Only these tools; empty: all.")
+    omit: Strings = Field(default_factory=list, description="Not these tools.")
+    required_env: Strings = Field(default_factory=list, description="Environment variables the server gets.")
+    allowed_domains: list[Domain] | None = Field(default=None, description="Hosts the server may reach.")
+    lazy_init: bool = Field(default=False, description="Start of the run does not wait for it (2025 form).")
+
+
+class SseSkill(Table):
+    """An MCP server over SSE or streamable HTTP."""
+
+    type: Literal["mcpSseSkill"]
+    endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(description="Public HTTPS address.")
+    description: str | None = None
+    rule: str | None = None
+    pick: Strings = Field(default_factory=list)
+    omit: Strings = Field(default_factory=list)
+    allowed_domains: list[Domain] | None = None
+
+
+class InteractiveTool(Table):
+    """A tool whose answer comes from a person."""
+
+    name: str | None = Field(default=None, description="Same as the table's name.")
+    description: str | None = None
+    input_json_schema: Annotated[str, AfterValidator(_json_schema)] = Field(description="JSON Schema as a string.")
+
+
+class InteractiveSkill(Table):
+    """Tools whose answers come from a person."""
+
+    type: Literal["interactiveSkill"]
+    description: str | None = None
+    rule: str | None = None
+    tools: dict[str, InteractiveTool]
+
+
+Skill = Annotated[StdioSkill | SseSkill | InteractiveSkill, Field(discriminator="type")]
+
+
+class BuiltinProviderSkill(Table):
+    """A document skill a provider ships."""
+
+    type: Literal["builtin"]
+    skill_id: Literal["pdf", "docx", "pptx", "xlsx"]
+
+
+class CustomProviderSkill(Table):
+    """A provider skill defined here; `definition` is JSON."""
+
+    type: Literal["custom"]
+    name: str
+    definition: str
+
+
+ProviderSkill = Annotated[BuiltinProviderSkill | CustomProviderSkill, Field(discriminator="type")]
+Positive = Annotated[Whole, Field(gt=0)]
+
+
+class WebSearchOptions(Table):
+    """Options of the provider tool `webSearch`."""
+
+    max_uses: Positive | None = None
+    allowed_domains: Strings | None = None
+
+
+class WebFetchOptions(Table):
+    """Options of the provider tool `webFetch`."""
+
+    max_uses: Positive | None = None
+
+
+class FileSearchOptions(Table):
+    """Options of the provider tool `fileSearch`."""
+
+    vector_store_ids: Strings | None = None
+    max_num_results: Positive | None = None
+
+
+class ProviderToolOptions(Table):
+    """Options of tools that the model's own server runs."""
+
+    web_search: WebSearchOptions | None = None
+    web_fetch: WebFetchOptions | None = None
+    file_search: FileSearchOptions | None = None
+
+
+class Expert(Table):
+    """One micro-agent."""
+
+    version: Annotated[str, AfterValidator(_version)] | None = Field(default=None, description='Default: "1.0.0".')
+    min_runtime_version: str | None = None
+    description: str | None = Field(default=None, min_length=1, max_length=2048, description="What callers see.")
+    instruction: str = Field(min_length=1, max_length=20480, description="The expert's own, private instruction.")
+    skills: dict[str, Skill] = Field(default_factory=dict, description=f'Default: "{BASE_SKILL}", always there.')
+    delegates: Strings = Field(default_factory=list, description="Experts it may call as tools.")
+    tags: Strings = Field(default_factory=list)
+    default_model_tier: Literal["low", "middle", "high"] | None = None
+    provider_tools: Strings = Field(default_factory=list)
+    provider_skills: list[ProviderSkill] = Field(default_factory=list)
+    provider_tool_options: ProviderToolOptions | None = None
+
+
+class PublicTables(Table):
+    """The keys of the public format."""
+
+    model: str | None = Field(default=None, description="Model name. Default: by tier of the provider.")
+    provider: Provider | None = None
+    reasoning_budget: Annotated[
+        str | int,
+        BeforeValidator(_reasoning_budget),
+        WithJsonSchema({"anyOf": [{"enum": list(REASONING_LEVELS)}, {"type": "integer", "minimum": 0}]}),
+    ] = Field(default="low", description="Tokens for thinking, by level or number.")
+    runtime: Literal["local", "cursor", "claude-code", "gemini", "docker"] | None = Field(
+        default=None, description="2025 form; has no effect here."
+    )
+    max_steps: Annotated[Whole, Field(ge=1)] = Field(default=100, description="Steps of one job.")
+    max_retries: Annotated[Whole, Field(ge=0)] = Field(default=5, description="Retries of one generation.")
+    timeout: Annotated[Whole, Field(gt=0)] = Field(default=300_000, description="Limit of one generation, ms.")
+    perstack_api_base_url: Annotated[str, AfterValidator(_api_base)] | None = Field(
+        default=None, description="Expert registry; not used here."
+    )
+    perstack_base_skill_command: Annotated[Strings, AfterValidator(_base_command)] | None = Field(
+        default=None, description="Replacement of the base tools; not used here."
+    )
+    env_path: Strings = Field(default_factory=lambda: [".env", ".env.local"], description="dotenv files.")
+    experts: dict[str, Expert] = Field(default_factory=dict)

@@ -1,0 +1,184 @@
+"""The tables this harness adds: sandbox, signals, verify, pipelines, github. Keys and limits of one value only."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from perstack.definition.schema import Positive, PublicTables, Strings, Table, Whole
+
+
+def _arguments(value: object) -> object:
+    """A command as an argument list; a string is split as a shell would, no shell is started."""
+    if isinstance(value, str):
+        try:
+            words = shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"cannot split the command: {error}; close the quote or use an array") from error
+    elif isinstance(value, list) and all(isinstance(word, str) for word in value):
+        words = value
+    else:
+        raise ValueError('expected a command as a string or as an array of strings, such as ["make", "test"]')
+    if not words or not words[0]:
+        raise ValueError("the command is empty; name a program to run")
+    if any("\0" in word for word in words):
+        raise ValueError("the command holds a NUL character")
+    return words
+
+
+def _commands(value: object) -> object:
+    commands = [value] if isinstance(value, str) else value
+    if not isinstance(commands, list) or not all(isinstance(line, str) and line.strip() for line in commands):
+        raise ValueError("expected a command or an array of commands, each a string")
+    return commands
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from error
+    return value
+
+
+def _inside(value: str) -> str:
+    parts = value.replace("\\", "/").split("/")
+    if value.startswith("/") or ".." in parts or "\0" in value:
+        raise ValueError('expected a path inside the repository, without a leading "/" and without ".."')
+    return value
+
+
+def _exit_codes(value: object) -> object:
+    codes = value if isinstance(value, list) else [value]
+    if not codes or not all(isinstance(code, int) and not isinstance(code, bool) and 0 <= code < 256 for code in codes):
+        raise ValueError("expected an exit code from 0 to 255, or an array of them")
+    return codes
+
+
+Arguments = Annotated[
+    Strings,
+    BeforeValidator(_arguments),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+Commands = Annotated[
+    Strings,
+    BeforeValidator(_commands),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Inside = Annotated[str, AfterValidator(_inside)]
+Number = Annotated[float, Field(gt=0)]
+
+
+class Limits(Table):
+    """Limits of one sandbox."""
+
+    memory_mb: Positive = Field(default=4096, description="Memory, MiB.")
+    processes: Positive = 512
+    cpus: Number = 2.0
+    file_mb: Positive = Field(default=1024, description="Largest file, MiB.")
+    tmp_mb: Positive = Field(default=512, description="Size of /tmp, MiB.")
+
+
+class Sandbox(Table):
+    """Where everything from the checkout runs."""
+
+    image: str | None = Field(default=None, min_length=1, description="Image to run in.")
+    build: Inside | None = Field(default=None, min_length=1, description="Dockerfile to build, instead of `image`.")
+    setup: Commands = Field(default_factory=list, description="Commands that run once, with network.")
+    setup_timeout: Positive = Field(default=900_000, description="Limit of the set-up, milliseconds.")
+    runtime: str | None = Field(default=None, description='OCI runtime, such as "runsc".')
+    network: Literal["none"] = Field(default="none", description="After the set-up there is no network.")
+    env: dict[str, str] = Field(default_factory=dict, description="Environment variables. No secrets.")
+    limits: Limits | None = None
+
+
+class Expect(Table):
+    """What a command must show."""
+
+    exit: Annotated[
+        list[int],
+        BeforeValidator(_exit_codes),
+        WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
+    ] = Field(default_factory=lambda: [0], description="Exit codes that pass.")
+    stdout: Pattern | None = Field(default=None, description="Regular expression that standard output must match.")
+    stderr: Pattern | None = Field(default=None, description="Regular expression that standard error must match.")
+
+
+class Signal(Table):
+    """One hard signal."""
+
+    kind: Literal["command", "compiler", "test", "diff", "screenshot", "http"] | None = Field(
+        default=None, description='Default: "test" where a test runner is recognised in `run`, else "command".'
+    )
+    run: Arguments | None = Field(
+        default=None, description="Command. A string is split as by a shell; no shell is started."
+    )
+    framework: str | None = Field(default=None, min_length=1, description="Default: recognised from `run`.")
+    priority: Literal["must", "should"] = "must"
+    reject: bool = Field(default=False, description="A match fails the candidate.")
+    repeat: Annotated[Whole, Field(ge=1, le=20)] = Field(default=2, description="Runs that must agree.")
+    timeout: Positive = Field(default=300_000, description="Limit of one run, milliseconds.")
+    paths: Strings = Field(default_factory=list, description="Only for changes in these paths (globs).")
+    protect: Strings = Field(default_factory=list, description="Paths a candidate may not touch (globs).")
+    expect: Expect | None = None
+    cwd: Inside = Field(default=".", description="Directory to run in, relative to the repository.")
+
+
+class Verify(Table):
+    """What a candidate may not do."""
+
+    protect: Strings = Field(default_factory=list, description="More paths a candidate may not touch (globs).")
+    allow: Strings = Field(default_factory=list, description="Protected paths it may touch (globs).")
+    reject: list[Pattern] = Field(default_factory=list, description="Regular expressions over added lines.")
+    max_files: Positive = 50
+    max_lines: Positive = 2000
+    should_threshold: Annotated[Whole, Field(ge=0)] | None = Field(
+        default=None, description="How many `should` signals may fail. Default: any number."
+    )
+    suspicious: Literal["fail", "report"] = "fail"
+
+
+class Budgets(Table):
+    """Limits of one job."""
+
+    rounds: Positive = Field(default=3, description="Build and verify rounds.")
+    steps: Positive = 100
+    tokens: Annotated[Whole, Field(ge=0)] = Field(default=2_000_000, description="Input and output; 0: no limit.")
+    wall_time: Positive = Field(default=3_600_000, description="Milliseconds.")
+
+
+class Pipeline(Table):
+    """Experts and budgets of one pipeline."""
+
+    plan: str = "@fix/plan"
+    build: str = "@fix/build"
+    verify: str = "@fix/verify"
+    budgets: Budgets | None = None
+
+
+class Github(Table):
+    """Who may start a run on GitHub, and how results look."""
+
+    roles: Strings = Field(
+        default_factory=lambda: ["admin", "maintain", "write"], description="Roles that may start a run."
+    )
+    allowed_bots: list[Positive] = Field(default_factory=list, description="Numeric ids of bots that may start a run.")
+    label: str = Field(default="perstack", min_length=1)
+    branch_prefix: str = Field(default="perstack/fix-", min_length=1)
+    verify_pull_requests: bool = True
+    fork_policy: Literal["suggest", "deny"] = "suggest"
+    check_name: str = Field(default="perstack", min_length=1)
+
+
+class Document(PublicTables):
+    """A whole `perstack.toml`."""
+
+    sandbox: Sandbox | None = None
+    signals: dict[str, Signal] = Field(default_factory=dict)
+    verify: Verify | None = None
+    pipelines: dict[str, Pipeline] = Field(default_factory=dict)
+    github: Github | None = None
