@@ -1,0 +1,224 @@
+"""Base against candidate, one signal at a time, by identity.
+
+Pure. Only `passed` is passed, identities come from the base, disagreement between repeats is never resolved in the
+candidate's favour. What a difference means for the verdict is decided in `verdict.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from perstack.core.signals import (
+    Diagnostic,
+    Measurement,
+    SignalKind,
+    SignalRun,
+    SignalSpec,
+    SignalStatus,
+    TestCase,
+    TestDelta,
+)
+from perstack.core.verdict import Reason, ReasonCode, SignalReport
+from perstack.signals.compare_tests import compare_tests, excused
+
+_PER_CODE = 50  # reasons of one code and signal that are listed one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One signal's row of the report, and why it is not good enough; no reasons means nothing got worse."""
+
+    report: SignalReport
+    reasons: tuple[Reason, ...]
+    claim: tuple[Reason, ...] = ()
+    """Why this signal cannot show red before green; counts only where that has to be shown."""
+
+
+def compare(
+    spec: SignalSpec, baseline: Measurement, candidate: Measurement, targets: tuple[str, ...] = ()
+) -> Comparison:
+    """Compare all runs on the base with all runs on the candidate.
+
+    `targets` are test ids (a prefix up to `[` or `::` names all below it) that must turn green; without any,
+    everything red on the base must. Tests red on the base and not targets are shown and not judged.
+    """
+    reasons = [*_base_problems(spec, baseline), *_candidate_problems(spec, candidate)]
+    delta: TestDelta | None = None
+    diagnostics = _first_diagnostics(candidate)
+    failures: tuple[str, ...] = ()
+    claim: tuple[Reason, ...] = ()
+    if not reasons:
+        if spec.kind is SignalKind.TEST:
+            tests = compare_tests(baseline.runs, candidate.runs, targets)
+            delta, failures = tests.delta, tests.worth_showing
+            reasons += [replace(reason, signal=spec.name) for reason in tests.reasons]
+            claim = tuple(replace(reason, signal=spec.name) for reason in tests.claim)
+        elif spec.kind is SignalKind.COMPILER and not spec.reject:
+            reasons += _diagnostic_reasons(spec, baseline, candidate)
+        else:
+            reasons += _command_reasons(spec, baseline, candidate)
+    elif spec.kind is SignalKind.TEST:
+        delta = TestDelta()
+    last = candidate.runs[-1] if candidate.runs else None
+    cases = [_worst_case(candidate, identity) for identity in failures]
+    report = SignalReport(
+        name=spec.name,
+        kind=spec.kind,
+        priority=spec.priority,
+        status=_reported_status(spec, candidate, reasons),
+        baseline=measured_status(baseline),
+        runs=len(candidate.runs),
+        seconds=sum(run.seconds for run in candidate.runs),
+        tests=delta,
+        diagnostics=diagnostics,
+        failures=tuple(case for case in cases if case is not None),
+        output=last.output if last else "",
+    )
+    return Comparison(report, _capped(reasons), _capped(list(claim)))
+
+
+def with_test_change(restored: Comparison, own_tests: Measurement, changed_tests: Collection[str]) -> Comparison:
+    """Turn failures that the candidate's own test changes resolve into `test-change-needed`.
+
+    `restored` was measured with the base's tests, `own_tests` with the candidate's version of `changed_tests`
+    (paths of existing test files that were edited, not deleted). A failure outside these files stays a failure.
+    The result is never better than `needs-test-change`: a human has to look at the edits.
+    """
+    delta = restored.report.tests
+    if delta is None or any(run.problem_code or run.status is SignalStatus.ERROR for run in own_tests.runs):
+        return restored
+    healed = excused(delta, own_tests.runs, changed_tests)
+    if not healed:
+        return restored
+    kept = [reason for reason in restored.reasons if reason.detail not in healed]
+    asked = Reason(
+        ReasonCode.TEST_CHANGE_NEEDED,
+        f"{len(healed)} test(s) pass only with the edited tests: {', '.join(sorted(healed)[:5])}",
+        restored.report.name,
+    )
+    return replace(restored, reasons=(*kept, asked))
+
+
+def measured_status(measurement: Measurement) -> SignalStatus:
+    """All runs as one status: an error anywhere is an error, disagreement is flaky."""
+    statuses = {run.status for run in measurement.runs}
+    if not statuses or SignalStatus.ERROR in statuses:
+        return SignalStatus.ERROR
+    return statuses.pop() if len(statuses) == 1 else SignalStatus.FLAKY
+
+
+def _reported_status(spec: SignalSpec, candidate: Measurement, reasons: Iterable[Reason]) -> SignalStatus:
+    codes = {reason.code for reason in reasons}
+    measured = measured_status(candidate)
+    if measured is SignalStatus.ERROR or ReasonCode.SIGNAL_ERROR in codes:
+        return SignalStatus.ERROR
+    if codes and codes <= {ReasonCode.TEST_FLAKY}:
+        return SignalStatus.FLAKY
+    if codes - {ReasonCode.BASELINE_ERROR, ReasonCode.BASELINE_FLAKY, ReasonCode.TEST_FLAKY, ReasonCode.NOTHING_RED}:
+        return SignalStatus.FAIL
+    # tests red before and after that nobody asked about do not make the signal red
+    return SignalStatus.PASS if spec.kind is SignalKind.TEST or spec.reject else measured
+
+
+def _base_problems(spec: SignalSpec, baseline: Measurement) -> list[Reason]:
+    if not baseline.runs:
+        return [Reason(ReasonCode.BASELINE_ERROR, "the signal was not measured on the base", spec.name)]
+    found: list[Reason] = []
+    for run in baseline.runs:
+        if run.status is not SignalStatus.ERROR and not run.problem_code:
+            continue
+        code = {
+            ReasonCode.NO_TESTS.value: ReasonCode.NO_TESTS,
+            ReasonCode.COLLECTION_ERROR.value: ReasonCode.RED_NOT_BEHAVIOURAL,
+        }.get(run.problem_code, ReasonCode.BASELINE_ERROR)
+        found.append(Reason(code, f"on the base: {run.problem or run.problem_code or 'no result'}", spec.name))
+    if not found and spec.kind is SignalKind.TEST and not any(run.tests for run in baseline.runs):
+        found.append(Reason(ReasonCode.NO_TESTS, "no test was found on the base", spec.name))
+    return list(dict.fromkeys(found))
+
+
+def _candidate_problems(spec: SignalSpec, candidate: Measurement) -> list[Reason]:
+    if not candidate.runs:
+        return [Reason(ReasonCode.SIGNAL_ERROR, "the signal was not measured on the candidate", spec.name)]
+    found = [
+        Reason(problem_reason(run), run.problem or run.problem_code or "no result", spec.name)
+        for run in candidate.runs
+        if run.status is SignalStatus.ERROR or run.problem_code
+    ]
+    return list(dict.fromkeys(found))
+
+
+def problem_reason(run: SignalRun) -> ReasonCode:
+    """The reason code of a run that went wrong; `signal-error` where the run does not say which."""
+    try:
+        return ReasonCode(run.problem_code)
+    except ValueError:
+        return ReasonCode.SIGNAL_ERROR
+
+
+def _command_reasons(spec: SignalSpec, baseline: Measurement, candidate: Measurement) -> list[Reason]:
+    before, after = measured_status(baseline), measured_status(candidate)
+    if after is SignalStatus.FLAKY:
+        return [Reason(ReasonCode.TEST_FLAKY, "repeated runs on the candidate disagree", spec.name)]
+    if spec.reject:
+        matched = after is SignalStatus.PASS
+        return [Reason(ReasonCode.COMMAND_FAILED, "the reject signal matched", spec.name)] if matched else []
+    if before is SignalStatus.FLAKY:
+        return [Reason(ReasonCode.BASELINE_FLAKY, "repeated runs on the base disagree", spec.name)]
+    if after is SignalStatus.PASS:
+        return []
+    code = ReasonCode.STILL_FAILING if before is SignalStatus.FAIL else ReasonCode.COMMAND_FAILED
+    return [Reason(code, f"exit code {candidate.runs[-1].exit_code}", spec.name)]
+
+
+def _diagnostic_reasons(spec: SignalSpec, baseline: Measurement, candidate: Measurement) -> list[Reason]:
+    """New diagnostics, counted as a multiset: a second copy of an old one is new. Old ones are not judged."""
+    known: Counter[tuple[str, ...]] = Counter()
+    for run in baseline.runs:
+        known |= Counter(map(_fingerprint, run.diagnostics))
+    reasons: list[Reason] = []
+    for run in candidate.runs:
+        if run.status is SignalStatus.FAIL and not run.diagnostics:
+            detail = f"exit code {run.exit_code} without any diagnostic: a stage did not run"
+            reasons.append(Reason(ReasonCode.COMMAND_FAILED, detail, spec.name))
+        seen: Counter[tuple[str, ...]] = Counter()
+        for diagnostic in run.diagnostics:
+            key = _fingerprint(diagnostic)
+            seen[key] += 1
+            if seen[key] > known[key] and diagnostic.severity not in {"note", "info", "help"}:
+                where = f"{diagnostic.path}:{diagnostic.line}"
+                reasons.append(Reason(ReasonCode.NEW_DIAGNOSTIC, f"{where}: {diagnostic.message}", spec.name))
+    if not reasons and measured_status(candidate) is SignalStatus.FLAKY:
+        reasons.append(Reason(ReasonCode.TEST_FLAKY, "repeated runs on the candidate disagree", spec.name))
+    return list(dict.fromkeys(reasons))
+
+
+def _fingerprint(diagnostic: Diagnostic) -> tuple[str, ...]:
+    """What stays the same when lines move."""
+    return (diagnostic.path, diagnostic.severity, diagnostic.code, diagnostic.message)
+
+
+def _first_diagnostics(candidate: Measurement) -> tuple[Diagnostic, ...]:
+    return next((run.diagnostics for run in candidate.runs if run.diagnostics), ())
+
+
+def _worst_case(measurement: Measurement, identity: str) -> TestCase | None:
+    cases = [run.tests[identity] for run in measurement.runs if identity in run.tests]
+    return max(cases, key=lambda case: case.status.badness, default=None)
+
+
+def _capped(reasons: list[Reason]) -> tuple[Reason, ...]:
+    """At most `_PER_CODE` of each code, then one line that counts the rest."""
+    kept: list[Reason] = []
+    totals: Counter[ReasonCode] = Counter()
+    for reason in reasons:
+        totals[reason.code] += 1
+        if totals[reason.code] <= _PER_CODE:
+            kept.append(reason)
+    for code, total in totals.items():
+        if total > _PER_CODE:
+            signal = next(reason.signal for reason in reasons if reason.code is code)
+            kept.append(Reason(code, f"and {total - _PER_CODE} more", signal))
+    return tuple(kept)

@@ -1,0 +1,101 @@
+"""Which paths decide what red and green mean, per ecosystem. Data only, in `.gitignore` syntax."""
+
+from __future__ import annotations
+
+from typing import Final
+
+STRUCTURAL: Final = (
+    # nobody may be allowed to change these by configuration: they decide what is judged, or run before it
+    "/perstack.toml",
+    "/perstack.lock",
+    ".git",
+    ".gitattributes",
+    ".gitmodules",
+    "/.github/workflows/",
+    "/.github/actions/",
+    "sitecustomize.py",
+    "usercustomize.py",
+    "*.pth",
+    "*.egg-link",
+)
+
+PYTHON: Final = (
+    "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "tox.toml", "noxfile.py",
+    "setup.cfg", "setup.py", "pyproject.toml", "hatch.toml", "hatch_build.py", "unittest.cfg", ".noserc", "nose.cfg",
+    ".coveragerc", "mypy.ini", ".mypy.ini", "ruff.toml", ".ruff.toml", ".flake8", ".pylintrc", "pylintrc",
+    "pyrightconfig.json", ".bandit", ".isort.cfg", "requirements*.txt", "requirements*.in", "constraints*.txt",
+    "requirements/*.txt", "requirements/*.in", "Pipfile", "Pipfile.lock", "poetry.lock", "uv.lock", "pdm.lock",
+    "uv.toml", "pip.conf", "pip.ini", ".python-version", "MANIFEST.in", "pyvenv.cfg", "environment.yml",
+    "environment.yaml", ".pytest_cache/", "__pycache__/", ".hypothesis/", "*.py[cod]", "*.egg-info/", "*.dist-info/",
+    "entry_points.txt", ".pdbrc",
+)  # fmt: skip
+
+NODE: Final = (
+    "package.json", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "pnpm-workspace.yaml",
+    "bun.lock", "bun.lockb", "bunfig.toml", ".npmrc", ".yarnrc", ".yarnrc.yml", ".yarn/", ".pnp.*", ".pnpmfile.cjs",
+    "jest.config.*", "jest-*.config.*", "jest.setup.*", "vitest.config.*", "vitest.workspace.*", "vite.config.*",
+    ".mocharc*", "mocha.opts", "karma.conf.*", "ava.config.*", ".taprc", ".c8rc*", ".nycrc*", "nyc.config.*",
+    "playwright.config.*", "cypress.config.*", "cypress.json", "wdio.conf.*", "tsconfig*.json", "jsconfig.json",
+    ".eslintrc*", ".eslintignore", "eslint.config.*", ".prettierrc*", "prettier.config.*", "biome.json*", ".swcrc",
+    "babel.config.*", ".babelrc*", "webpack.config.*", "rollup.config.*", "turbo.json", "nx.json", "lerna.json",
+    "node_modules/", "deno.json*", "deno.lock", ".nvmrc", ".node-version", ".husky/", ".lintstagedrc*",
+    "stryker.conf.*",
+)  # fmt: skip
+
+COMPILED: Final = (
+    # Go
+    "go.mod", "go.sum", "go.work", "go.work.sum", "go.env", "/vendor/modules.txt", ".golangci.*",
+    # Rust
+    "Cargo.toml", "Cargo.lock", "build.rs", ".cargo/", "rust-toolchain", "rust-toolchain.toml", "clippy.toml",
+    ".clippy.toml", "rustfmt.toml", ".config/nextest.toml",
+    # Java and Kotlin
+    "pom.xml", ".mvn/", "mvnw", "mvnw.cmd", "build.gradle", "build.gradle.kts", "settings.gradle",
+    "settings.gradle.kts", "gradle.properties", "gradle/", "gradlew", "gradlew.bat", "init.gradle*", "buildSrc/",
+    "junit-platform.properties", "testng*.xml", "checkstyle*.xml", "pmd*.xml", "spotbugs*.xml", "lombok.config",
+    # C and C++
+    "CMakeLists.txt", "*.cmake", "CMakePresets.json", "CMakeUserPresets.json", "CTestConfig.cmake",
+    "CTestCustom.cmake", "configure", "configure.ac", "Makefile.am", "meson.build", "meson_options.txt",
+    "meson.options", ".clang-tidy", "conanfile.*", "vcpkg.json", "BUILD", "BUILD.bazel", "WORKSPACE",
+    "WORKSPACE.bazel", "MODULE.bazel", ".bazelrc",
+)  # fmt: skip
+
+SHARED: Final = (
+    "Makefile", "makefile", "GNUmakefile", "*.mk", "justfile", "Justfile", ".justfile", "Taskfile.y*ml",
+    "Rakefile", "Gemfile", "Gemfile.lock", ".rspec", "composer.json", "composer.lock", "phpunit.xml*",
+    "/.github/**", "!/.github/**/*.md", "!/.github/ISSUE_TEMPLATE/**",
+    "/.circleci/", ".gitlab-ci.yml", ".travis.yml", "appveyor.yml", ".appveyor.yml",
+    "azure-pipelines*.yml", "Jenkinsfile", "bitbucket-pipelines.yml", ".drone.yml", ".woodpecker*", ".buildkite/",
+    "action.yml", "action.yaml", ".ci/", ".gitignore", ".pre-commit-config.yaml", ".pre-commit-hooks.yaml",
+    "lefthook.yml", "codecov.yml", ".codecov.yml", "sonar-project.properties", "Dockerfile*", "*.dockerfile",
+    "Containerfile*", ".dockerignore", "docker-compose*.y*ml", "compose*.y*ml", ".devcontainer/",
+    ".devcontainer.json", "flake.nix", "flake.lock", "shell.nix", "default.nix", ".tool-versions", "mise.toml",
+    ".mise.toml", ".env", ".env.*", ".envrc", "*.baseline", "*-baseline.*", ".secrets.baseline",
+)  # fmt: skip
+
+DEFAULT: Final = (*PYTHON, *NODE, *COMPILED, *SHARED)
+
+ANYWHERE: Final = (
+    # active wherever they lie, a test directory included
+    "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", ".pytest_cache/", "__pycache__/",
+    "*.py[cod]", ".hypothesis/", "node_modules/", "*.egg-info/", "*.dist-info/", ".coveragerc", ".env",
+    "junit-platform.properties",
+    ".mocharc*", "jest.config.*", "vitest.config.*", ".eslintrc*", "ruff.toml", ".ruff.toml",
+)  # fmt: skip
+
+TEST_DATA: Final = (
+    "testdata/", "__mocks__/", "*.snap", "__snapshots__/", "__screenshots__/", "__image_snapshots__/", "*.golden",
+    "golden/", "goldens/", "*.approved.*",
+)  # fmt: skip
+
+TEST_FILE: Final = (
+    "test_*.py", "*_test.py", "tests.py", "test.py", "*.test.[cm][jt]s", "*.test.[jt]s", "*.test.[jt]sx",
+    "*.spec.[cm][jt]s", "*.spec.[jt]s", "*.spec.[jt]sx", "*_test.go", "*Test.java", "*Tests.java", "Test*.java",
+    "*IT.java", "*TestCase.java", "*Test.kt", "*Tests.kt", "*Spec.kt", "*_test.rs", "*_spec.rb", "*_test.rb",
+    "test_*.rb", "*Test.php", "*_test.c", "*_test.cc", "*_test.cpp", "test_*.c", "test_*.cc", "test_*.cpp",
+    "*_unittest.cc", "*_tests.rs", "*_test.exs", "*Test.cs", "*Tests.cs", "*.cy.[jt]s", "*.e2e.[jt]s", "*.feature",
+)  # fmt: skip
+
+TEST_ROOT_NAMES: Final = frozenset(
+    {"test", "tests", "testing", "__tests__", "spec", "specs", "testdata", "e2e", "t", "unittests", "unit_tests",
+     "integration_tests", "functional_tests", "test_data", "test-data", "src-test", "it", "qa", "checks"}
+)  # fmt: skip

@@ -1,0 +1,126 @@
+"""The verdict: one table from reason to verdict, and the worst row wins.
+
+Pure and total. It never looks at how a candidate was made, and nothing can be added that improves the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Final
+
+from perstack.core.experts import VerifySpec
+from perstack.core.signals import Priority, SignalStatus
+from perstack.core.verdict import PolicyFinding, Reason, ReasonCode, Verdict
+from perstack.signals.compare import Comparison
+
+ORDER: Final = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.NEEDS_TEST_CHANGE, Verdict.FAIL, Verdict.ERROR)
+"""From best to worst."""
+
+TABLE: Final = MappingProxyType(
+    {
+        ReasonCode.EMPTY_PATCH: Verdict.FAIL,
+        ReasonCode.PATCH_DOES_NOT_APPLY: Verdict.FAIL,
+        ReasonCode.PROTECTED_PATH: Verdict.FAIL,
+        ReasonCode.PATH_ESCAPE: Verdict.FAIL,
+        ReasonCode.SPECIAL_FILE: Verdict.FAIL,
+        ReasonCode.BINARY_FILE: Verdict.FAIL,
+        ReasonCode.MODE_CHANGE: Verdict.FAIL,
+        ReasonCode.SHADOWED_MODULE: Verdict.FAIL,
+        ReasonCode.HIDDEN_CHARACTERS: Verdict.FAIL,
+        ReasonCode.SUPPRESSION_ADDED: Verdict.FAIL,
+        ReasonCode.SUSPICIOUS_CONSTRUCT: Verdict.FAIL,
+        ReasonCode.SECRET_IN_PATCH: Verdict.FAIL,
+        ReasonCode.PATCH_TOO_LARGE: Verdict.FAIL,
+        ReasonCode.REJECT_RULE: Verdict.FAIL,
+        ReasonCode.NO_SIGNALS: Verdict.INCONCLUSIVE,
+        ReasonCode.NOTHING_RED: Verdict.INCONCLUSIVE,
+        ReasonCode.RED_NOT_BEHAVIOURAL: Verdict.INCONCLUSIVE,
+        ReasonCode.BASELINE_ERROR: Verdict.ERROR,
+        ReasonCode.BASELINE_FLAKY: Verdict.INCONCLUSIVE,
+        ReasonCode.NO_TESTS: Verdict.INCONCLUSIVE,
+        ReasonCode.STILL_FAILING: Verdict.FAIL,
+        ReasonCode.TEST_BROKEN: Verdict.FAIL,
+        ReasonCode.TEST_VANISHED: Verdict.FAIL,
+        ReasonCode.TEST_SKIPPED: Verdict.FAIL,
+        ReasonCode.TEST_FLAKY: Verdict.INCONCLUSIVE,
+        ReasonCode.COMMAND_FAILED: Verdict.FAIL,
+        ReasonCode.COLLECTION_ERROR: Verdict.FAIL,
+        ReasonCode.REPORT_MISSING: Verdict.FAIL,
+        ReasonCode.REPORT_INVALID: Verdict.FAIL,
+        ReasonCode.RESULTS_DISAGREE: Verdict.FAIL,
+        ReasonCode.FOREIGN_MODULE: Verdict.FAIL,
+        ReasonCode.CANARY_FAILED: Verdict.FAIL,
+        ReasonCode.TIMED_OUT: Verdict.FAIL,
+        ReasonCode.OUTPUT_LIMIT: Verdict.FAIL,
+        ReasonCode.SIGNAL_ERROR: Verdict.ERROR,
+        ReasonCode.HELD_OUT_FAILED: Verdict.FAIL,
+        ReasonCode.REVERT_STILL_GREEN: Verdict.INCONCLUSIVE,
+        ReasonCode.NEW_DIAGNOSTIC: Verdict.FAIL,
+        ReasonCode.TEST_CHANGE_NEEDED: Verdict.NEEDS_TEST_CHANGE,
+    }
+)
+
+
+def verdict_of(code: ReasonCode) -> Verdict:
+    """What one reason makes of an otherwise perfect candidate."""
+    return TABLE[code]
+
+
+def worst(reasons: Sequence[Reason]) -> Verdict:
+    """The worst verdict any of the reasons asks for; `pass` for none."""
+    return max((TABLE[reason.code] for reason in reasons), key=ORDER.index, default=Verdict.PASS)
+
+
+def decide(
+    *,
+    comparisons: Sequence[Comparison],
+    policy: Sequence[PolicyFinding],
+    extra: Sequence[Reason],
+    verify: VerifySpec,
+    needs_red: bool,
+) -> tuple[Verdict, tuple[Reason, ...]]:
+    """The verdict and the reasons that made it, worst first.
+
+    `needs_red`: something must have been red on the base and be green now. Policy findings that do not block
+    and failures of `should` signals within the threshold are in the report, not among the reasons.
+    """
+    reasons = [*extra, *(_from_policy(finding) for finding in policy if finding.blocks)]
+    if not any(_gates(comparison) for comparison in comparisons):
+        reasons.append(Reason(ReasonCode.NO_SIGNALS, "no signal with priority `must` was measured"))
+    for comparison in comparisons:
+        if _gates(comparison):
+            reasons.extend(comparison.reasons)
+            reasons.extend(comparison.claim if needs_red else ())
+    reasons.extend(_beyond_threshold(comparisons, verify.should_threshold))
+    if needs_red and comparisons and not any(_turned_green(comparison) for comparison in comparisons):
+        reasons.append(Reason(ReasonCode.NOTHING_RED, "nothing that was red on the base is green now"))
+    unique = tuple(dict.fromkeys(reasons))
+    ranked = sorted(unique, key=lambda reason: -ORDER.index(TABLE[reason.code]))
+    return worst(unique), tuple(ranked)
+
+
+def _gates(comparison: Comparison) -> bool:
+    return comparison.report.priority is Priority.MUST
+
+
+def _turned_green(comparison: Comparison) -> bool:
+    """Whether a gating signal shows red on the base and green now."""
+    report = comparison.report
+    if not _gates(comparison):
+        return False
+    if report.tests is not None:
+        return bool(report.tests.fail_to_pass)
+    return report.baseline is SignalStatus.FAIL and report.status is SignalStatus.PASS
+
+
+def _beyond_threshold(comparisons: Sequence[Comparison], threshold: int) -> list[Reason]:
+    failed = [comparison for comparison in comparisons if not _gates(comparison) and comparison.reasons]
+    if threshold < 0 or len(failed) <= threshold:
+        return []
+    return [reason for comparison in failed for reason in comparison.reasons]
+
+
+def _from_policy(finding: PolicyFinding) -> Reason:
+    place = f"{finding.path}:{finding.line}" if finding.line else finding.path
+    return Reason(finding.code, f"{place}: {finding.detail}" if place else finding.detail)
