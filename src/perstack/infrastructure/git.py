@@ -1,0 +1,284 @@
+"""Git, made safe: a bare repository the harness owns. It never runs git inside somebody's checkout.
+
+Files leave a commit only through `export` and come back only through `snapshot`; both are in `git_tree.py`.
+Talking to remotes is in `git_remote.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from perstack.core.errors import InfrastructureError, ToolError, UserError
+from perstack.infrastructure import git_remote, git_tree
+from perstack.infrastructure.git_command import Git, last_line
+from perstack.infrastructure.git_tree import ScanLimits, TreeEntry
+
+__all__ = ["Identity", "Patch", "Repository", "ScanLimits", "TreeEntry"]
+
+_DIFF = (
+    "diff-tree", "-r", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=none",
+    "--submodule=short",
+)  # fmt: skip
+_PATCH = ("-p", "--full-index", "--binary", "--src-prefix=a/", "--dst-prefix=b/", "-U3", "--diff-algorithm=histogram")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An author or committer."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A candidate. `digest` is the SHA-256 of `text` in hex; `files` are the touched paths, sorted."""
+
+    text: str
+    digest: str
+    files: tuple[str, ...]
+    insertions: int
+    deletions: int
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A bare git directory the harness owns. It must outlive a checkout's objects only where those were fetched."""
+
+    path: Path
+
+    @property
+    def _git(self) -> Git:
+        return Git(self.path)
+
+    @classmethod
+    async def create(cls, path: Path) -> Repository:
+        """Make an empty bare repository at `path` (parents included); an existing one is kept."""
+        await anyio.Path(path).mkdir(parents=True, exist_ok=True)
+        repository = cls(Path(await anyio.Path(path).resolve()))
+        await repository._git.check("init", "--bare", "--quiet", "--template=", "--initial-branch=main")
+        return repository
+
+    @classmethod
+    async def from_checkout(cls, checkout: Path, into: Path) -> Repository:
+        """A bare repository at `into` that sees all commits and refs of a checkout and none of its configuration.
+
+        Objects are borrowed, not copied: `checkout` must stay while the result is used.
+        Raises: UserError where `checkout` is not inside a git repository.
+        """
+        source = git_remote.locate(checkout)
+        repository = await cls.create(into)
+        await git_remote.borrow(repository._git, source)
+        return repository
+
+    async def resolve(self, rev: str) -> str:
+        """The full SHA of the commit `rev` names.
+
+        Raises: UserError for an unknown revision.
+        """
+        result = await self._git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
+        if result.exit_code:
+            raise UserError(f"unknown revision: {rev}", hint=self._history_hint("Name a commit, branch or tag."))
+        return result.stdout.decode().split()[0]
+
+    async def merge_base(self, a: str, b: str) -> str:
+        """The best common ancestor of two commits.
+
+        Raises: UserError where they have none.
+        """
+        result = await self._git.run("merge-base", await self.resolve(a), await self.resolve(b))
+        if result.exit_code:
+            hint = self._history_hint("The histories are unrelated: name the base commit itself.")
+            raise UserError(f"no common ancestor of {a} and {b}", hint=hint)
+        return result.stdout.decode().split()[0]
+
+    async def read_file(self, commit: str, path: str) -> bytes | None:
+        """A file's bytes as stored in the commit; None where there is no such file."""
+        if path.split("/", maxsplit=1)[0] in {"", ".", ".."}:
+            return None
+        result = await self._git.run("cat-file", "blob", f"{commit}:{path}")
+        return result.stdout if result.exit_code == 0 else None
+
+    async def list_files(self, commit: str) -> tuple[TreeEntry, ...]:
+        """Every file, link and submodule of a commit or tree, in git's order."""
+        return git_tree.parse_ls_tree(await self._git.check("ls-tree", "-r", "-l", "-z", "--full-tree", commit))
+
+    async def export(self, commit: str, into: Path) -> None:
+        """Write a commit's files into a directory (made where missing) exactly as stored; no `.git`.
+
+        Links that leave the tree and submodules are left out.
+        Raises: UserError for a tree with a path that no safe checkout has.
+        """
+        entries = await self.list_files(commit)
+        await git_tree.export(self._git, entries, into)
+
+    async def diff(self, base: str, other: str) -> Patch:
+        """The difference of two commits or trees."""
+        numbers = await self._git.check(*_DIFF, "--numstat", "-z", base, other)
+        raw = await self._git.check(*_DIFF, *_PATCH, base, other) if numbers else b""
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            text = (await self._diff_of_odd_bytes(base, other)).decode("utf-8", "backslashreplace")
+        rows = [row.split(b"\t", 2) for row in numbers.split(b"\0") if row]
+        return Patch(
+            text=text,
+            digest=hashlib.sha256(text.encode()).hexdigest(),
+            files=tuple(sorted(row[2].decode("utf-8", "backslashreplace") for row in rows)),
+            insertions=sum(int(row[0]) for row in rows if row[0] != b"-"),
+            deletions=sum(int(row[1]) for row in rows if row[1] != b"-"),
+        )
+
+    async def snapshot(self, base: str, workspace: Path, *, limits: ScanLimits | None = None) -> tuple[str, Patch]:
+        """The candidate in a workspace: its tree and its difference to `base`.
+
+        Only the base's own `.gitignore` files count. `perstack/` and `.git` at the root stay as in the base.
+        Raises: ToolError for special files, nested repositories, or more data than `limits` allow.
+        """
+        rules = tuple(entry for entry in await self.list_files(base) if entry.path.split("/")[-1] == ".gitignore")
+        return await self._record(base, workspace, limits or ScanLimits(), rules=rules)
+
+    async def tree_of_worktree(self, base: str, checkout: Path) -> tuple[str, Patch]:
+        """A user's working tree: changes of tracked files, and untracked files that are not ignored.
+
+        Raises: UserError where something in it cannot be recorded.
+        """
+        try:
+            return await self._record(base, checkout, ScanLimits(), rules=None)
+        except ToolError as error:
+            raise UserError(f"the working tree cannot be recorded: {error.message}", hint=error.hint) from error
+
+    async def apply(self, base: str, patch_text: str) -> str:
+        """The tree of `base` with a patch applied.
+
+        Raises: UserError where it does not apply, with git's own place.
+        """
+        async with self._index(base) as env:
+            if patch_text.strip():
+                data = patch_text.encode("utf-8", "surrogateescape")
+                result = await self._git.run("apply", "--cached", "--whitespace=nowarn", "-", stdin=data, env=env)
+                if result.exit_code:
+                    lines = result.stderr.decode("utf-8", "replace").strip().splitlines()
+                    where = "; ".join(line.removeprefix("error: ") for line in lines[:3])
+                    raise UserError(f"patch does not apply: {where}", hint="Make it against the base commit.")
+            return (await self._git.check("write-tree", env=env)).decode().strip()
+
+    async def commit(self, tree: str, parents: Sequence[str], message: str, *, author: Identity, timestamp: int) -> str:
+        """Make a commit object; its SHA. `timestamp` is in seconds since 1970."""
+        date = f"@{timestamp} +0000"
+        env = {
+            "GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.email, "GIT_AUTHOR_DATE": date,
+            "GIT_COMMITTER_NAME": author.name, "GIT_COMMITTER_EMAIL": author.email, "GIT_COMMITTER_DATE": date,
+        }  # fmt: skip
+        options = [option for parent in parents for option in ("-p", parent)]
+        out = await self._git.check("commit-tree", tree, *options, "-F", "-", stdin=message.encode(), env=env)
+        return out.decode().strip()
+
+    async def fetch(self, url: str, sha: str, *, header: str = "", depth: int | None = 1) -> None:
+        """Fetch one commit. `header` is a whole HTTP header; `depth` None means all history.
+
+        Raises: ForgeError where the remote refuses.
+        """
+        await git_remote.fetch(self._git, url, sha, header=header, depth=depth)
+
+    async def push(self, url: str, commit: str, branch: str, *, expected: str, header: str = "") -> None:
+        """Publish a commit on a branch that is at `expected` now ("" makes a new branch). Never a forced update.
+
+        Raises: Superseded when the branch moved; ForgeError when the remote refuses.
+        """
+        await git_remote.push(self._git, url, commit, branch, expected=expected, header=header)
+
+    async def set_ref(self, ref: str, sha: str) -> None:
+        """Point a full ref name (`refs/…`) at a commit."""
+        await self._git.check("update-ref", ref, sha)
+
+    def _history_hint(self, otherwise: str) -> str:
+        if (self.path / "shallow").exists():
+            return "The clone is shallow: fetch more history (`git fetch --unshallow`, or `fetch-depth: 0` in CI)."
+        return otherwise
+
+    @contextlib.asynccontextmanager
+    async def _index(self, tree: str) -> AsyncIterator[dict[str, str]]:
+        """An index of its own, filled from `tree` (empty for ""), as environment for git; gone afterwards."""
+        folder = tempfile.mkdtemp(prefix="index-", dir=self.path)
+        try:
+            env = {"GIT_INDEX_FILE": f"{folder}/index"}
+            if tree:
+                await self._git.check("read-tree", tree, env=env)
+            yield env
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    async def _record(
+        self, base: str, root: Path, limits: ScanLimits, *, rules: tuple[TreeEntry, ...] | None
+    ) -> tuple[str, Patch]:
+        """Tree and patch of a directory. `rules` None: a user's checkout with its own ignore files."""
+        tracked = {entry.path: entry for entry in await self.list_files(base)}
+        checkout = rules is None
+        skip = git_tree.reserved(tracked, checkout=checkout)
+        found = await anyio.to_thread.run_sync(lambda: git_tree.scan(root, limits, skip, checkout=checkout))
+        fresh = [path for path in (*found.paths, *found.problems) if path not in tracked]
+        if rules is None:
+            excludes = git_remote.locate(root).common / "info" / "exclude"
+            ignored = await git_tree.ignored_in_checkout(self._git, root, excludes, fresh)
+            ignored -= {entry.path for entry in await self._head_files()}
+        else:
+            ignored = await git_tree.ignored_by(self._git, rules, fresh)
+        wanted = found.without(ignored)
+        git_tree.refuse_problems(wanted)
+        left_out = () if checkout else await git_tree.links_left_out(self._git, root, wanted, tracked)
+        changes = await anyio.to_thread.run_sync(
+            lambda: git_tree.read_changes(
+                root, wanted, tracked, limits, keep=lambda entry: git_tree.stays(entry, wanted, skip, left_out)
+            )
+        )
+        async with self._index(base) as env:
+            await git_tree.store(self._git, changes, env)
+            tree = (await self._git.check("write-tree", env=env)).decode().strip()
+        return tree, await self.diff(base, tree)
+
+    async def _head_files(self) -> tuple[TreeEntry, ...]:
+        try:
+            return await self.list_files("HEAD")
+        except InfrastructureError:
+            return ()
+
+    async def _diff_of_odd_bytes(self, base: str, other: str) -> bytes:
+        """The same difference with files that are not UTF-8 as binary sections, so the patch is always text."""
+        rows = (await self._git.check(*_DIFF, "--raw", "-z", "--no-abbrev", base, other)).split(b"\0")
+        lines = []
+        for meta, path in zip(rows[0::2], rows[1::2], strict=False):
+            for sha in meta.split()[2:4]:
+                blob = await self._git.run("cat-file", "blob", sha.decode())
+                if not _is_utf8(blob.stdout):
+                    lines.append(git_tree.attribute_pattern(path) + b" -diff\n")
+                    break
+        with tempfile.TemporaryDirectory(dir=self.path) as folder:
+            attributes = Path(folder) / "attributes"
+            attributes.write_bytes(b"".join(lines))
+            options = ("-c", f"core.attributesFile={attributes}", "-c", "core.quotePath=true")
+            result = await self._git.run(*options, *_DIFF, *_PATCH, base, other)
+        if result.exit_code:
+            raise InfrastructureError(f"git diff-tree failed: {last_line(result.stderr)}")
+        return result.stdout
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,165 @@
+"""The one place where host processes start. Not a sandbox: what runs here is ours (git, bwrap), never the checkout's.
+
+Every process gets its own session, so its whole group can be killed; it gets exactly the environment it is given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+import anyio
+from anyio.abc import ByteReceiveStream, Process
+
+from perstack.core.errors import InvariantBroken
+from perstack.core.sandbox import ExecResult
+
+NOT_FOUND = 127
+TIMED_OUT = 124
+
+# A daemon that left its group may hold a pipe open after the process has ended: wait so long for the rest, no longer.
+_DRAIN_S = 0.5
+
+
+class BoundedBuffer:
+    """Keeps the first and the last half of what it is fed, at most `limit` bytes; counts what it drops."""
+
+    def __init__(self, limit: int) -> None:
+        self._head_limit = limit - limit // 2
+        self._tail_limit = limit // 2
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._dropped = 0
+
+    @property
+    def truncated(self) -> bool:
+        return self._excess() > 0
+
+    def feed(self, data: bytes) -> None:
+        """Take more bytes."""
+        room = self._head_limit - len(self._head)
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        self._tail += data
+        if len(self._tail) > 4 * self._tail_limit + 65_536:
+            self._trim()
+
+    def value(self) -> bytes:
+        """What was kept, with one line in the middle that says how much is missing."""
+        self._trim()
+        if not self._dropped:
+            return bytes(self._head + self._tail)
+        return bytes(self._head) + b"\n[... %d bytes left out ...]\n" % self._dropped + bytes(self._tail)
+
+    def _excess(self) -> int:
+        return self._dropped + max(0, len(self._tail) - self._tail_limit)
+
+    def _trim(self) -> None:
+        extra = len(self._tail) - self._tail_limit
+        if extra > 0:
+            del self._tail[:extra]
+            self._dropped += extra
+
+
+def exit_code_of(returncode: int) -> int:
+    """A shell's exit code: 128+n where signal n ended the process."""
+    return 128 - returncode if returncode < 0 else returncode
+
+
+def kill_group(pid: int) -> None:
+    """Kill every process of the group that `pid` leads; gone already is fine."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+@contextlib.asynccontextmanager
+async def open_process(
+    argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str], pass_fds: Sequence[int] = ()
+) -> AsyncIterator[Process]:
+    """A long-lived process with three pipes; its group is dead when the context ends.
+
+    Raises: FileNotFoundError, PermissionError, NotADirectoryError when it cannot start.
+    """
+    process = await anyio.open_process(
+        list(argv), cwd=cwd, env=dict(env), start_new_session=True, pass_fds=tuple(pass_fds)
+    )
+    try:
+        yield process
+    finally:
+        kill_group(process.pid)
+        with anyio.CancelScope(shield=True):
+            await process.aclose()
+
+
+async def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str],
+    stdin: bytes = b"",
+    timeout_s: float = 60.0,
+    output_limit: int = 1_000_000,
+) -> ExecResult:
+    """Run one host process to its end. `output_limit` is bytes per stream; the rest is drained and dropped.
+
+    Never raises for what the process does: a missing program is exit code 127, a time-out 124.
+    """
+    started = time.monotonic()
+    out, err = BoundedBuffer(output_limit), BoundedBuffer(output_limit)
+    try:
+        async with open_process(argv, cwd=cwd, env=env) as process:
+            timed_out = await _converse(process, stdin, (out, err), timeout_s)
+            code = TIMED_OUT if timed_out else exit_code_of(process.returncode or 0)
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        return ExecResult(
+            NOT_FOUND, b"", f"{error.filename or argv[0]}: {error.strerror}\n".encode(), time.monotonic() - started
+        )
+    return ExecResult(
+        code,
+        out.value(),
+        err.value(),
+        time.monotonic() - started,
+        timed_out=timed_out,
+        truncated=out.truncated or err.truncated,
+    )
+
+
+async def _converse(
+    process: Process, stdin: bytes, buffers: tuple[BoundedBuffer, BoundedBuffer], timeout_s: float
+) -> bool:
+    """Feed and drain until the process has ended. True when time ran out."""
+    stdout, stderr = process.stdout, process.stderr
+    if stdout is None or stderr is None:
+        raise InvariantBroken("a process of open_process has all three pipes")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_feed, process, stdin)
+        tasks.start_soon(_drain, stdout, buffers[0])
+        tasks.start_soon(_drain, stderr, buffers[1])
+        with anyio.move_on_after(timeout_s) as scope:
+            await process.wait()
+        timed_out = scope.cancelled_caught
+        kill_group(process.pid)
+        tasks.cancel_scope.deadline = anyio.current_time() + _DRAIN_S
+    if timed_out:
+        await process.wait()
+    return timed_out
+
+
+async def _feed(process: Process, data: bytes) -> None:
+    if process.stdin is None:
+        raise InvariantBroken("a process of open_process has all three pipes")
+    with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, BrokenPipeError, ConnectionError):
+        if data:
+            await process.stdin.send(data)
+        await process.stdin.aclose()
+
+
+async def _drain(stream: ByteReceiveStream, into: BoundedBuffer) -> None:
+    with contextlib.suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+        while True:
+            into.feed(await stream.receive())
