@@ -101,9 +101,9 @@ def _parse(text: str, path: str) -> dict[str, object]:
         message = str(error)
         match = _TOML_PLACE.search(message)
         what = message[: match.start()] if match else message
-        line = match[1] if match else None
-        last = text.count("\n") + 1
-        where = f"{path}:{line}:{match[2]}" if match and line else f"{path}:{last}"
+        lines = text.split("\n")
+        at_end = f"{len(lines)}:{len(lines[-1]) + 1}"
+        where = f"{path}:{match[1]}:{match[2]}" if match and match[1] else f"{path}:{at_end}"
         raise UserError(
             f"{where}: not valid TOML: {what}", hint="Fix the syntax; strings need quotes, tables need [brackets]."
         ) from error

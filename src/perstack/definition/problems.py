@@ -119,8 +119,8 @@ def _translate(detail: ErrorDetails, data: Mapping[str, object]) -> Problem:
 
 
 def _tag(context: Mapping[str, object]) -> str:
-    name = str(context["discriminator"]).strip("'")
-    return "providerName" if name == "provider_name" else name
+    # An aliased discriminator is told under both of its names.
+    return "providerName" if "provider" in str(context["discriminator"]) else "type"
 
 
 def _choice(expected: str, value: object) -> str:

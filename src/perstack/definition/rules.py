@@ -16,6 +16,7 @@ REGISTRY_TAGS = 8
 REGISTRY_TEXT = 2048
 REGISTRY_SCHEMA = 20480
 OLD_BASE_TOOLS = frozenset({"think"})
+HARNESS_TOOLS = frozenset({"runSignals"})  # given by the pipeline, whoever picks it
 _WITHOUT_EFFECT = {
     "runtime": "everything runs in this harness's own sandbox ([sandbox])",
     "perstackApiBaseUrl": "experts come from files, no registry is asked",
@@ -123,9 +124,8 @@ def _collisions(expert: Expert, path: KeyPath) -> Iterator[Problem]:
         if target is None or delegate in expert.delegates[:index]:
             continue
         if target.tool_name in owners:
-            message = (
-                f'as a tool "{delegate}" is called "{target.tool_name}", as is {owners[target.tool_name]}; rename one'
-            )
+            other = owners[target.tool_name]
+            message = f'tool name "{target.tool_name}" of "{delegate}" collides with {other}; rename one'
             yield Problem((*path, "delegates", index), message)
         owners.setdefault(target.tool_name, f'delegate "{delegate}"')
 
@@ -182,7 +182,7 @@ def _skill_warnings(name: str, skill: StdioSkill | SseSkill | InteractiveSkill, 
 def _unknown_tools(skill: StdioSkill | SseSkill, place: KeyPath) -> Iterator[Problem]:
     for key, tools in (("pick", skill.pick), ("omit", skill.omit)):
         for index, tool in enumerate(tools):
-            if tool in BASE_TOOLS:
+            if tool in BASE_TOOLS or tool in HARNESS_TOOLS:
                 continue
             guess = "" if tool in OLD_BASE_TOOLS else closest(tool, BASE_TOOLS)
             tail = f' (did you mean "{guess}"?)' if guess else ""

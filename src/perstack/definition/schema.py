@@ -89,7 +89,8 @@ def _json_schema(value: str) -> str:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+Natural = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
+Positive = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 HttpsUrl = Annotated[str, AfterValidator(_https)]
 Domain = Annotated[str, AfterValidator(_domain)]
 Strings = list[str]
@@ -262,7 +263,6 @@ class CustomProviderSkill(Table):
 
 
 ProviderSkill = Annotated[BuiltinProviderSkill | CustomProviderSkill, Field(discriminator="type")]
-Positive = Annotated[Whole, Field(gt=0)]
 
 
 class WebSearchOptions(Table):
@@ -322,14 +322,14 @@ class PublicTables(Table):
     runtime: Literal["local", "cursor", "claude-code", "gemini", "docker"] | None = Field(
         default=None, description="2025 form; has no effect here."
     )
-    max_steps: Annotated[Whole, Field(ge=1)] = Field(default=100, description="Steps of one job.")
-    max_retries: Annotated[Whole, Field(ge=0)] = Field(default=5, description="Retries of one generation.")
-    timeout: Annotated[Whole, Field(gt=0)] = Field(default=300_000, description="Limit of one generation, ms.")
+    max_steps: Positive = Field(default=100, description="Steps of one job.")
+    max_retries: Natural = Field(default=5, description="Retries of one generation.")
+    timeout: Positive = Field(default=300_000, description="Limit of one generation, ms.")
     perstack_api_base_url: Annotated[str, AfterValidator(_api_base)] | None = Field(
         default=None, description="Expert registry; not used here."
     )
     perstack_base_skill_command: Annotated[Strings, AfterValidator(_base_command)] | None = Field(
         default=None, description="Replacement of the base tools; not used here."
     )
-    env_path: Strings = Field(default_factory=lambda: [".env", ".env.local"], description="dotenv files.")
+    env_path: Strings = Field(default=[".env", ".env.local"], description="dotenv files.")
     experts: dict[str, Expert] = Field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from perstack.definition.schema import Positive, PublicTables, Strings, Table, Whole
+from perstack.definition.schema import Natural, Positive, PublicTables, Strings, Table
 
 
 def _arguments(value: object) -> object:
@@ -103,7 +103,7 @@ class Expect(Table):
         list[int],
         BeforeValidator(_exit_codes),
         WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
-    ] = Field(default_factory=lambda: [0], description="Exit codes that pass.")
+    ] = Field(default=[0], description="Exit codes that pass.")
     stdout: Pattern | None = Field(default=None, description="Regular expression that standard output must match.")
     stderr: Pattern | None = Field(default=None, description="Regular expression that standard error must match.")
 
@@ -120,7 +120,7 @@ class Signal(Table):
     framework: str | None = Field(default=None, min_length=1, description="Default: recognised from `run`.")
     priority: Literal["must", "should"] = "must"
     reject: bool = Field(default=False, description="A match fails the candidate.")
-    repeat: Annotated[Whole, Field(ge=1, le=20)] = Field(default=2, description="Runs that must agree.")
+    repeat: Annotated[int, Field(ge=1, le=20)] = Field(default=2, description="Runs that must agree.")
     timeout: Positive = Field(default=300_000, description="Limit of one run, milliseconds.")
     paths: Strings = Field(default_factory=list, description="Only for changes in these paths (globs).")
     protect: Strings = Field(default_factory=list, description="Paths a candidate may not touch (globs).")
@@ -136,7 +136,7 @@ class Verify(Table):
     reject: list[Pattern] = Field(default_factory=list, description="Regular expressions over added lines.")
     max_files: Positive = 50
     max_lines: Positive = 2000
-    should_threshold: Annotated[Whole, Field(ge=0)] | None = Field(
+    should_threshold: Natural | None = Field(
         default=None, description="How many `should` signals may fail. Default: any number."
     )
     suspicious: Literal["fail", "report"] = "fail"
@@ -147,7 +147,7 @@ class Budgets(Table):
 
     rounds: Positive = Field(default=3, description="Build and verify rounds.")
     steps: Positive = 100
-    tokens: Annotated[Whole, Field(ge=0)] = Field(default=2_000_000, description="Input and output; 0: no limit.")
+    tokens: Natural = Field(default=2_000_000, description="Input and output; 0: no limit.")
     wall_time: Positive = Field(default=3_600_000, description="Milliseconds.")
 
 
@@ -163,9 +163,7 @@ class Pipeline(Table):
 class Github(Table):
     """Who may start a run on GitHub, and how results look."""
 
-    roles: Strings = Field(
-        default_factory=lambda: ["admin", "maintain", "write"], description="Roles that may start a run."
-    )
+    roles: Strings = Field(default=["admin", "maintain", "write"], description="Roles that may start a run.")
     allowed_bots: list[Positive] = Field(default_factory=list, description="Numeric ids of bots that may start a run.")
     label: str = Field(default="perstack", min_length=1)
     branch_prefix: str = Field(default="perstack/fix-", min_length=1)
