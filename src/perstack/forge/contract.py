@@ -35,7 +35,9 @@ class Trigger:
 
     `number` is the issue or pull request (0: none, `ref` says what to work on). `head_sha` is set where the
     payload itself pins it. `comment_id` is the comment that carries the command, 0 for none.
-    `text` is untrusted: the issue's or pull request's title and body plus the command's arguments.
+    `title`, `text` (the body) and `arguments` are untrusted; `hidden` pieces (comments, invisible characters,
+    images) were taken out of them. `notes` are lines to tell the person who asked: mistyped commands, commands
+    that were not run.
     """
 
     event: str
@@ -54,6 +56,8 @@ class Trigger:
     url: str = ""
     default_branch: str = ""
     actor_checked: bool = False  # True where the forge itself lets only writers cause the event
+    hidden: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

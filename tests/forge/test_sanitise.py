@@ -1,0 +1,99 @@
+"""Untrusted text on its way in and out."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from perstack.forge.sanitise import clean, code_block, inline_code, neutralise
+
+HOSTILE = "Hi @octocat, fixes #12 ![x](https://evil.example/?d=1) <img src=//evil.example/p> [go](//evil.example)"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "hidden"),
+    [
+        ("plain ünïcödé 漢字 🎉", "plain ünïcödé 漢字 🎉", 0),
+        ("a\r\nb\rc\td", "a\nb\nc\td", 0),
+        ("a<!-- b -->c", "ac", 1),
+        ("a<!-- never closed", "a", 1),
+        ("a\u200bb\u2060c\ufeffd", "abcd", 3),
+        ("a\u202eb\u2066c", "abc", 2),
+        ("a\U000e0041\U000e007fb", "ab", 2),
+        ("a\x1b[31mb\x00\x9b", "a[31mb", 3),
+        ("![alt words](http://x/y.png) and ![ref][1]", " and ", 2),
+        ("<!\u200b-- a -->b", "b", 2),
+        ("<!![x](y)-- a -->b", "b", 2),
+    ],
+)
+def test_what_people_do_not_see_is_removed_and_counted(text: str, expected: str, hidden: int) -> None:
+    cleaned = clean(text)
+    assert (cleaned.text, cleaned.hidden) == (expected, hidden)
+
+
+def seen(text: str) -> str:
+    return text.replace("\u200b", "")
+
+
+def test_posted_text_notifies_closes_loads_and_links_nothing() -> None:
+    text = neutralise(HOSTILE)
+    assert not re.search(r"@\w|#\d|\bfixes\b|!\[|<\w|\]\(", text)
+    assert "@octocat, fixes #12" in seen(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Closes: o/r#3", "resolved GH-7", "Fix https://github.com/o/r/issues/1", "closing #4",
+        "FIXED o/r#1",
+    ],
+)  # fmt: skip
+def test_closing_keywords_are_broken(text: str) -> None:
+    assert not re.search(r"(?i)\b(clos|fix|resolv)\w*:?\s", neutralise(text))
+    assert seen(neutralise(text)) == text
+
+
+def test_only_links_to_the_forge_stay_links() -> None:
+    kept = "see [run](https://github.com/o/r/actions/runs/1) and https://github.com/o/r"
+    assert neutralise(kept) == kept
+    own = "[x](https://ghe.example.org/o/r)"
+    assert neutralise(own, link_host="ghe.example.org") == own
+    for url in ("https://github.com.evil.example/", "https://u@github.com/", "http://github.com/", "https://[bad"):
+        assert "](" not in neutralise(f"[x]({url})")
+        assert "://" not in neutralise(f"go to {url}").replace("\u200b://", "")
+    assert "]:" not in neutralise("[a]: https://evil.example")
+    assert "www." not in neutralise("www.evil.example")
+
+
+def test_posted_text_cannot_command_us_or_forge_our_marker() -> None:
+    assert not re.search(r"^/perstack", neutralise("/perstack fix\n  /perstack fix"), re.MULTILINE)
+    assert "<!--" not in neutralise("<<!-- a -->!-- perstack:key=x -->")
+
+
+@pytest.mark.parametrize("text", ["plain", "```\nx\n```", "````", "a`b``c", "~~~\n"])
+def test_a_code_block_cannot_be_ended_by_its_content(text: str) -> None:
+    lines = code_block(text + "\x1b[0m\u202e", "diff").split("\n")
+    fence = lines[-1]
+    assert lines[0] == f"{fence}diff"
+    assert all(fence not in line for line in lines[1:-1])
+    assert "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a", "`a`"), ("a`b", "``a`b``"), ("`a`", "`` `a` ``"), ("a|b\nc", "`a\\|b c`"), ("", "` `")],
+)
+def test_a_code_span_cannot_be_ended_by_its_content(text: str, expected: str) -> None:
+    assert inline_code(text) == expected
+
+
+@pytest.mark.parametrize(
+    "piece", ["![", "![](", "<!--", "](", "https://", "fixes ", "close: #", "@", "[x]:", "<!![](a)"]
+)
+def test_hostile_text_of_full_size_is_handled_at_once(piece: str) -> None:
+    text = (piece * 65_536)[:65_536]
+    started = time.perf_counter()
+    neutralise(text)
+    assert time.perf_counter() - started < 3.0
