@@ -1,0 +1,66 @@
+"""What a delegate gets and what its caller gets back. Pure: running it is the driver's part.
+
+Isolation: a child gets its own instruction and the query, nothing of its caller; the caller gets the final text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from perstack.core.messages import TextPart, ToolCall, ToolResult
+from perstack.core.usage import Usage
+from perstack.runtime.rules import Rules
+from perstack.runtime.state import DelegatedBy, RunState
+from perstack.runtime.toolbox import cut_middle
+
+MAX_DEPTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnd:
+    """How one delegate ended. `error` is empty where it completed; `last_step` is its last step number."""
+
+    call: ToolCall
+    text: str
+    error: str
+    usage: Usage
+    last_step: int
+
+
+def lineage(state: RunState, call: ToolCall) -> DelegatedBy:
+    """Who starts the child: this run's current segment, by this call."""
+    return DelegatedBy(state.expert_key, state.run_id, call.id, call.tool_name)
+
+
+def refusal(state: RunState, rules: Rules, depth: int) -> str:
+    """Why no child may be started now; empty where it may.
+
+    Without it, experts that delegate to each other would never reach the check at the end of a step.
+    """
+    if state.step >= rules.max_steps:
+        return f"no steps left (maxSteps is {rules.max_steps})"
+    if depth >= MAX_DEPTH:
+        return f"delegations are nested {MAX_DEPTH} deep, which is the limit"
+    return ""
+
+
+def child_result(end: ChildEnd, rules: Rules) -> ToolResult:
+    """What the caller sees: the child's final text, or that it failed and why."""
+    key = rules.routes[end.call.tool_name].expert_key
+    text = end.text or f"{key} completed and returned no text."
+    if end.error:
+        text = f"Delegation to {key} failed: {end.error}"
+    return ToolResult(
+        end.call.id, end.call.tool_name, (TextPart(cut_middle(text)),), f"delegate/{key}", is_error=bool(end.error)
+    )
+
+
+def total_usage(ends: Sequence[ChildEnd]) -> Usage:
+    """The sum over all children."""
+    return sum((end.usage for end in ends), start=Usage())
+
+
+def last_step(state: RunState, ends: Sequence[ChildEnd]) -> int:
+    """The highest step number reached by the caller or a child: parallel branches count from the same base."""
+    return max((end.last_step for end in ends), default=state.step)

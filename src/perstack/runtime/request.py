@@ -1,0 +1,46 @@
+"""What is asked of a run and what comes out of it. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from perstack.core.contracts import Skill
+from perstack.core.experts import Expert
+from perstack.core.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One expert to run. `experts` are all that may be delegated to; `skills` stay open and are the caller's.
+
+    `max_steps` is compared with the running step number, which starts at `first_step` and goes on through
+    delegates. `reasoning_budget` is in tokens, 0 for none.
+    """
+
+    expert: Expert
+    query: str
+    model: str
+    job_id: str
+    skills: tuple[Skill, ...] = ()
+    experts: Mapping[str, Expert] = field(default_factory=dict)
+    max_steps: int = 100
+    max_retries: int = 5
+    timeout_s: float = 300.0
+    reasoning_budget: int = 0
+    first_step: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended. `status` is the public checkpoint status; `usage` covers the run and its delegates.
+
+    `steps` counts those of the run and its delegates; `run_id` is the first segment's.
+    """
+
+    status: str
+    text: str
+    usage: Usage
+    steps: int
+    run_id: str
+    error: str = ""
