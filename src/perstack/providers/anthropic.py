@@ -1,0 +1,205 @@
+"""Anthropic Messages, streamed. Reading the stream is in `anthropic_stream.py`; retries are in `retry.py`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+import anthropic
+import httpx2
+
+from perstack.core.json import Json, JsonObject
+from perstack.core.messages import (
+    Delta,
+    ExpertMessage,
+    FilePart,
+    ImagePart,
+    Message,
+    ModelReply,
+    ModelRequest,
+    TextPart,
+    ThinkingPart,
+    ToolCall,
+    ToolMessage,
+    ToolResult,
+    UserMessage,
+)
+from perstack.providers.anthropic_stream import MessageReader
+from perstack.providers.catalogue import Credentials
+from perstack.providers.exchange import Exchange, SdkErrors, Tuning, tuning_of
+from perstack.providers.failures import Endpoint
+from perstack.providers.wire import NOTHING_SAID, REASONING_MARK, WireCache, encode, file_text, tool_name
+
+_URL = "https://api.anthropic.com"
+_CACHED: JsonObject = {"type": "ephemeral"}
+_BUDGET_MODELS = re.compile(r"claude-(?:[a-z]+-4(?:$|-[0-5](?!\d)|-\d{8})|3-)")
+_LEAST_BUDGET = 1024
+
+
+class AnthropicProvider:
+    """A Provider over the official SDK's async client."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str = "",
+        headers: Mapping[str, str] | None = None,
+        max_retries: int = 4,
+        tuning: Tuning | None = None,
+    ) -> None:
+        tuning = tuning or Tuning()
+        extra = dict(headers or {})
+        self._label = tuning.label or "anthropic"
+        self._client = anthropic.AsyncAnthropic(
+            api_key=api_key,
+            base_url=base_url or _URL,
+            default_headers=extra,
+            max_retries=0,
+            webhook_key="",
+            open_telemetry=False,
+        )
+        self._endpoint = Endpoint(
+            self._label, tuning.key_name or "ANTHROPIC_API_KEY", secrets=(api_key, *extra.values())
+        )
+        self._exchange = Exchange(
+            post=self._post,
+            errors=SdkErrors(anthropic.APIStatusError, anthropic.APIConnectionError),
+            endpoint=self._endpoint,
+            tuning=tuning,
+            max_retries=max_retries,
+        )
+        self._wire = WireCache(head=head, message=message, tail=b"]}")
+
+    @property
+    def name(self) -> str:
+        return self._label
+
+    async def generate(self, request: ModelRequest, on_delta: Callable[[Delta], None]) -> ModelReply:
+        """Ask for one reply.
+
+        Raises: ProviderError when no usable reply can be had.
+        """
+        return await self._exchange.ask(
+            request,
+            lambda: self._wire.body(request),
+            lambda: MessageReader(self._endpoint, request, on_delta),
+        )
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self._client.close()
+
+    async def _post(self, body: bytes, limits: httpx2.Timeout) -> httpx2.Response:
+        stream = await self._client.post(
+            "/v1/messages",
+            cast_to=object,
+            content=body,
+            options={"timeout": limits, "headers": {"Accept": "text/event-stream"}},
+            stream=True,
+            stream_cls=anthropic.AsyncStream[object],
+        )
+        return stream.response
+
+
+def create(credentials: Credentials, say: Callable[[str], None]) -> AnthropicProvider:
+    """The provider for these credentials; `say` hears of retries."""
+    return AnthropicProvider(
+        api_key=credentials.api_key,
+        base_url=credentials.base_url,
+        headers=credentials.headers,
+        tuning=tuning_of(credentials, say),
+    )
+
+
+def head(request: ModelRequest) -> bytes:
+    """The body up to its messages.
+
+    Caching: one mark after the system prompt (which covers the tools), and the top-level `cache_control`, by which
+    the server marks the last message itself: so no earlier byte changes from turn to turn.
+    """
+    fields: dict[str, Json] = {
+        "model": request.model,
+        "max_tokens": request.max_output_tokens,
+        "stream": True,
+        "cache_control": _CACHED,
+        **_thinking(request),
+    }
+    if request.tools:
+        fields["tools"] = [
+            {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
+            for tool in request.tools
+        ]
+    if request.system.strip():
+        fields["system"] = [{"type": "text", "text": request.system, "cache_control": _CACHED}]
+    return encode(fields)[:-1] + b',"messages":['
+
+
+def _thinking(request: ModelRequest) -> JsonObject:
+    """Models up to 4.5 take a budget inside `max_tokens`; later ones decide themselves, guided by an effort."""
+    budget = request.reasoning_budget
+    if budget <= 0:
+        return {}
+    if _BUDGET_MODELS.match(request.model):
+        budget = max(budget, _LEAST_BUDGET)
+        return {
+            "max_tokens": request.max_output_tokens + budget,
+            "thinking": {"type": "enabled", "budget_tokens": budget},
+        }
+    effort = "low" if budget <= 2048 else "medium" if budget <= 5000 else "high"
+    return {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": effort}}
+
+
+def message(source: Message) -> bytes:
+    """One message as the API takes it; empty when nothing of it can be sent."""
+    match source:
+        case UserMessage(contents=contents):
+            blocks = [block for part in contents if (block := _block(part))]
+            return encode({"role": "user", "content": blocks or [_text(NOTHING_SAID)]})
+        case ToolMessage(results=results):
+            return encode({"role": "user", "content": [_result(result) for result in results]}) if results else b""
+        case ExpertMessage(contents=contents):
+            replies = [block for part in contents if (block := _said(part))]
+            return encode({"role": "assistant", "content": replies}) if replies else b""
+
+
+def _text(text: str) -> JsonObject:
+    return {"type": "text", "text": text}
+
+
+def _said(part: ThinkingPart | TextPart | ToolCall) -> JsonObject | None:
+    match part:
+        case TextPart(text=text):
+            return _text(text) if text.strip() else None
+        case ToolCall():
+            return {"type": "tool_use", "id": part.id, "name": tool_name(part.tool_name), "input": part.args}
+        case ThinkingPart(signature="", redacted=data):
+            return {"type": "redacted_thinking", "data": data} if data else None
+        case ThinkingPart(signature=signature):
+            if signature.startswith(REASONING_MARK):
+                return None  # this server could not check it
+            return {"type": "thinking", "thinking": part.thinking, "signature": signature}
+
+
+def _result(result: ToolResult) -> JsonObject:
+    blocks = [block for part in result.contents if (block := _block(part))]
+    return {
+        "type": "tool_result",
+        "tool_use_id": result.id,
+        "content": blocks or [_text(NOTHING_SAID)],
+        **({"is_error": True} if result.is_error else {}),
+    }
+
+
+def _block(part: TextPart | ImagePart | FilePart) -> JsonObject | None:
+    match part:
+        case TextPart(text=text):
+            return _text(text) if text.strip() else None
+        case ImagePart():
+            source = {"type": "base64", "media_type": part.mime_type, "data": part.data}
+            return {"type": "image", "source": source}
+        case FilePart(mime_type="application/pdf"):
+            source = {"type": "base64", "media_type": part.mime_type, "data": part.data}
+            return {"type": "document", "source": source}
+        case FilePart():
+            return _text(file_text(part))

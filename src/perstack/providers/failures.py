@@ -1,0 +1,131 @@
+"""What went wrong with a model call, in one sentence. The only place that decides what may be retried.
+
+Threat: servers echo what they were sent. Every sentence is cut short and has the key and header values taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from perstack.core.errors import ProviderError
+
+_LIMIT = 300
+_RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+_RETRY_KIND = frozenset(
+    {"overloaded_error", "api_error", "rate_limit_error", "timeout_error", "gateway_timeout_error"}  # Anthropic
+    | {"server_error", "rate_limit_exceeded", "server_is_overloaded", "slow_down", "internal_error"}  # OpenAI
+)
+_SPENT = frozenset({"insufficient_quota", "billing_error", "billing_hard_limit_reached", "credit_balance_too_low"})
+_TOO_LONG = (
+    "context_length_exceeded",
+    "prompt is too long",
+    "maximum context length",
+    "context size",
+    "context window",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Whom we talk to, for messages. `secrets` never appear in one."""
+
+    label: str
+    key_name: str = ""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def refused(
+        self, status: int, body: object, *, model: str, retry_after_s: float | None, advice: str = ""
+    ) -> ProviderError:
+        """The server answered with an HTTP error. `advice` is its own `x-should-retry` header."""
+        kind, said = describe(body)
+        retryable = (status in _RETRY_STATUS or status >= 500 or advice == "true") and advice != "false"
+        text, hint = self._sentence(status, kind, said, model)
+        return ProviderError(
+            self.clean(f"{text}: {said}" if said else text),
+            hint=hint,
+            status=status,
+            retryable=retryable and kind not in _SPENT,
+            retry_after_s=retry_after_s,
+        )
+
+    def broken(self, body: object, *, model: str) -> ProviderError:
+        """The server reported an error inside a stream that had begun well."""
+        kind, said = describe(body)
+        long = _is_too_long(kind, said)
+        text = f"the request is longer than {model} can read" if long else f"{self.label} broke off its reply"
+        detail = f" ({kind})" if kind else ""
+        return ProviderError(
+            self.clean(f"{text}{detail}: {said}" if said else text + detail), retryable=kind in _RETRY_KIND
+        )
+
+    def lost(self, error: BaseException) -> ProviderError:
+        """The connection could not be made or was cut."""
+        cause = error.__cause__ or error
+        detail = str(cause) or type(cause).__name__
+        return ProviderError(
+            self.clean(f"no connection to {self.label}, or it was cut: {detail}"),
+            hint="Check the network, a proxy, and the provider's base URL.",
+            retryable=True,
+        )
+
+    def malformed(self, what: str) -> ProviderError:
+        """The server's reply cannot be read."""
+        return ProviderError(self.clean(f"{self.label} sent a reply that cannot be read: {what}"), retryable=True)
+
+    def late(self, what: str, seconds: float) -> ProviderError:
+        """A time limit was reached."""
+        return ProviderError(f"{self.label} was too slow: {what} within {seconds:g} s", retryable=True)
+
+    def clean(self, text: str) -> str:
+        """`text` without secrets, on one line, short."""
+        for secret in self.secrets:
+            if secret:
+                text = text.replace(secret, "***")
+        line = " ".join(text.split())
+        return line if len(line) <= _LIMIT else line[: _LIMIT - 1] + "…"
+
+    def _sentence(self, status: int, kind: str, said: str, model: str) -> tuple[str, str]:
+        where = f"({self.label}, {status})"
+        key = self.key_name or "the API key"
+        if status == 401:
+            return f"{key} was rejected {where}", f"Set {key} to a valid key of {self.label}."
+        if status == 403:
+            return f"{key} may not use {model} {where}", "Use a key with access to this model, or another model."
+        if _is_too_long(kind, said) and status in {400, 413, 422, 500}:
+            return f"the request is longer than {model} can read {where}", "Use a model with a larger context window."
+        if status == 404:
+            known = _names_model(kind, said, model)
+            text = f"unknown model {model}" if known else "nothing answers at this address"
+            place = "in --model or in perstack.toml" if known else "and the provider's base URL"
+            return f"{text} {where}", f"Check the model's name {place}."
+        if kind in _SPENT or status == 402:
+            return f"the account behind {key} has no credit left {where}", "Check the account's plan and billing."
+        if status == 429:
+            return f"too many requests {where}", ""
+        return (f"{self.label} is in trouble ({status})" if status >= 500 else f"the request was refused {where}"), ""
+
+
+def describe(body: object) -> tuple[str, str]:
+    """The kind (or code) and the message in an error body of any of the known shapes; empty where there is none."""
+    if isinstance(body, str):
+        return "", "" if body.lstrip().startswith("<") else body
+    if not isinstance(body, Mapping):
+        return "", ""
+    inner = body.get("error", body)
+    if isinstance(inner, str):
+        return "", inner
+    if not isinstance(inner, Mapping):
+        return "", ""
+    kind = inner.get("code") if isinstance(inner.get("code"), str) else inner.get("type")
+    message = inner.get("message")
+    return (kind if isinstance(kind, str) else ""), (message if isinstance(message, str) else "")
+
+
+def _is_too_long(kind: str, said: str) -> bool:
+    text = f"{kind} {said}".lower()
+    return any(mark in text for mark in _TOO_LONG)
+
+
+def _names_model(kind: str, said: str, model: str) -> bool:
+    return kind in {"model_not_found", "not_found_error"} or "model" in said.lower() or (model != "" and model in said)
