@@ -16,7 +16,7 @@ import anyio
 from perstack.context.fix_queries import FixFacts, build_query, plan_query, verify_query
 from perstack.core.contracts import Sandbox, Session, Skill
 from perstack.core.errors import BudgetExceeded, ProviderError
-from perstack.core.experts import Config, Expert, PipelineSpec
+from perstack.core.experts import BASE_SKILL, Config, Expert, PipelineSpec
 from perstack.core.json import JsonObject
 from perstack.core.outcome import Candidate, Ending, FixOutcome, Round
 from perstack.core.sandbox import Snapshot
@@ -260,7 +260,7 @@ class FixPipeline:
         extra: tuple[Skill, ...] = (),
     ) -> RunOutcome:
         async with self._tools.sandbox.open(self._request.snapshot, workspace) as session:
-            base = _base_skill(expert, workspace, session, read_only=read_only)
+            base = base_skill(expert, workspace, session, read_only=read_only)
             outcome = await self._tools.run_expert(expert, query, (base, *extra))
         self._progress.usage += outcome.usage
         self._progress.steps += outcome.steps
@@ -314,11 +314,11 @@ class _Stage:
         self._tools.emit("finishStage", {**self._fields, "seconds": seconds, "ok": kind is None})
 
 
-def _base_skill(expert: Expert, workspace: Path, session: Session, *, read_only: bool) -> BaseSkill:
-    spec = expert.skills["@perstack/base"]
-    return BaseSkill(
-        Workspace(workspace, seen_as=session.workspace), session, pick=spec.pick, omit=spec.omit, read_only=read_only
-    )
+def base_skill(expert: Expert, workspace: Path, session: Session, *, read_only: bool = False) -> BaseSkill:
+    """The expert's base tools over one workspace and its sandbox."""
+    spec = expert.skills[BASE_SKILL]
+    seen = Workspace(workspace, seen_as=session.workspace)
+    return BaseSkill(seen, session, pick=spec.pick, omit=spec.omit, read_only=read_only)
 
 
 def _still_failing(report: Report | None) -> tuple[str, ...]:

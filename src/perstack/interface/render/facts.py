@@ -51,14 +51,13 @@ def details(title: str, body: str) -> str:
 
 def signal_table(signals: Sequence[SignalReport]) -> str:
     """One row a signal: before, after, and what happened to its tests."""
-    rows = ["| signal | before | after | what happened |", "|---|---|---|---|"]
-    for signal in signals:
-        rows.append(
-            f"| {code(signal.name)}{'' if signal.priority == 'must' else ' (should)'} "
-            f"| {MARK[signal.baseline]} {signal.baseline} | {MARK[signal.status]} {signal.status} "
-            f"| {_what_happened(signal)} |"
-        )
-    return "\n".join(rows)
+    rows = [
+        f"| {code(signal.name)}{'' if signal.priority == 'must' else ' (should)'} "
+        f"| {MARK[signal.baseline]} {signal.baseline} | {MARK[signal.status]} {signal.status} "
+        f"| {_what_happened(signal)} |"
+        for signal in signals
+    ]
+    return "\n".join(("| signal | before | after | what happened |", "|---|---|---|---|", *rows))
 
 
 def _what_happened(signal: SignalReport) -> str:

@@ -122,6 +122,42 @@ def check_output(story: Story) -> CheckOutput:
     )
 
 
+def head_output(story: Story) -> CheckOutput:
+    """The completed check run on the pinned head: where a fix was pushed, the head itself is still red."""
+    if not story.commit or story.outcome is None:
+        return check_output(story)
+    return CheckOutput(
+        title=f"red here, fixed by {story.commit[:12]}",
+        summary="\n\n".join((headline(story), _where(story))),
+        text="\n\n".join(_body(story)),
+        annotations=annotations(None, story.outcome),
+    )
+
+
+def problem(action: str, message: str, hint: str, *, run_url: str = "") -> str:
+    """What people see when a job had no result."""
+    link = f"[job log]({run_url})" if run_url else ""
+    parts = (f"### ⚠️ Perstack could not finish `{action}`", facts.block(message, "text", 4000), hint, link, FOOTER)
+    return "\n\n".join(part for part in parts if part)
+
+
+def refusal(action: str, sentence: str) -> str:
+    """Why a request was not acted on, in one sentence."""
+    return f"### Perstack did not run `{action}`\n\n{sentence[:1].upper()}{sentence[1:]}\n\n{FOOTER}"
+
+
+def help_text(notes: tuple[str, ...]) -> str:
+    """The commands, and what was wrong with the ones that were written."""
+    wrong = "\n".join(f"- {neutralise(note)}" for note in notes)
+    rows = (
+        "| comment | does |\n|---|---|\n"
+        "| `/perstack fix [what is wrong]` | plan, build and verify a fix of what is red; push it only when proved |\n"
+        "| `/perstack verify` | judge this pull request with the verification protocol |\n"
+        "| `/perstack help` | this table |"
+    )
+    return "\n\n".join(part for part in ("### Perstack commands", wrong, rows, FOOTER) if part)
+
+
 def progress_check(action: str, view: JobView) -> CheckOutput:
     """The check run while the job runs."""
     lines = [stage_line(view, index) for index in range(len(view.lines))]
@@ -210,9 +246,7 @@ def _body(story: Story) -> list[str]:
     if outcome is not None:
         parts += _outcome_parts(outcome)
     if story.warnings:
-        parts.append(
-            facts.details("Configuration warnings", "\n".join(f"- {facts.code(w, 300)}" for w in story.warnings))
-        )
+        parts.append(facts.details("Warnings", "\n".join(f"- {facts.code(w, 300)}" for w in story.warnings)))
     return [part for part in parts if part]
 
 
@@ -243,7 +277,8 @@ def _outcome_parts(outcome: FixOutcome) -> list[str]:
         parts.append(facts.details(title, facts.block(change.patch, "diff")))
     if outcome.rounds:
         tokens = outcome.usage.total_tokens
-        title = f"{len(outcome.rounds)} round{'s' if len(outcome.rounds) != 1 else ''}, {tokens} tokens, {outcome.seconds:.0f} s"
+        count = len(outcome.rounds)
+        title = f"{count} round{'s' if count != 1 else ''}, {tokens} tokens, {outcome.seconds:.0f} s"
         parts.append(facts.details(title, facts.rounds_table(outcome.rounds)))
     soft = [("Plan", outcome.plan)] if outcome.plan else []
     soft += [("Remark on the change", text) for text in outcome.remarks]

@@ -1,0 +1,25 @@
+# Two commands: `make demo` and `make test`. Both set up what they need; see scripts/set-up.
+.PHONY: demo test unit bench check clean
+
+demo:
+	@scripts/set-up demo
+	@scripts/say "the main job, offline, with no key"
+	@PYTHONWARNINGS= .venv/bin/perstack demo $(ARGS)
+
+test:
+	@scripts/set-up test
+	@scripts/test
+
+unit:
+	@scripts/set-up test
+	@scripts/test unit
+
+check:
+	@scripts/test check
+
+bench:
+	@scripts/set-up test
+	@.venv/bin/python -m bench
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache tests/node/node_modules tests/.cache perstack-demo

@@ -1,0 +1,1 @@
+"""One module a command of the command line; each exports `command`. Loaded by name from `interface/main.py`."""

@@ -1,0 +1,34 @@
+"""`perstack experts`: the experts of a definition and who may call whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from perstack import api
+from perstack.core.json import compact
+from perstack.interface.options import config_option, format_option
+
+
+@click.command(name="experts", epilog="Example:  perstack experts --config perstack.toml")
+@config_option
+@format_option
+def command(config: Path | None, output: str) -> None:
+    """Show the delegation trees: the experts of the nearest perstack.toml and the ones that ship."""
+    path = config or api.find_config(Path.cwd())
+    settings = api.read_config(path)
+    if output == "json":
+        rows = [
+            {
+                "key": expert.key,
+                "description": expert.description,
+                "delegates": list(expert.delegates),
+                "tier": expert.default_model_tier,
+                "skills": list(expert.skills),
+            }
+            for expert in settings.experts.values()
+        ]
+        click.echo(compact(rows))
+        return
+    click.echo("\n".join(api.expert_lines(settings)))

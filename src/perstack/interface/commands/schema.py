@@ -1,0 +1,23 @@
+"""`perstack schema`: the reference and the JSON Schema of `perstack.toml`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from perstack import api
+
+
+@click.command(name="schema", epilog="Example:  perstack schema --format json > perstack.schema.json")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: the JSON Schema, for editors.",
+)
+def command(output: str) -> None:
+    """Print every key of perstack.toml with its type, default and limits."""
+    click.echo(json.dumps(api.json_schema(), indent=2) if output == "json" else api.reference())

@@ -1,0 +1,93 @@
+"""The `perstack` command: finds the subcommand, loads only its module, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+
+import click
+
+from perstack import __version__
+from perstack.core.errors import ExitCode, PerstackError
+
+# Name → what it does. The module is `perstack.interface.commands.<name>`, loaded when it is called: start-up time
+# is part of the interface.
+COMMANDS = {
+    "demo": "The whole main job offline: a buggy repository, a /perstack fix comment, a proved commit.",
+    "verify": "Judge a change on a local checkout with the verification protocol.",
+    "fix": "Plan, build and verify a fix of what is red in a local checkout.",
+    "run": "Run one expert headless; events as JSON lines on stdout.",
+    "action": "Entry point of the GitHub Action: reads GITHUB_*, does what the event asks.",
+    "detect": "Show the signals that fit a repository, as TOML.",
+    "validate": "Check a perstack.toml.",
+    "schema": "Print the reference or the JSON Schema of perstack.toml.",
+    "experts": "Show the experts of a perstack.toml and who may call whom.",
+}
+
+
+class Commands(click.Group):
+    """A group whose subcommands are loaded by name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"perstack.interface.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 pass or done · 1 fail · 2 usage or configuration · 3 inconclusive or needs-test-change · "
+    "4 infrastructure · 130 interrupted.",
+)
+@click.version_option(__version__, "--version", message="perstack %(version)s")
+def group() -> None:
+    """Fix-and-verify pull requests that are opened only when proved.
+
+    Hard signals (compiler, tests) gate; what a model says informs and never gates.
+    """
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code. Errors are told on stderr."""
+    try:
+        result = group.main(args=arguments, prog_name="perstack", standalone_mode=False)
+    except click.exceptions.Abort:
+        return ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except PerstackError as error:
+        click.echo(f"perstack: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"  → {error.hint}", err=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        click.echo("perstack: interrupted", err=True)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nothing more to say to it.
+        sys.stdout = None  # type: ignore[assignment]  # keeps the interpreter from flushing into the closed pipe
+        return ExitCode.OK
+    except Exception as error:  # noqa: BLE001  # the boundary: a bug is told as one, with what is needed to report it
+        traceback.print_exc()
+        click.echo(
+            f"perstack: BUG in perstack {__version__}: {error!r}; please report it with the lines above", err=True
+        )
+        return ExitCode.INFRASTRUCTURE
+    return result if isinstance(result, int) else ExitCode.OK

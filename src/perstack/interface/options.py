@@ -1,0 +1,94 @@
+"""Options that several commands share, and the Host made from them: here the environment is read, once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import click
+
+from perstack import api
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+repo_option = click.option(
+    "--repo",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    show_default="the current directory",
+    help="The checkout to work on.",
+)
+config_option = click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Use this perstack.toml instead of the base commit's own.",
+)
+format_option = click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: one document on stdout; progress stays on stderr.",
+)
+out_option = click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Where evidence and results are written."
+)
+
+
+def engine_options(function: Callable[P, T]) -> Callable[P, T]:
+    """`--sandbox`, `--provider` and `--model`."""
+    for option in (
+        click.option("--model", default="", help="Model id; default: by the expert's tier."),
+        click.option("--provider", default="", help="anthropic, openai, openai-compatible, search (model-free), …"),
+        sandbox_option,
+    ):
+        function = option(function)
+    return function
+
+
+sandbox_option = click.option(
+    "--sandbox",
+    type=click.Choice(["auto", "docker", "bubblewrap", "host"]),
+    default="auto",
+    show_default=True,
+    help="host: no isolation at all, for code you trust.",
+)
+
+
+@contextmanager
+def host(
+    *, sandbox: str = "auto", provider: str = "", model: str = "", storage: Path | None = None
+) -> Iterator[api.Host]:
+    """The Host of this process with a private scratch directory that is gone afterwards."""
+    env = dict(os.environ)
+    if sandbox == "host":
+        click.echo("perstack: warning: sandbox `host` gives NO isolation: the checkout's code runs as you", err=True)
+    # Short, outside the checkout: unix sockets below it have a length limit of about 100 characters.
+    scratch = Path(tempfile.mkdtemp(prefix="perstack-"))
+    try:
+        yield api.Host(
+            env=env,
+            path=tool_path(env),
+            scratch=scratch,
+            storage=storage or Path(env.get("PERSTACK_STORAGE_PATH") or "perstack"),
+            sandbox=sandbox,
+            provider=provider or env.get("PERSTACK_PROVIDER", ""),
+            model=model or env.get("PERSTACK_MODEL", ""),
+        )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def tool_path(env: dict[str, str]) -> tuple[Path, ...]:
+    """PATH as the sandboxes that use the host's toolchain see it: this interpreter's own directory comes last."""
+    entries = [Path(part) for part in env.get("PATH", os.defpath).split(os.pathsep) if part.startswith("/")]
+    own = Path(sys.executable).parent
+    return tuple(dict.fromkeys((*entries, own)))

@@ -1,0 +1,171 @@
+"""The rules of docs/architecture.md as tests: cycles, hidden imports, chokepoints, sizes, broad handlers."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "perstack"
+MODULES = sorted(p for p in SOURCE.rglob("*.py") if "worker" not in p.parts)
+MAX_LINES = 400
+MAX_FUNCTION = 60
+
+# A handler for everything is allowed only where the reason stands beside it and the place is listed here.
+BROAD_HANDLERS = {
+    "interface/main.py": 1,
+}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"), str(path))
+
+
+def imports_of(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def in_type_checking(tree: ast.Module) -> set[ast.AST]:
+    found: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            found |= set(ast.walk(node))
+    return found
+
+
+def test_there_are_no_import_cycles_even_counting_type_checking_imports() -> None:
+    names = {name_of(p) for p in MODULES}
+    graph = {
+        name_of(path): {
+            target
+            for node in ast.walk(tree_of(path))
+            for target in imports_of(node)
+            if target in names and target != name_of(path)
+        }
+        for path in MODULES
+    }
+    state: dict[str, int] = {}
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert state.get(name) != 1, f"cycle: {' → '.join((*trail[trail.index(name) :], name))}"
+        if name in state:
+            return
+        state[name] = 1
+        for target in sorted(graph[name]):
+            visit(target, (*trail, name))
+        state[name] = 2
+
+    for name in sorted(graph):
+        visit(name, ())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_is_small_documented_and_hides_no_imports(path: Path) -> None:
+    text = path.read_text("utf-8")
+    tree = tree_of(path)
+    assert text.count("\n") <= MAX_LINES, f"{path}: {text.count(chr(10))} lines; is there a second idea in it?"
+    assert ast.get_docstring(tree), f"{path}: say what the module is, and what it is not"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= MAX_FUNCTION, f"{path}:{node.lineno}: `{node.name}` has {length} lines"
+            hidden = [
+                target for inner in ast.walk(node) for target in imports_of(inner) if target.split(".")[0] == "perstack"
+            ]
+            assert not hidden, f"{path}:{node.lineno}: `{node.name}` hides imports of {hidden}"
+
+
+CHOKEPOINTS = [
+    # what, allowed below, modules or names that may not be imported elsewhere
+    ("processes", ("infrastructure/process.py", "infrastructure/sandbox/"), {"subprocess", "multiprocessing", "pty"}),
+    ("model traffic", ("providers/",), {"anthropic", "openai"}),
+    ("GitHub traffic", ("forge/",), {"github", "requests", "urllib.request", "http.client"}),
+    ("terminal output", ("interface/",), {"rich", "click"}),
+    ("the Docker engine", ("infrastructure/sandbox/",), {"docker"}),
+]
+
+
+@pytest.mark.parametrize(("what", "allowed", "modules"), CHOKEPOINTS, ids=[c[0] for c in CHOKEPOINTS])
+def test_a_hazard_has_one_place(what: str, allowed: tuple[str, ...], modules: set[str]) -> None:
+    for path in MODULES:
+        place = path.relative_to(SOURCE).as_posix()
+        if place.startswith(allowed):
+            continue
+        for node in ast.walk(tree_of(path)):
+            for target in imports_of(node):
+                hit = {m for m in modules if target == m or target.startswith(f"{m}.")}
+                assert not hit, f"{path}:{getattr(node, 'lineno', 0)}: {what} belong in {allowed}, not here"
+
+
+def test_the_environment_is_read_in_the_interface_only() -> None:
+    for path in MODULES:
+        place = path.relative_to(SOURCE).as_posix()
+        if place.startswith("interface/"):
+            continue
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+                assert node.attr not in {"environ", "getenv"}, (
+                    f"{path}:{node.lineno}: environment read outside interface"
+                )
+
+
+def test_processes_are_not_started_through_os_or_anyio_elsewhere() -> None:
+    starters = {"system", "popen", "fork", "forkpty", "posix_spawn", "execv", "execve", "execvp", "spawnv"}
+    runners = {"open_process", "run_process", "create_subprocess_exec", "create_subprocess_shell"}
+    for path in MODULES:
+        place = path.relative_to(SOURCE).as_posix()
+        if place.startswith(("infrastructure/process.py", "infrastructure/sandbox/")) or "/pytest/" in place:
+            continue
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                bad = (node.value.id == "os" and node.attr in starters) or (
+                    node.value.id in {"anyio", "asyncio"} and node.attr in runners
+                )
+                assert not bad, f"{path}:{node.lineno}: processes start in infrastructure only"
+
+
+def test_broad_handlers_are_listed_with_a_reason() -> None:
+    found: dict[str, int] = {}
+    for path in MODULES:
+        lines = path.read_text("utf-8").splitlines()
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ExceptHandler):
+                caught = ast.unparse(node.type) if node.type else ""
+                if caught in {"", "Exception"}:
+                    place = path.relative_to(SOURCE).as_posix()
+                    found[place] = found.get(place, 0) + 1
+                    assert "BLE001" in lines[node.lineno - 1], f"{path}:{node.lineno}: give the reason"
+    assert found == BROAD_HANDLERS
+
+
+def test_no_registry_host_and_no_path_of_a_machine_is_named_in_the_repository() -> None:
+    hosts = [
+        "py" + "pi.org",
+        "python" + "hosted.org",
+        "npm" + "js.org",
+        "deb.deb" + "ian.org",
+        "/wo" + "rk/",
+        "/fa" + "rm/",
+    ]
+    skipped = {".git", ".venv", "node_modules", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".cache"}
+    for path in sorted(ROOT.rglob("*")):
+        if not path.is_file() or skipped & set(path.relative_to(ROOT).parts):
+            continue
+        data = path.read_bytes()
+        if b"\0" in data[:4096]:
+            continue
+        text = data.decode("utf-8", errors="replace")
+        hits = [h for h in hosts if h in text]
+        assert not hits, f"{path.relative_to(ROOT)} names {hits}"
