@@ -96,7 +96,7 @@ def test_a_base_tool_that_was_not_picked_leaves_its_name_free() -> None:
 
 def test_an_interactive_tool_may_not_take_a_name_twice() -> None:
     ask = '[experts.app.skills.ask]\ntype = "interactiveSkill"\ntools.todo.inputJsonSchema = "{}"\n'
-    with pytest.raises(UserError, match='skills.ask.tools.todo: tool name "todo" collides'):
+    with pytest.raises(UserError, match=r'skills\.ask\.tools\.todo: tool name "todo" collides'):
         load_config(definition(app=[]) + ask)
 
 

@@ -13,7 +13,7 @@ from perstack.definition.builtin import builtin_config
 from perstack.definition.document import json_schema, reference
 from perstack.definition.schema import Table
 from perstack.definition.schema_harness import Document
-from tests.definition.test_load import FULL
+from tests.definition.samples import FULL
 
 
 def subclasses(table: type[Table]) -> list[type[Table]]:

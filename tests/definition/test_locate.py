@@ -15,7 +15,7 @@ from perstack.definition.locate import KeyPath, line_of, locate
 SCALARS = (
     "1",
     "-1.5e3",
-    "0x_dead".replace("_", ""),
+    "0xdead",
     "true",
     "1979-05-27 07:32:00Z",
     '"plain"',
