@@ -31,6 +31,7 @@ from perstack.definition.document import json_schema, reference
 from perstack.definition.load import find_config, load_config, load_file, read_definition, validate_config
 from perstack.definition.topology import tree_lines as expert_lines
 from perstack.forge.contract import CommitRequest
+from perstack.infrastructure.apply import apply_tree
 from perstack.infrastructure.git import Identity, Repository
 from perstack.infrastructure.secrets import Redactor
 from perstack.providers import catalogue
@@ -42,7 +43,8 @@ from perstack.signals.detect import Detection, detect, render_toml
 from perstack.signals.protocol import Verifier, VerifyRequest
 
 __all__ = [
-    "CONFIG_NAME", "Detection", "Engine", "Fix", "GitRemote", "Host", "Job", "Repository", "Verify", "apply_to_checkout",
+    "CONFIG_NAME", "Detection", "Engine", "Fix", "GitRemote", "Host", "Job", "Repository", "Verify",
+    "apply_tree",
     "commit", "detect_signals", "expert_lines", "find_config", "json_schema", "open_bare", "parse_config", "read_config",
     "reference", "render_toml", "validate",
 ]  # fmt: skip

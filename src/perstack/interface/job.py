@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 
 from perstack import api
-from perstack.core.errors import ExitCode, InfrastructureError, PerstackError, Superseded, UserError
+from perstack.core.errors import ExitCode, ForgeError, InfrastructureError, PerstackError, Superseded, UserError
 from perstack.core.events import Event, EventSink
 from perstack.core.experts import Config
 from perstack.core.outcome import Ending
@@ -145,11 +145,18 @@ class ForgeJob:
             )
 
     async def _work(self) -> Story:
+        failed: PerstackError | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_shown)
-            async with self._engine.job(self._trigger.action, self._sink) as job:
-                story = await (self._verify(job) if self._trigger.action is Action.VERIFY else self._fix(job))
+            try:
+                async with self._engine.job(self._trigger.action, self._sink) as job:
+                    story = await (self._verify(job) if self._trigger.action is Action.VERIFY else self._fix(job))
+            except PerstackError as error:
+                # Raised outside: a task group would wrap it.
+                failed = error
             tasks.cancel_scope.cancel()
+        if failed is not None:
+            raise failed
         return story
 
     async def _fix(self, job: api.Job) -> Story:
@@ -212,16 +219,24 @@ class ForgeJob:
         """Bring comment and check run up to date now and then; never once an event."""
         while True:
             await anyio.sleep(UPDATE_EVERY_S)
-            view, trigger = self._shown.view, self._trigger
+            view = self._shown.view
             if view.lines == self._shown.shown.lines:
                 continue
             self._shown.shown = view
-            if self._shown.commented:
-                body = markdown.progress_comment(trigger.action, trigger.actor.login, self._base, view)
-                await call(self._forge.upsert_comment, trigger.number, self._key, body)
-            if self._shown.check is not None:
-                output = markdown.progress_check(trigger.action, view)
-                await call(self._forge.update_check, self._shown.check, output, status=CheckStatus.IN_PROGRESS)
+            try:
+                await self._show_progress(view)
+            except ForgeError:
+                # A missed update is caught up by the next one, or by the result.
+                self._shown.shown = JobView()
+
+    async def _show_progress(self, view: JobView) -> None:
+        trigger = self._trigger
+        if self._shown.commented:
+            body = markdown.progress_comment(trigger.action, trigger.actor.login, self._base, view)
+            await call(self._forge.upsert_comment, trigger.number, self._key, body)
+        if self._shown.check is not None:
+            output = markdown.progress_check(trigger.action, view)
+            await call(self._forge.update_check, self._shown.check, output, status=CheckStatus.IN_PROGRESS)
 
     def _sink(self, event: Event) -> None:
         self._shown.view = self._shown.view.apply(event)

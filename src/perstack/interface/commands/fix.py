@@ -61,7 +61,7 @@ def command(
                     api.Fix(checkout.repository, base, settings, title=title, text=text, targets=targets)
                 )
             if apply_it and outcome.ending is Ending.FIXED and outcome.candidate is not None:
-                await api.apply_to_checkout(checkout.path, outcome.candidate.patch)
+                await api.apply_tree(checkout.repository, base, outcome.candidate.tree, checkout.root)
             return outcome
 
     outcome = anyio.run(work)

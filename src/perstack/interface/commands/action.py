@@ -1,0 +1,135 @@
+"""`perstack action`: the entry point of `action.yml`. Reads the event that GITHUB_* names and does what it asks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+
+from perstack import api
+from perstack.core.errors import ExitCode, PerstackError, UserError
+from perstack.core.events import Event
+from perstack.forge.contract import Ignored, Trigger
+from perstack.forge.trigger import read_event
+from perstack.forge.workflow import append_summary, workflow_command
+from perstack.interface.github import github_forge
+from perstack.interface.job import ForgeJob, JobResult
+from perstack.interface.options import host
+from perstack.interface.render.markdown import problem
+
+MAX_EVENT = 32 * 1024 * 1024
+
+
+@click.command(name="action", epilog="Runs inside GitHub Actions; to try it elsewhere, use `perstack demo` or act.")
+@click.option("--sandbox", default=lambda: os.environ.get("PERSTACK_SANDBOX") or "auto", show_default="auto")
+@click.option("--provider", default=lambda: os.environ.get("PERSTACK_PROVIDER", ""))
+@click.option("--model", default=lambda: os.environ.get("PERSTACK_MODEL", ""))
+def command(sandbox: str, provider: str, model: str) -> int:
+    """Answer one GitHub event: who asks, may they, work, prove, publish."""
+    env = dict(os.environ)
+    try:
+        return _answer(env, sandbox, provider, model)
+    except PerstackError as error:
+        tell_failure(env, error)
+        raise
+
+
+def _answer(env: dict[str, str], sandbox: str, provider: str, model: str) -> int:
+    trigger = read_trigger(env)
+    if isinstance(trigger, Ignored):
+        click.echo(f"perstack: nothing to do: {trigger.why}")
+        return ExitCode.OK
+    storage = Path(env.get("RUNNER_TEMP") or ".") / "perstack"
+
+    async def work() -> JobResult:
+        with host(sandbox=sandbox, provider=provider, model=model, storage=storage) as machine:
+            forge = github_forge(env, trigger)
+            engine = api.Engine(machine)
+            job = ForgeJob(forge, engine, trigger, scratch=machine.scratch, run_url=run_url(env), watch=_tell)
+            return await _until_signalled(job)
+
+    result = anyio.run(work)
+    if result.message:
+        click.echo(f"perstack: {result.message}", err=result.exit_code != ExitCode.OK)
+    elif result.story is not None:
+        click.echo(f"perstack: verdict {result.story.verdict}")
+    return result.exit_code
+
+
+def tell_failure(env: Mapping[str, str], error: PerstackError) -> None:
+    """Before there is a forge to write to: the job summary and one annotation in the log."""
+    if env.get("GITHUB_STEP_SUMMARY"):
+        append_summary(Path(env["GITHUB_STEP_SUMMARY"]), problem("action", error.message, error.hint))
+    if env.get("GITHUB_ACTIONS"):
+        click.echo(workflow_command("error", str(error), {"title": "Perstack"}))
+
+
+def read_trigger(env: Mapping[str, str]) -> Trigger | Ignored:
+    """The trigger in the event file.
+
+    Raises: UserError when the variables, the file or the payload are not what Actions gives.
+    """
+    name, path = env.get("GITHUB_EVENT_NAME", ""), env.get("GITHUB_EVENT_PATH", "")
+    if not name or not path:
+        raise UserError(
+            "GITHUB_EVENT_NAME and GITHUB_EVENT_PATH are not set",
+            hint="`perstack action` runs inside GitHub Actions; `perstack demo` shows the same job locally",
+        )
+    return read_event(name, read_payload(Path(path)), label=env.get("PERSTACK_LABEL") or "perstack")
+
+
+def read_payload(path: Path) -> dict[str, Any]:
+    """Raises: UserError with the place where the file is not a JSON object."""
+    try:
+        data = path.read_bytes()
+        if len(data) > MAX_EVENT:
+            raise UserError(f"{path}: the event payload has {len(data)} bytes, more than any real event")
+        payload = json.loads(data)
+    except OSError as error:
+        raise UserError(f"cannot read the event payload {path}: {error.strerror}") from error
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}:{error.lineno}:{error.colno}: the event payload is not JSON: {error.msg}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: the event payload is not UTF-8 text: {error.reason}") from error
+    if not isinstance(payload, dict):
+        raise UserError(f"{path}:1: the event payload is not a JSON object")
+    return payload
+
+
+def run_url(env: Mapping[str, str]) -> str:
+    """The page of this workflow run."""
+    server, repository, run = (env.get(f"GITHUB_{n}", "") for n in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
+    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""
+
+
+async def _until_signalled(job: ForgeJob) -> JobResult:
+    """Actions sends SIGINT, later SIGTERM: both cancel the job, which then says its last words on the forge."""
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                async for _ in signals:
+                    tasks.cancel_scope.cancel()
+                    return
+
+        tasks.start_soon(watch)
+        result = await job.run()
+        tasks.cancel_scope.cancel()
+        return result
+    raise KeyboardInterrupt
+
+
+def _tell(event: Event) -> None:
+    """Stages in the job log. Nothing from the checkout is printed here, so no workflow command can come from it."""
+    if event.type in {"startStage", "finishStage"}:
+        number = f" round {event.payload.get('round')}" if event.payload.get("round") else ""
+        word = "…" if event.type == "startStage" else f"done in {event.payload.get('seconds')} s"
+        sys.stdout.write(f"perstack: {event.payload.get('stage')}{number} {word}\n")
+        sys.stdout.flush()
