@@ -1,0 +1,29 @@
+"""Which tools an expert gets: `omit` first, then `pick`. And which skills this version cannot start."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from perstack.core.errors import UserError
+from perstack.core.experts import BASE_SKILL, Expert
+from perstack.skills.tool import Tool
+
+
+def select(tools: Mapping[str, Tool], *, pick: Collection[str] = (), omit: Collection[str] = ()) -> Mapping[str, Tool]:
+    """The tools that stay. An empty `pick` keeps all; names nobody knows are ignored."""
+    return {name: tool for name, tool in tools.items() if name not in omit and (not pick or name in pick)}
+
+
+def require_available(expert: Expert) -> None:
+    """Make sure every skill of an expert can be started; a run asks before its first model call.
+
+    Raises: UserError that names the expert and the skills.
+    """
+    missing = [spec for name, spec in expert.skills.items() if name != BASE_SKILL]
+    if missing:
+        names = ", ".join(f'"{spec.name}" ({spec.type})' for spec in missing)
+        raise UserError(
+            f'Expert "{expert.key}" needs skills that are not available in this version: {names}',
+            hint=f'MCP and interactive skills cannot be started yet. Remove [experts."{expert.key}".skills.…] of '
+            f"these skills, or run another expert.",
+        )
