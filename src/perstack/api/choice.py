@@ -1,0 +1,69 @@
+"""Picks concrete classes: the sandbox that works, the provider that is asked for. Nobody else does.
+
+Modules that are slow to import are named in tables and loaded when they are first needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from perstack.api.host import Host
+from perstack.core.contracts import Provider, Sandbox
+from perstack.core.errors import SandboxUnavailable, UserError
+from perstack.core.experts import Config, ProviderSpec
+from perstack.core.sandbox import SandboxSpec
+from perstack.providers import catalogue
+
+# Sandboxes from strongest to weakest; `host` is never chosen automatically.
+SANDBOXES = {
+    "docker": ("perstack.infrastructure.sandbox.docker", "Docker"),
+    "bubblewrap": ("perstack.infrastructure.sandbox.bubblewrap", "Bubblewrap"),
+    "host": ("perstack.infrastructure.sandbox.host", "Host"),
+}
+
+
+async def working_sandbox(name: str, path: tuple[Path, ...]) -> Sandbox:
+    """The back end of this name, really tried.
+
+    Raises: UserError for an unknown name; SandboxUnavailable with the reason it does not work here.
+    """
+    module_name, class_name = SANDBOXES.get(name) or ("", "")
+    if not module_name:
+        raise UserError(f"unknown sandbox `{name}`", hint=f"choose one of {', '.join(SANDBOXES)} or auto")
+    module = importlib.import_module(module_name)
+    if problem := await module.probe(path):
+        raise SandboxUnavailable(problem)
+    return cast("Sandbox", getattr(module, class_name)(path=path))
+
+
+def choose_provider(host: Host, config: Config) -> ProviderSpec:
+    """The asked one, else the configured one, else the one whose key is there, else the model-free search."""
+    configured = config.provider
+    if host.provider:
+        same = configured is not None and configured.name == host.provider
+        return configured if same and configured else ProviderSpec(host.provider)
+    if configured is not None:
+        return configured
+    for name in ("anthropic", "openai"):
+        if host.env.get(f"{name.upper()}_API_KEY"):
+            return ProviderSpec(name)
+    return ProviderSpec("search")
+
+
+def make_provider(spec: ProviderSpec, env: Mapping[str, str], say: Callable[[str], None]) -> Provider:
+    """Raises: UserError for an unknown provider or a missing key."""
+    entry = catalogue.entry(spec.name)
+    credentials = catalogue.credentials(spec.name, env, spec.setting)
+    factory = getattr(importlib.import_module(entry.module), entry.class_name)
+    return cast("Provider", factory.create(credentials, say))
+
+
+def with_suggestion(spec: SandboxSpec, suggestion: SandboxSpec) -> SandboxSpec:
+    """Fill in what the repository did not say."""
+    if spec.image or spec.build:
+        return spec
+    return replace(spec, image=suggestion.image, setup=spec.setup or suggestion.setup)

@@ -1,0 +1,58 @@
+"""What the outside hands in: the machine, and what is asked for. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from perstack.core.experts import Config
+from perstack.infrastructure.git import Repository
+
+SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the interface read from outside. `scratch` is private and temporary, `storage` keeps jobs."""
+
+    env: Mapping[str, str]
+    path: tuple[Path, ...]
+    scratch: Path
+    storage: Path
+    sandbox: str = "auto"
+    provider: str = ""
+    model: str = ""
+
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must never leave the process."""
+        return tuple(
+            value
+            for name, value in self.env.items()
+            if len(value) >= 8 and any(w in name.upper() for w in SECRET_WORDS)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A fix to make: what people wrote, at which commit, with which configuration."""
+
+    repository: Repository
+    base: str
+    config: Config
+    title: str = ""
+    text: str = ""
+    targets: tuple[str, ...] = ()
+    pipeline: str = "fix"
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """A patch to judge against a base commit."""
+
+    repository: Repository
+    base: str
+    patch: str
+    config: Config
+    targets: tuple[str, ...] = ()
+    needs_red: bool = False

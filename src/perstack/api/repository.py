@@ -1,0 +1,62 @@
+"""Git for the interface: repositories the harness owns, commits of ours, the forge's git traffic, detection."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from anyio import from_thread
+
+from perstack.forge.contract import CommitRequest
+from perstack.infrastructure.git import Identity, Repository
+from perstack.signals.detect import Detection, detect
+
+AUTHOR = Identity("perstack", "perstack@users.noreply.github.com")
+
+
+async def open_bare(path: Path) -> Repository:
+    """A bare git directory that already holds what was fetched."""
+    return await Repository.create(path)
+
+
+async def commit(repository: Repository, tree: str, parent: str, message: str) -> str:
+    """A commit object of ours; nothing points to it yet."""
+    return await repository.commit(tree, (parent,), message, author=AUTHOR, timestamp=int(time.time()))
+
+
+@dataclass(frozen=True, slots=True)
+class GitRemote:
+    """The forge's git traffic (`forge.contract.Remote`). Called from worker threads of the event loop."""
+
+    url: str
+    header: str = ""
+
+    def fetch(self, sha: str, into: Path, *, history: bool = False) -> None:
+        async def work() -> None:
+            repository = await Repository.create(into)
+            await repository.fetch(self.url, sha, header=self.header, depth=None if history else 1)
+
+        from_thread.run(work)
+
+    def push(self, request: CommitRequest) -> None:
+        async def work() -> None:
+            repository = await Repository.create(request.repository)
+            await repository.push(
+                self.url, request.commit, request.branch, expected=request.expected, header=self.header
+            )
+
+        from_thread.run(work)
+
+
+async def detect_signals(repository: Repository, commit: str) -> Detection:
+    """Signals and a sandbox that fit the repository's own files."""
+    files = await repository.list_files(commit)
+    wanted = {name: await repository.read_file(commit, name) for name in _worth_reading([f.path for f in files])}
+    return detect([f.path for f in files], wanted.get)
+
+
+def _worth_reading(paths: list[str]) -> list[str]:
+    endings = (".toml", ".cfg", ".ini", ".json", ".mod", ".xml", ".gradle", ".kts", ".txt", ".yml", ".yaml")
+    names = {"Makefile", "CMakeLists.txt", "conftest.py", "setup.py"}
+    return [p for p in paths if p.count("/") <= 2 and (p.endswith(endings) or p.rsplit("/", 1)[-1] in names)]
