@@ -1,4 +1,4 @@
-"""Composition root and programmatic API: interface code and scripts come in here, and concrete classes are picked here."""
+"""Composition root and programmatic API: interface and scripts come in here; concrete classes are picked here."""
 
 from perstack.api.configuration import CONFIG_NAME, parse_config, read_config, validate
 from perstack.api.engine import Engine, Job
@@ -9,6 +9,7 @@ from perstack.definition.load import find_config
 from perstack.definition.topology import tree_lines as expert_lines
 from perstack.infrastructure.apply import apply_tree
 from perstack.infrastructure.git import Repository
+from perstack.infrastructure.git_remote import locate
 from perstack.signals.detect import Detection, render_toml
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "expert_lines",
     "find_config",
     "json_schema",
+    "locate",
     "open_bare",
     "parse_config",
     "read_config",

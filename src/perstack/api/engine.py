@@ -62,7 +62,6 @@ class Job:
     folder: Path
     log: EventLog
     watch: EventSink | None = None
-    providers: list[Provider] = field(default_factory=list)
 
     def sink(self, event: Event) -> None:
         """Log first, then show: what people saw is in the log."""

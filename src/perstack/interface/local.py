@@ -16,13 +16,14 @@ MAIN_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master"
 class Checkout:
     """A checkout and the harness's own copy of its objects."""
 
-    path: Path
+    root: Path
     repository: api.Repository
 
     @classmethod
     async def open(cls, path: Path, scratch: Path) -> Checkout:
         """Raises: UserError when `path` is not in a git repository."""
-        return cls(path.resolve(), await api.Repository.from_checkout(path.resolve(), scratch / "repository.git"))
+        root = api.locate(path).root
+        return cls(root, await api.Repository.from_checkout(root, scratch / "repository.git"))
 
     async def base(self, rev: str | None) -> str:
         """The base commit: the asked one, else where HEAD left the main branch."""

@@ -82,7 +82,7 @@ def run(arguments: list[str]) -> int:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`| head`): nothing more to say to it.
-        sys.stdout = None  # type: ignore[assignment]  # keeps the interpreter from flushing into the closed pipe
+        sys.stdout = None  # keeps the interpreter from flushing into the closed pipe
         return ExitCode.OK
     except Exception as error:  # noqa: BLE001  # the boundary: a bug is told as one, with what is needed to report it
         traceback.print_exc()

@@ -78,7 +78,7 @@ async def _patch(checkout: Checkout, base: str, patch_file: Path | None, head_re
             raise UserError(f"cannot read the patch {patch_file}: {error}") from error
     if head_rev is not None:
         return (await checkout.repository.diff(base, await checkout.repository.resolve(head_rev))).text
-    _, patch = await checkout.repository.tree_of_worktree(base, checkout.path)
+    _, patch = await checkout.repository.tree_of_worktree(base, checkout.root)
     return patch.text
 
 

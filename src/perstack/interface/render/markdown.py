@@ -118,7 +118,7 @@ def check_output(story: Story) -> CheckOutput:
         title=_title(story),
         summary="\n\n".join(part for part in parts if part) or headline(story),
         text="\n\n".join(_body(story)),
-        annotations=annotations(report, story.outcome),
+        annotations=places_of(report, story.outcome),
     )
 
 
@@ -130,7 +130,7 @@ def head_output(story: Story) -> CheckOutput:
         title=f"red here, fixed by {story.commit[:12]}",
         summary="\n\n".join((headline(story), _where(story))),
         text="\n\n".join(_body(story)),
-        annotations=annotations(None, story.outcome),
+        annotations=places_of(None, story.outcome),
     )
 
 
@@ -173,7 +173,7 @@ def conclusion(story: Story) -> str:
     return "failure"
 
 
-def annotations(report: Report | None, outcome: FixOutcome | None) -> tuple[Diagnostic, ...]:
+def places_of(report: Report | None, outcome: FixOutcome | None) -> tuple[Diagnostic, ...]:
     """Where to look, most useful first: failing tests, then policy findings, then diagnostics."""
     found: list[Diagnostic] = []
     if report is not None:
