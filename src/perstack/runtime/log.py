@@ -1,0 +1,226 @@
+"""The append-only log of events: one JSON line each, hash-chained, redacted before it is written.
+
+A line is the event's public JSON with one more key at its end, `chain`: the SHA-256 of the chain before it and of
+the line without that key. The first line is a header with the format's version. Streaming deltas are not stored.
+The chain shows a change by accident or by a later writer; it is no signature: whoever can rewrite the whole file
+can chain it anew. Evidence therefore quotes the head.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from perstack.core.errors import InfrastructureError
+from perstack.core.events import JOB_EVENTS, STREAMING_EVENTS, Event
+from perstack.core.json import Json, JsonObject, compact
+from perstack.runtime.wire import int_of, text_of
+
+VERSION = 1
+_HEADER: JsonObject = {"type": "log", "version": VERSION}
+_SEED = "0" * 64
+_MARK = ',"chain":"'
+_TAIL = len(_MARK) + 64 + len('"}')
+_ENVELOPE = frozenset({"type", "id", "expertKey", "timestamp", "jobId", "runId", "stepNumber", "chain"})
+# Written through to the disk at the end of a step, of a run, and at each fact of the pipeline but mere progress.
+_SYNCED = (JOB_EVENTS - {"progress", "startSignal", "finishSignal"}) | {
+    "continueToNextStep", "completeRun", "stopRunByError", "stopRunByDelegate", "stopRunByInteractiveTool",
+    "stopRunByExceededMaxSteps",
+}  # fmt: skip
+
+
+class LogDamaged(InfrastructureError):
+    """A log that is not as it was written. `line` is 1-based; `intact` are the events before it."""
+
+    def __init__(self, message: str, *, line: int, intact: Sequence[Event]) -> None:
+        super().__init__(message, hint=f"The {len(intact)} events before it are intact and can still be used.")
+        self.line = line
+        self.intact = tuple(intact)
+
+
+@dataclass(frozen=True, slots=True)
+class LogContents:
+    """What a log file holds. `head` is the chain after the last intact line, `size` the bytes up to there.
+
+    `problem` says what is wrong after that, empty where nothing is; `truncated` where only the last line was cut.
+    """
+
+    events: tuple[Event, ...]
+    head: str = _SEED
+    size: int = 0
+    problem: str = ""
+    line: int = 0
+    truncated: bool = False
+
+
+class EventLog:
+    """An event sink that appends to a file. An existing log is checked and continued; a cut last line is dropped."""
+
+    def __init__(self, path: Path, redact: Callable[[str], str]) -> None:
+        """Open or make the log.
+
+        Raises: LogDamaged where the file was changed; InfrastructureError where it cannot be written.
+        """
+        self._path = path
+        self._redact = redact
+        found = load_log(path) if path.exists() else LogContents(())
+        if found.problem and not found.truncated:
+            raise LogDamaged(found.problem, line=found.line, intact=found.events)
+        self.head = found.head
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            if found.truncated:
+                os.ftruncate(self._file, found.size)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        if not found.size:
+            self._write(_HEADER)
+
+    def __call__(self, event: Event) -> None:
+        """Append one event; on disk at the latest when its step ends.
+
+        Raises: InfrastructureError where it cannot be written.
+        """
+        if event.type in STREAMING_EVENTS:
+            return
+        self._write(replace(event, payload=redacted(event.payload, self._redact)).to_json())
+        if event.type in _SYNCED:
+            try:
+                os.fdatasync(self._file)
+            except OSError as error:
+                raise _unwritable(self._path, error) from error
+
+    def close(self) -> None:
+        """Write through and close."""
+        if self._file >= 0:
+            os.fsync(self._file)
+            os.close(self._file)
+            self._file = -1
+
+    def _write(self, line: JsonObject) -> None:
+        body = compact(line)
+        head = _chain(self.head, body)
+        data = memoryview(f'{body[:-1]}{_MARK}{head}"}}\n'.encode())
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+        self.head = head
+
+
+def load_log(path: Path) -> LogContents:
+    """Everything intact in a log, and what is wrong with the rest. Never raises for its content.
+
+    Raises: InfrastructureError where it cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InfrastructureError(f"{path}: cannot be read: {error.strerror}") from error
+    events: list[Event] = []
+    head, size, number = _SEED, 0, 0
+    lines = data.split(b"\n")
+    cut = lines.pop()
+    for number, raw in enumerate(lines, 1):
+        try:
+            event, head = _read_line(raw, head, is_header=number == 1)
+        except ValueError as error:
+            return LogContents(tuple(events), head, size, f"{path}:{number}: {error}", number)
+        if event is not None:
+            events.append(event)
+        size += len(raw) + 1
+    if cut:
+        problem = f"{path}:{number + 1}: the last line is cut off; it was being written when the process ended"
+        return LogContents(tuple(events), head, size, problem, number + 1, truncated=True)
+    return LogContents(tuple(events), head, size)
+
+
+def read_log(path: Path, tell: Callable[[str], None] | None = None) -> list[Event]:
+    """The events of a log. A cut last line is left out and said through `tell`.
+
+    Raises: LogDamaged where a line was changed, with the events before it; InfrastructureError where it is unreadable.
+    """
+    found = load_log(path)
+    if found.problem and not found.truncated:
+        raise LogDamaged(found.problem, line=found.line, intact=found.events)
+    if found.problem and tell is not None:
+        tell(found.problem)
+    return list(found.events)
+
+
+def redacted(payload: Mapping[str, Json], redact: Callable[[str], str]) -> dict[str, Json]:
+    """The payload with `redact` applied to every text in it, keys included.
+
+    Values, not the written line: in JSON a secret with a quote or a line break would no longer look like itself.
+    """
+    return {redact(key): _redacted(value, redact) for key, value in payload.items()}
+
+
+def _redacted(value: Json, redact: Callable[[str], str]) -> Json:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return redacted(value, redact)
+    if isinstance(value, Sequence):
+        return [_redacted(item, redact) for item in value]
+    return value
+
+
+def _chain(before: str, body: str) -> str:
+    return hashlib.sha256(f"{before}{body}".encode()).hexdigest()
+
+
+def _read_line(raw: bytes, head: str, *, is_header: bool) -> tuple[Event | None, str]:
+    """One line's event (None for the header) and the chain after it.
+
+    Raises: ValueError that says what is wrong.
+    """
+    try:
+        line = raw.decode()
+    except UnicodeDecodeError:
+        raise ValueError("the line is not UTF-8") from None
+    if len(line) < _TAIL or line[-_TAIL : -_TAIL + len(_MARK)] != _MARK:
+        raise ValueError("the line has no chain: this is no event log, or the line was changed")
+    body = f"{line[:-_TAIL]}}}"
+    after = _chain(head, body)
+    if line[-66:-2] != after:
+        raise ValueError("the line was changed or a line before it was removed: its chain does not fit")
+    data = json.loads(body)
+    if not is_header:
+        return event_from(data), after
+    if data.get("type") != "log" or data.get("version") != VERSION:
+        raise ValueError(f"unknown log version {data.get('version')!r}; this perstack reads version {VERSION}")
+    return None, after
+
+
+def event_from(data: Mapping[str, Json]) -> Event:
+    """An event from its public JSON.
+
+    Raises: ValueError where the envelope is not one.
+    """
+    kind, ms = text_of(data.get("type")), int_of(data.get("timestamp"))
+    if not (kind and ms):
+        raise ValueError("the event has no type or no timestamp")
+    return Event(
+        type=kind,
+        id=text_of(data.get("id")),
+        timestamp=ms,
+        job_id=text_of(data.get("jobId")),
+        run_id=text_of(data.get("runId")),
+        expert_key=text_of(data.get("expertKey")),
+        step_number=int_of(data.get("stepNumber")),
+        payload={key: value for key, value in data.items() if key not in _ENVELOPE},
+    )
+
+
+def _unwritable(path: Path, error: OSError) -> InfrastructureError:
+    return InfrastructureError(
+        f"{path}: the event log cannot be written: {error.strerror}",
+        hint="Free some space or choose another directory; what was written so far can be resumed.",
+    )
