@@ -1,0 +1,57 @@
+"""Makes the GitHub forge from what Actions puts into the environment."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from perstack import api
+from perstack.core.errors import UserError
+from perstack.forge.contract import Forge, Trigger
+from perstack.forge.github import GithubForge
+from perstack.forge.github_rest import GithubSettings
+
+
+def github_forge(env: Mapping[str, str], trigger: Trigger, *, run_url: str, redact: Callable[[str], str]) -> Forge:
+    """The repository that the event came from.
+
+    Raises: UserError without a token, or when the event is about another repository than the workflow's.
+    """
+    token = env.get("PERSTACK_GITHUB_TOKEN") or env.get("GITHUB_TOKEN") or ""
+    if not token:
+        raise UserError(
+            "there is no GitHub token",
+            hint="the action passes `github-token`; give the job the permissions that the README names",
+        )
+    workflow_repository = env.get("GITHUB_REPOSITORY", trigger.repository)
+    if workflow_repository.lower() != trigger.repository.lower():
+        raise UserError(
+            f"the event is about {trigger.repository}, but the workflow runs in {workflow_repository}: nothing was done"
+        )
+    settings = GithubSettings(
+        repository=trigger.repository,
+        token=token,
+        api_url=env.get("GITHUB_API_URL") or "https://api.github.com",
+        summary_path=_path(env, "GITHUB_STEP_SUMMARY"),
+        output_path=_path(env, "GITHUB_OUTPUT"),
+        details_url=run_url,
+        seconds_between_writes=_seconds(env.get("PERSTACK_WRITE_SPACING", "")),
+    )
+    server = env.get("GITHUB_SERVER_URL") or "https://github.com"
+    basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    remote = api.GitRemote(f"{server}/{trigger.repository}.git", f"AUTHORIZATION: basic {basic}")
+    return GithubForge(settings, remote=remote, write=click.echo, redact=redact)
+
+
+def _path(env: Mapping[str, str], name: str) -> Path | None:
+    return Path(env[name]) if env.get(name) else None
+
+
+def _seconds(text: str) -> float:
+    try:
+        return max(0.0, float(text)) if text else 1.0
+    except ValueError as error:
+        raise UserError(f"PERSTACK_WRITE_SPACING is not a number of seconds: {text!r}") from error
