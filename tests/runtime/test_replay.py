@@ -1,0 +1,229 @@
+"""The log is the only source of state: replay equals live, and a run goes on from any point of its log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from perstack.core.errors import ProviderError, UserError
+from perstack.core.events import Event
+from perstack.core.messages import ExpertMessage, ModelReply, ModelRequest, StopReason, ToolMessage
+from perstack.core.usage import Usage
+from perstack.runtime.fold import JobFold, JobState, fold
+from perstack.runtime.log import EventLog, read_log
+from perstack.runtime.state import Phase, RunStatus
+from perstack.testing import Collect, FunctionSkill, done, expert, experts, failing, reply
+from tests.runtime.running import Bench
+
+TEAM = experts(
+    expert("a", "I am A.", delegates=("b", "c")), expert("b", "I am B.", delegates=("c",)), expert("c", "I am C.")
+)
+
+
+def tools() -> FunctionSkill:
+    return FunctionSkill(
+        {"look": lambda _: "seen", "write": lambda _: "written", "break": failing("no")}, read_only=("look",)
+    )
+
+
+CALLS = st.lists(
+    st.sampled_from(
+        [("look", {"path": "x"}), ("write", {"n": 1}), ("break", {}), ("fly", {}), ("b", {"query": "q"}),
+         ("c", {"query": "r"}), ("c", {}), ("attemptCompletion", {"result": "r"}), ("attemptCompletion", {})]
+    ), max_size=3,
+)  # fmt: skip
+REPLIES = st.builds(
+    lambda text, calls, stop, thinking: reply(text, calls, stop=stop, thinking=thinking, usage=Usage(3, 2, 1, 1)),
+    st.sampled_from(["", "words"]),
+    CALLS,
+    st.sampled_from([None, None, None, StopReason.LENGTH, StopReason.REFUSAL, StopReason.UNKNOWN]),
+    st.sampled_from(["", "hm"]),
+)
+
+
+def playing(script: Sequence[ModelReply | None]) -> Bench:
+    """A bench whose model gives these replies; None is an overload, the end of the script a final error."""
+    left = iter(script)
+
+    def answer(_: ModelRequest) -> ModelReply:
+        given_reply = next(left, ...)
+        if given_reply is ...:
+            raise ProviderError("the script is over")
+        if given_reply is None:
+            raise ProviderError("overloaded", retryable=True)
+        return given_reply
+
+    return Bench(answer, skill=tools(), child_skills={"b": tools(), "c": tools()})
+
+
+def play(script: Sequence[ModelReply | None]) -> Bench:
+    bench = playing(script)
+
+    async def main() -> None:
+        await bench.run(TEAM["a"], experts=TEAM, max_steps=12, max_retries=2)
+
+    anyio.run(main)
+    return bench
+
+
+def assert_answered(state: JobState) -> None:
+    """No history holds a call without a result, but for calls still pending or in hand."""
+    for run in state.runs.values():
+        messages = run.history.messages()
+        for message, following in zip(messages, [*messages[1:], None], strict=True):
+            if isinstance(message, ExpertMessage) and message.tool_calls:
+                results = following.results if isinstance(following, ToolMessage) else run.partial
+                known = {r.id for r in results} | {c.id for c in run.pending}
+                if run.phase is Phase.STOPPED and run.status is RunStatus.COMPLETED:
+                    assert isinstance(following, ToolMessage)
+                assert known >= {c.id for c in message.tool_calls}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.none(), REPLIES), max_size=12))
+def test_replay_of_the_written_log_equals_the_live_state(script: list[ModelReply | None]) -> None:
+    bench = play(script)
+    live = fold(bench.events)
+    read_back = fold(through_a_log(bench.events))
+    assert read_back.runs == live.runs
+    run = live.latest_run()
+    assert run is not None
+    assert run.phase is Phase.STOPPED
+    assert_answered(live)
+
+
+def through_a_log(events: Sequence[Event]) -> list[Event]:
+    with TemporaryDirectory() as folder:  # hypothesis and tmp_path do not mix
+        path = Path(folder) / "events.jsonl"
+        log = EventLog(path, lambda text: text)
+        for event in events:
+            log(event)
+        log.close()
+        return read_log(path)
+
+
+@pytest.mark.anyio
+async def test_the_live_state_of_the_outcome_is_what_the_events_fold_to() -> None:
+    bench = playing([reply(calls=[("b", {"query": "q"}), ("c", {"query": "r"})]), done("x"), done("y"), done("z")])
+    outcome = await bench.run(TEAM["a"], experts=TEAM)
+    job = fold(bench.events)
+    run = job.latest_run()
+    assert run is not None
+    assert (run.text, run.usage, run.origin_run_id) == (outcome.text, outcome.usage, outcome.run_id)
+    assert job.usage == outcome.usage
+    assert job.steps == outcome.steps
+
+
+STORY = (
+    reply(calls=[("write", {"n": 1}), ("look", {})]),
+    reply(calls=[("b", {"query": "q"})]),
+    reply(calls=[("write", {"n": 2})]),
+    reply(calls=[("c", {"query": "r"})]),
+    done("C"),
+    done("B"),
+    reply(calls=[("look", {}), ("write", {"n": 3})]),
+    done("A"),
+)
+
+
+class CrashingSink(Collect):
+    """Keeps `limit` stored events, then dies: what comes after never reached the disk."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def __call__(self, event: Event) -> None:
+        if len(self.events) >= self._limit:
+            raise KeyboardInterrupt
+        super().__call__(event)
+
+
+def story(request: ModelRequest) -> ModelReply:
+    """The story's replies by who asks and how much it has seen, so that asking again gives the same."""
+    turn = sum(isinstance(message, ExpertMessage) for message in request.messages)
+    parts = {"A": (0, 1, 6, 7), "B": (2, 3, 5), "C": (4,)}
+    return STORY[next(parts[key][turn] for key in parts if f"I am {key}." in request.system)]
+
+
+def story_bench(events: Sequence[Event] = (), limit: int = 10_000) -> tuple[Bench, list[FunctionSkill]]:
+    skills = [tools(), tools(), tools()]
+    bench = Bench(story, skill=skills[0], child_skills={"b": skills[1], "c": skills[2]})
+    sink = CrashingSink(limit)
+    sink.events.extend(events)
+    bench.collect = sink
+    bench.runner._journal._sink = sink
+    numbers = iter(range(len(events) * 100, 1_000_000))
+    bench.runner._journal.new_id = lambda: f"r{next(numbers)}"
+    return bench, skills
+
+
+def writes(skills: Sequence[FunctionSkill]) -> int:
+    return sum(call.tool_name == "write" for skill in skills for call in skill.called)
+
+
+@pytest.mark.anyio
+async def test_a_run_with_delegates_goes_on_from_a_crash_after_any_event() -> None:
+    whole, whole_skills = story_bench()
+    finished = await whole.run(TEAM["a"], experts=TEAM)
+    assert writes(whole_skills) == 3
+    first = next(n for n, event in enumerate(whole.events) if event.type == "startRun") + 1
+    for limit in range(first, len(whole.events)):
+        crashed, before = story_bench(limit=limit)
+        with pytest.raises(KeyboardInterrupt):
+            await crashed.run(TEAM["a"], experts=TEAM)
+        job = fold(crashed.events)
+        run = job.latest_run()
+        assert run is not None
+        if run.phase is Phase.STOPPED and run.status is RunStatus.COMPLETED:
+            continue
+        again, after = story_bench(crashed.events)
+        resumed = await again.runner.resume(again.request(TEAM["a"], experts=TEAM), job)
+        assert (resumed.status, resumed.text, resumed.steps) == ("completed", "A", finished.steps), limit
+        ended = fold(again.events)
+        made, told = (
+            writes(before) + writes(after),
+            str([run.history.messages() for run in ended.runs.values()]).count("run was interrupted"),
+        )
+        assert made <= 3, f"a tool ran twice after event {limit}"
+        assert made + told >= 3, f"a call was lost in silence after event {limit}"
+        ended_run = ended.latest_run()
+        assert ended_run is not None
+        assert len(ended_run.history) == 9
+
+
+@pytest.mark.anyio
+async def test_only_a_run_that_can_go_on_is_resumed() -> None:
+    bench, _ = story_bench()
+    with pytest.raises(UserError, match="no run to resume"):
+        await bench.runner.resume(bench.request(TEAM["a"], experts=TEAM), JobState("job"))
+    await bench.run(TEAM["a"], experts=TEAM)
+    job = fold(bench.events)
+    with pytest.raises(UserError, match="has ended"):
+        await bench.runner.resume(bench.request(TEAM["a"], experts=TEAM), job)
+    with pytest.raises(UserError, match="belongs to expert `a`, not to `b`"):
+        await bench.runner.resume(bench.request(TEAM["b"], experts=TEAM), job)
+
+
+def test_folding_many_events_of_one_run_copies_no_history() -> None:
+    def event(number: int, kind: str, **payload: object) -> Event:
+        return Event(kind, f"e{number}", number + 1, "job", "r", "a", 1, payload)  # type: ignore[arg-type]
+
+    folding = JobFold()
+    folding(event(0, "startRun", initialCheckpoint={"id": "c", "status": "init"}, inputMessages=[]))
+    message = {"id": "m", "type": "userMessage", "contents": [{"type": "textPart", "text": "again"}]}
+    for number in range(1, 3000, 3):
+        folding(event(number, "startGeneration"))
+        folding(event(number + 1, "retry", newMessages=[message], usage={}))
+        folding(event(number + 2, "continueToNextStep", checkpoint={}, nextCheckpoint={}))
+        if number == 1:
+            shared = folding.state().runs["r"].history._shared
+    history = folding.state().runs["r"].history
+    assert len(history) == 1000
+    assert history._shared is shared
