@@ -124,12 +124,12 @@ class _Shown:
     def success(self) -> dict[str, Json]:
         between = "\n" if self._stdout and self._stderr and not self._stdout.endswith("\n") else ""
         output = f"{self._stdout}{between}{self._stderr}"
-        return {"output": output or NO_OUTPUT, "exitCode": 0, **self._note()}
+        return {"output": output or NO_OUTPUT, "exitCode": 0}
 
     def failure(self, timeout_ms: int) -> dict[str, Json]:
         streams = {name: text for name, text in (("stdout", self._stdout), ("stderr", self._stderr)) if text}
         code = self._result.exit_code
-        return {"error": self._reason(timeout_ms), "exitCode": code, **streams, **self._note()}
+        return {"error": self._reason(timeout_ms), "exitCode": code, **streams}
 
     def _reason(self, timeout_ms: int) -> str:
         code = self._result.exit_code
@@ -140,6 +140,3 @@ class _Shown:
         if code > 128:
             return f"Command failed with exit code {code} (signal {code - 128})."
         return f"Command failed with exit code {code}."
-
-    def _note(self) -> dict[str, Json]:
-        return {"note": f"Output beyond {OUTPUT_BYTES} bytes was cut off."} if self._result.truncated else {}

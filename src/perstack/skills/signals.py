@@ -69,16 +69,7 @@ def _verdict_only(report: Report) -> dict[str, Json]:
 def _signal(signal: SignalReport, shown: int) -> dict[str, Json]:
     full = dict(signal.to_json())
     full["diagnostics"] = [diagnostic.to_json() for diagnostic in signal.diagnostics[:shown]]
-    full["failures"] = [
-        {
-            "id": case.id,
-            "status": case.status.value,
-            "message": case.message[:1000],
-            "path": case.path,
-            "line": case.line,
-        }
-        for case in signal.failures[:shown]
-    ]
+    full["failures"] = [_failure(case) for case in signal.failures[:shown]]
     if signal.tests is not None:
         tests = signal.tests.to_json()
         full["tests"] = {
