@@ -79,10 +79,10 @@ class ResponseReader:
     def _stop(self, refused: bool, calls: bool) -> StopReason:
         response = self._response or {}
         reason = text(mapping(response.get("incomplete_details")).get("reason"))
-        if reason == "max_output_tokens":
-            return StopReason.LENGTH
         if reason == "content_filter" or refused:
             return StopReason.REFUSAL
+        if response.get("status") == "incomplete":
+            return StopReason.LENGTH
         if response.get("status") not in {"completed", None}:
             return StopReason.UNKNOWN
         return StopReason.TOOL_CALLS if calls else StopReason.END
