@@ -1,0 +1,103 @@
+"""Rules over added lines, whatever the language: suppressions, secrets, configured reject rules, size.
+
+Pure.
+"""
+
+# ruff: noqa: E501  # a pattern is easier to check in one piece
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from perstack.core.experts import VerifySpec
+from perstack.core.signals import SignalKind, SignalSpec
+from perstack.core.verdict import PolicyFinding, ReasonCode
+from perstack.infrastructure.secrets import find_secrets
+from perstack.signals.policy_patch import FileChange
+
+_SUPPRESSIONS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("a linter is silenced", re.compile(
+        r"#\s*(?:ruff:|flake8:)?\s*noqa|#\s*pylint:\s*(?:disable|skip-file)|#\s*nosec\b|#\s*isort:\s*skip|#\s*fmt:\s*(?:off|skip)"
+        r"|eslint-disable|biome-ignore|tslint:disable|//\s*nolint|//\s*lint:(?:file-)?ignore|#!?\[allow\(|#!?\[expect\("
+        r"|@SuppressWarnings|@SuppressFBWarnings|NOPMD|CHECKSTYLE:OFF|NOLINT|clang-format off|#pragma GCC diagnostic ignored"
+        r"|#pragma clang diagnostic ignored|#pragma warning\s*\(\s*disable|rubocop:disable|@phpstan-ignore", re.IGNORECASE)),
+    ("a type checker is silenced", re.compile(
+        r"#\s*type:\s*ignore|#\s*pyright:\s*(?:ignore|basic|off)|#\s*mypy:|#\s*pyre-(?:ignore|fixme)|@ts-(?:ignore|nocheck"
+        r"|expect-error)|@no_type_check|\bas any\b|declare module\s+[\"']\*[\"']", re.IGNORECASE)),
+    ("coverage is silenced", re.compile(
+        r"#\s*pragma:\s*no\s*(?:cover|branch)|istanbul ignore|c8 ignore|v8 ignore|LCOV_EXCL|@codeCoverageIgnore"
+        r"|#\[coverage\(off", re.IGNORECASE)),
+)  # fmt: skip
+_LINTERS = re.compile(
+    r"\b(?:ruff|flake8|pylint|mypy|pyright|basedpyright|bandit|eslint|biome|tsc|golangci-lint|staticcheck|vet|clippy|checkstyle"
+    r"|spotbugs|pmd|clang-tidy|rubocop|phpstan|lint|typecheck|coverage|--cov)\b"
+)
+_LONG_LINE = 5000
+_FREE_OF_CODE = (".md", ".rst", ".txt")
+
+
+def check_text(
+    changes: Sequence[FileChange], verify: VerifySpec, specs: Sequence[SignalSpec]
+) -> Iterator[PolicyFinding]:
+    """Judge added lines and the size of the whole patch."""
+    yield from _size(changes, verify)
+    strict = any(_checks_style(spec) for spec in specs)
+    for change in changes:
+        added = change.added_lines()
+        yield from _secrets(change.path, added)
+        yield from _rejected(change.path, added, verify.reject)
+        if not change.path.lower().endswith(_FREE_OF_CODE):
+            yield from _suppressions(change, added, strict)
+        for number, line in added:
+            if len(line) > _LONG_LINE:
+                detail = f"a line of {len(line)} characters cannot be reviewed"
+                yield PolicyFinding(ReasonCode.PATCH_TOO_LARGE, change.path, detail, number)
+
+
+def _checks_style(spec: SignalSpec) -> bool:
+    return spec.kind is SignalKind.COMPILER or _LINTERS.search(" ".join(spec.run)) is not None
+
+
+def _size(changes: Sequence[FileChange], verify: VerifySpec) -> Iterator[PolicyFinding]:
+    lines = sum(change.changed for change in changes)
+    if 0 < verify.max_files < len(changes):
+        detail = f"{len(changes)} files change; [verify] max_files is {verify.max_files}"
+        yield PolicyFinding(ReasonCode.PATCH_TOO_LARGE, "", detail)
+    if 0 < verify.max_lines < lines:
+        detail = f"{lines} lines change; [verify] max_lines is {verify.max_lines}"
+        yield PolicyFinding(ReasonCode.PATCH_TOO_LARGE, "", detail)
+
+
+def _secrets(path: str, added: Sequence[tuple[int, str]]) -> Iterator[PolicyFinding]:
+    for at, what in find_secrets("\n".join(line for _, line in added)):
+        number = added[at - 1][0] if 0 < at <= len(added) else 0
+        yield PolicyFinding(ReasonCode.SECRET_IN_PATCH, path, what, number)
+
+
+def _rejected(path: str, added: Iterable[tuple[int, str]], rules: Iterable[str]) -> Iterator[PolicyFinding]:
+    lines = list(added)
+    for rule in rules:
+        try:
+            pattern = re.compile(rule)
+        except re.error as error:
+            detail = f"[verify] reject: {rule!r} is not a regular expression: {error}"
+            yield PolicyFinding(ReasonCode.REJECT_RULE, path, detail)
+            continue
+        for number, line in lines:
+            if pattern.search(line):
+                yield PolicyFinding(ReasonCode.REJECT_RULE, path, f"matches the reject rule {rule!r}", number)
+
+
+def _suppressions(change: FileChange, added: Sequence[tuple[int, str]], strict: bool) -> Iterator[PolicyFinding]:
+    """Net new ones only: a moved or reworded suppression is not new."""
+    removed = "\n".join(change.removed_lines())
+    for what, pattern in _SUPPRESSIONS:
+        budget = Counter({what: len(pattern.findall(removed))})
+        for number, line in added:
+            for match in pattern.findall(line):
+                budget[what] -= 1
+                if budget[what] < 0:
+                    detail = f"{what}: {match.strip()}"
+                    yield PolicyFinding(ReasonCode.SUPPRESSION_ADDED, change.path, detail, number, blocks=strict)

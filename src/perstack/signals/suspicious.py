@@ -1,0 +1,107 @@
+"""Constructs that have no business in a fix: leaving the process, watching the runner, knowing the tests.
+
+Pure. Only what the candidate adds counts: the same construct in the base file, or in the base project where that is
+the honest explanation, is not news. Certain findings block (by configuration), doubtful ones are shown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from perstack.core.verdict import PolicyFinding, ReasonCode
+from perstack.signals.suspicious_cases import known_cases, special_cases
+from perstack.signals.suspicious_prose import instructions_to_judges
+from perstack.signals.suspicious_python import scan_python
+from perstack.signals.suspicious_rules import Hit
+from perstack.signals.suspicious_tokens import LANGUAGES, scan_tokens
+
+_MANY = 400  # base files read to learn what the project does already
+_LARGE = 400_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One product file of the candidate: text before and after, and the new line numbers (1-based) that it added."""
+
+    path: str
+    before: str
+    after: str
+    added: frozenset[int]
+
+
+@dataclass(slots=True)
+class Project:
+    """The base, read as needed. `read` gives text, `is_test` tells tests from product."""
+
+    files: Sequence[str]
+    read: Callable[[str], str]
+    is_test: Callable[[str], bool]
+    _habits: Counter[str] | None = field(default=None, repr=False)
+
+    def habits(self) -> Counter[str]:
+        """How many product files of the base do each kind of thing already."""
+        if self._habits is None:
+            habits: Counter[str] = Counter()
+            product = [path for path in self.files if path.endswith(".py") and not self.is_test(path)]
+            for path in product[:_MANY]:
+                text = self.read(path)
+                if len(text) < _LARGE:
+                    habits.update({hit.family for hit in scan_python(text, ()) or ()})
+            self._habits = habits
+        return self._habits
+
+    def test_texts(self) -> Iterator[str]:
+        """The texts of the base's Python tests."""
+        for path in [path for path in self.files if path.endswith(".py") and self.is_test(path)][:_MANY]:
+            text = self.read(path)
+            if len(text) < _LARGE:
+                yield text
+
+    def test_names(self) -> tuple[str, ...]:
+        """File names of tests and names of test directories, as product code would have to spell them."""
+        names = {part for path in self.files if self.is_test(path) for part in path.split("/")}
+        return tuple(sorted(name for name in names if len(name) > 3))
+
+
+def find_suspicious(changed: Iterable[Changed], project: Project, *, certain_blocks: bool) -> tuple[PolicyFinding, ...]:
+    """Judge the product files of a candidate; `certain_blocks` says whether certain findings fail it."""
+    findings = [
+        PolicyFinding(ReasonCode.SUSPICIOUS_CONSTRUCT, file.path, hit.detail, hit.line, hit.certain and certain_blocks)
+        for file in changed
+        for hit in _hits(file, project)
+    ]
+    return tuple(dict.fromkeys(findings))
+
+
+def _hits(file: Changed, project: Project) -> Iterator[Hit]:
+    yield from instructions_to_judges(file.after, file.added)
+    if file.path.endswith((".py", ".pyw", ".pyi")):
+        yield from _python_hits(file, project)
+    else:
+        suffix = file.path.rpartition(".")[2].lower()
+        if suffix in LANGUAGES:
+            yield from scan_tokens(LANGUAGES[suffix], file.before, file.after, file.added)
+
+
+def _python_hits(file: Changed, project: Project) -> Iterator[Hit]:
+    names = project.test_names()
+    after = scan_python(file.after, names)
+    if after is None:
+        yield Hit("syntax", "", 0, "the file does not parse, so it cannot be judged", certain=False)
+        return
+    before = scan_python(file.before, names) or ()
+    old_keys = Counter(hit.key for hit in before)
+    old_families = {hit.family for hit in before}
+    for hit in after:
+        if old_keys[hit.key] > 0:
+            old_keys[hit.key] -= 1
+            continue
+        if hit.family in old_families:
+            continue
+        known = hit.project_habit and project.habits()[hit.family] > 0
+        if known:
+            continue
+        yield hit
+    yield from special_cases(file.before, file.after, known_cases(project.test_texts()))

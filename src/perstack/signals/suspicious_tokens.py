@@ -1,0 +1,119 @@
+"""The same questions asked of other languages, by patterns over added lines.
+
+Pure. Without a syntax tree only the plain spellings are seen; comments and most strings are cut off first. A pattern
+that the base file matches already is not news.
+"""
+
+# ruff: noqa: E501  # a pattern is easier to check in one piece
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
+
+from perstack.signals.suspicious_rules import Hit
+
+Pattern = tuple[str, str, re.Pattern[str], bool]
+
+
+def _pattern(family: str, detail: str, pattern: str, *, certain: bool = True) -> Pattern:
+    return family, detail, re.compile(pattern), certain
+
+
+_CI_NAMES = r"(?:CI|GITHUB_\w+|GITLAB_\w+|TRAVIS|JENKINS\w*|RUNNER_\w+|HOSTNAME|KUBERNETES_\w+)"
+
+_SCRIPT: Final = (
+    _pattern("exit", "ends the process", r"\bprocess\s*\.\s*(?:exit|abort|kill|reallyExit)\b|\bDeno\.exit\b"),
+    _pattern("exit-hook", "runs code when the process ends", r"process\s*\.\s*on(?:ce)?\(\s*['\"](?:exit|beforeExit)"),
+    _pattern("runner", "asks for the test runner",
+             rf"JEST_WORKER_ID|VITEST\w*|NODE_ENV['\"\])\s]*={{2,3}}\s*['\"]test|\bnpm_lifecycle_\w+|process\.env\.{_CI_NAMES}\b"
+             r"|env\[\s*['\"](?:CI|JEST_WORKER_ID|VITEST)|typeof\s+(?:jest|vi|describe|it|expect|test|mocha)\b"
+             r"|globalThis\.(?:jest|vi|expect|it|test|describe)\b|require\.cache|import\.meta\.vitest"),
+    _pattern("runner-import", "loads a test tool", r"(?:from|require\(|import\()\s*['\"](?:jest\b|@jest/|vitest|mocha|chai|node:test|ava|expect)"),
+    _pattern("assertions", "changes how values are compared",
+             r"expect\.extend|addEqualityTesters|Symbol\.toPrimitive|Symbol\.hasInstance|asymmetricMatch|\$\$typeof"),
+    _pattern("patching", "changes built-in objects",
+             r"\b(?:Object|Array|String|Number|Map|Set|Promise|Function|Error|Date|Math|JSON|Reflect|console|assert)"
+             r"(?:\.prototype)?\.\w+\s*=[^=]|Object\.definepropert(?:y|ies)\(\s*(?:Object|Array|String|Number|globalThis)\b"
+             r"|__proto__\s*=|setPrototypeOf\(\s*(?:Object|Array|String|Number)"),
+    _pattern("tests", "reads test files", r"(?:readFile\w*|require|import|join|resolve)\s*\([^)]*(?:__tests__|__snapshots__|\.(?:test|spec)\.|['\"/]tests?/)"),
+    _pattern("dynamic", "runs code that is not in sight", r"\beval\s*\(|\bnew\s+Function\s*\(|\bvm\.\w+|process\.binding"),
+    _pattern("clock", "compares the clock with a fixed point in time",
+             r"(?:Date\.now\(\)|new Date\(\)[\w.()]*)\s*[<>]=?\s*(?:\d{9,}|\d(?:\.\d+)?e\d|new Date\(|Date\.UTC|20\d\d)"),
+    _pattern("chance", "decides by chance", r"Math\.random\(\)\s*[<>]|[<>]\s*Math\.random\(\)|randomInt\("),
+    _pattern("frames", "looks at its callers", r"new Error\([^)]*\)\.stack|Error\.captureStackTrace|prepareStackTrace|arguments\.callee"),
+)  # fmt: skip
+
+_GO: Final = (
+    _pattern("exit", "ends the process", r"\bos\.Exit\(|\bsyscall\.(?:Exit|Kill)\(|\bruntime\.Goexit\("),
+    _pattern("runner", "asks for the test runner",
+             r"\btesting\.(?:Testing|Short|Verbose|CoverMode)\(|flag\.Lookup\(\s*\"test\.|\"\.test\"|\"-test\."),
+    _pattern("runner-import", "loads a test tool", r"^\s*(?:import\s+)?(?:\w+\s+)?\"(?:testing|github\.com/stretchr/testify)(?:/|\")"),
+    _pattern("arguments", "reads the command line", r"\bos\.Args\b", certain=False),
+    _pattern("ci", "asks whether it is in CI", rf"os\.(?:Getenv|LookupEnv)\(\s*\"{_CI_NAMES}\"|\"/\.dockerenv\"|\"/proc/"),
+    _pattern("frames", "looks at its callers", r"\bruntime\.(?:Callers?|Stack|FuncForPC)\(|debug\.(?:Stack|PrintStack)"),
+    _pattern("linkname", "replaces functions of other packages", r"//go:linkname|\bunsafe\.Pointer\b"),
+    _pattern("tests", "reads test files", r"_test\.go\"|\"testdata[/\"]"),
+    _pattern("clock", "compares the clock with a fixed point in time", r"time\.Now\(\)\.(?:Unix\w*\(\)\s*[<>]|Before\(time\.Date|After\(time\.Date|Year\(\))"),
+    _pattern("chance", "decides by chance", r"\brand\.(?:Int\w*|Float\w*)\([^)]*\)\s*(?:[<>%]|==)"),
+)  # fmt: skip
+
+_RUST: Final = (
+    _pattern("exit", "ends the process", r"\bprocess::(?:exit|abort)\b|\blibc::_?exit\b|intrinsics::abort"),
+    _pattern("runner", "behaves differently under test", r"cfg!\s*\(\s*(?:not\s*\(\s*)?test|#!?\[cfg(?:_attr)?\s*\(\s*(?:not\s*\(\s*)?test|cfg\(any\(\)\)"),
+    _pattern("assertions", "replaces assertions", r"macro_rules!\s*(?:debug_)?assert|macro_rules!\s*(?:panic|vec|matches)\b"),
+    _pattern("panic", "catches or hides panics", r"panic::(?:set_hook|catch_unwind|take_hook)|resume_unwind", certain=False),
+    _pattern("ci", "asks whether it is in CI", rf"env::var\w*\(\s*\"(?:{_CI_NAMES}|RUST_TEST\w*|CARGO_\w+|NEXTEST\w*)\"|\"/proc/"),
+    _pattern("linkage", "replaces symbols", r"#\[(?:no_mangle|link_section|export_name|ctor)"),
+    _pattern("frames", "looks at its callers", r"Backtrace::|current\(\)\.name\(\)|env::args|current_exe"),
+)  # fmt: skip
+
+_JVM: Final = (
+    _pattern("exit", "ends the process", r"\bSystem\.exit\(|\bRuntime\.getRuntime\(\)\.(?:halt|exit)|\bexitProcess\("),
+    _pattern("runner", "asks for the test runner", r"\"org\.junit|org\.testng|org\.junit|surefire|Class\.forName\(\s*\"org\.(?:junit|mockito)"),
+    _pattern("frames", "looks at its callers", r"getStackTrace\(|StackWalker|getAllStackTraces"),
+    _pattern("ci", "asks whether it is in CI", rf"System\.getenv\(\s*\"{_CI_NAMES}\"|\"/\.dockerenv\"|System\.getProperty\(\s*\"(?:surefire|java\.class\.path|sun\.java\.command)"),
+    _pattern("equality", "is equal to everything", r"\bequals\s*\([^)]*\)\s*\{\s*return\s+true\b"),
+    _pattern("reflection", "changes what belongs to others", r"\.setAccessible\(\s*true|sun\.misc\.Unsafe|Instrumentation\b", certain=False),
+    _pattern("clock", "compares the clock with a fixed point in time", r"currentTimeMillis\(\)\s*[<>]=?\s*\d{9,}|now\(\)\.is(?:Before|After)\(\s*\w+\.(?:of|parse)\("),
+    _pattern("chance", "decides by chance", r"Math\.random\(\)\s*[<>]|nextBoolean\(\)|ThreadLocalRandom"),
+)  # fmt: skip
+
+_NATIVE: Final = (
+    _pattern("exit", "ends the process", r"\b(?:_exit|_Exit|quick_exit|abort|raise|kill)\s*\(|\b(?:std::)?exit\s*\(\s*(?:0|EXIT_SUCCESS)"),
+    _pattern("exit-hook", "runs code when the process ends", r"\batexit\s*\(|__attribute__\s*\(\(\s*(?:con|de)structor|\bon_exit\s*\("),
+    _pattern("assertions", "replaces assertions", r"#\s*(?:define|undef)\s+(?:assert|NDEBUG|ASSERT\w*|EXPECT\w*|CHECK\w*|REQUIRE\w*|TEST\w*|main|exit|abort)\b|__assert_fail"),
+    _pattern("ci", "asks where it runs", rf"getenv\s*\(\s*\"(?:{_CI_NAMES}|CTEST\w*|GTEST\w*)\"|\"/proc/|\"/\.dockerenv|gethostname|getuid|getppid"),
+    _pattern("equality", "is equal to everything", r"operator\s*(?:==|!=)\s*\([^)]*\)[^{;]*\{\s*return\s+(?:true|1|false|0)\b"),
+    _pattern("linkage", "replaces symbols", r"__attribute__\s*\(\(\s*(?:weak|alias|ifunc)|dlsym\s*\(|LD_PRELOAD|__wrap_|asm\s*(?:volatile)?\s*\("),
+    _pattern("report", "writes like a test report", r"\[\s*PASSED\s*\]|\btests? passed\b|<testsuite"),
+    _pattern("clock", "compares the clock with a fixed point in time", r"\btime\s*\(\s*(?:NULL|0|nullptr)\s*\)\s*[<>]=?\s*\d{9,}"),
+    _pattern("chance", "decides by chance", r"\brand\s*\(\s*\)\s*[%&<>]"),
+    _pattern("tests", "is compiled differently under test", r"#\s*if(?:def|ndef)?\b.*\b(?:\w*TEST(?:ING|S)?|GTEST\w*|UNIT_TEST\w*)\b"),
+)  # fmt: skip
+
+LANGUAGES: Final[Mapping[str, Sequence[Pattern]]] = {
+    **dict.fromkeys(("js", "jsx", "ts", "tsx", "mjs", "cjs", "mts", "cts", "vue", "svelte"), _SCRIPT),
+    "go": _GO,
+    "rs": _RUST,
+    **dict.fromkeys(("java", "kt", "kts", "scala", "groovy"), _JVM),
+    **dict.fromkeys(("c", "h", "cc", "cpp", "cxx", "hpp", "hh", "hxx", "inl"), _NATIVE),
+}
+
+_COMMENT = re.compile(r"^\s*(?://(?!go:)|/?\*|\*)|(?<![:\"'])//(?!go:)\s.*$")
+
+
+def scan_tokens(patterns: Sequence[Pattern], before: str, after: str, added: Collection[int]) -> Iterator[Hit]:
+    """Hits on added lines whose family the base file does not show."""
+    for family, detail, pattern, certain in patterns:
+        if pattern.search(before):
+            continue
+        for number, line in enumerate(after.split("\n"), 1):
+            match = pattern.search(_without_comment(line)) if number in added else None
+            if match:
+                yield Hit(family, f"{number}:{match[0]}", number, f"{detail}: {match[0].strip()[:60]}", certain)
+
+
+def _without_comment(line: str) -> str:
+    return "" if re.match(r"\s*(?://(?!go:)|\*)", line) else _COMMENT.sub("", line)
