@@ -175,6 +175,26 @@ def test_all_problems_of_a_file_are_listed_in_the_order_of_their_lines() -> None
     ]
 
 
+def test_wrong_values_do_not_hide_broken_rules_elsewhere() -> None:
+    text = 'model = 1\n[experts.a]\ninstruction = ""\n[experts.b]\ninstruction = "x"\ndelegates = ["b", "a"]\n'
+
+    with pytest.raises(UserError) as caught:
+        validate_config(text + "[signals.s]\n[verify]\nmaxFiles = 0\n")
+
+    assert [line.split(": ")[0] for line in caught.value.message.splitlines()[1:]] == [
+        "  - model",
+        "  - experts.a.instruction",
+        "  - experts.b.delegates.0",
+        "  - signals.s.run",
+        "  - verify.maxFiles",
+    ]
+
+
+@pytest.mark.parametrize("text", ["experts = 1", "signals = []", "experts = { a = 1 }", "sandbox = 'x'"])
+def test_something_else_where_a_table_belongs_is_refused(text: str) -> None:
+    assert "expected a table" in problems(text)
+
+
 @pytest.mark.parametrize(
     ("text", "where"),
     [
@@ -201,6 +221,14 @@ def test_a_delegate_that_is_nowhere_loads_but_does_not_validate() -> None:
         '  - experts.a.delegates.0: expert "helper" is not defined (did you mean "helpers"?); '
         'add [experts."helper"] or remove the delegate (perstack.toml:4)'
     )
+
+
+def test_nesting_without_end_is_refused_not_crashed() -> None:
+    assert "nested too deeply" in problems("a = " + "[" * 20_000)
+
+
+def test_a_byte_order_mark_is_no_error() -> None:
+    assert load_config('\ufeffmodel = "m"\n').model == "m"
 
 
 def test_the_nearest_file_above_is_found(tmp_path: Path) -> None:

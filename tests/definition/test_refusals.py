@@ -174,6 +174,7 @@ def test_an_empty_argument_list_is_a_choice_not_an_omission() -> None:
         ("[sandbox]\nimage = 'a'\nbuild = 'b'", "sandbox.build: `image` and `build` exclude each other"),
         ("[sandbox]\nbuild = '../Dockerfile'", "sandbox.build: expected a path inside the repository"),
         ("[sandbox]\nnetwork = 'host'", 'sandbox.network: expected "none", got "host"'),
+        ("[sandbox.limits]\ncpus = inf", "sandbox.limits.cpus: expected a finite number"),
         ("[sandbox.limits]\nmemoryMb = 0", "sandbox.limits.memoryMb: must be at least 1"),
         ("[sandbox]\nsetup = [1]", "sandbox.setup: expected a command or an array of commands"),
         ("[verify]\nreject = ['(']", "verify.reject.0: expected a regular expression"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +14,13 @@ from perstack.core.errors import UserError
 from perstack.core.experts import Config
 from perstack.definition import rules
 from perstack.definition.convert import to_config
-from perstack.definition.locate import locate
-from perstack.definition.problems import Place, failure, from_validation, unknown_keys
+from perstack.definition.locate import KeyPath, locate
+from perstack.definition.problems import Place, Problem, failure, from_validation, unknown_keys
 from perstack.definition.schema_harness import Document
 from perstack.definition.topology import cycles
 
 FILE_NAME = "perstack.toml"
+_TABLES_OF_TABLES = frozenset({"experts", "signals", "pipelines"})
 _TOML_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -79,24 +80,50 @@ def find_config(start: Path) -> Path | None:
 
 
 def _load(text: str, path: str, *, known: Collection[str] | None) -> Config:
+    text = text.removeprefix("\ufeff")  # some editors put a byte order mark
     data = _parse(text, path)
     place = Place(path, locate(text))
-    try:
-        document = Document.model_validate(data)
-    except ValidationError as error:
-        raise failure(place, from_validation(error, data)) from error
-    problems = list(rules.errors(document))
+    document, problems = _validate(data)
+    problems += rules.errors(document)
     if known is not None:
-        problems += rules.missing_delegates(document, known)
+        problems += rules.missing_delegates(document, {*known, *_keys(data, "experts")})
     if problems:
         raise failure(place, problems)
     config = to_config(document, path=path, warnings=_warnings(document, place))
     return replace(config, warnings=(*config.warnings, *_circles(config, place)))
 
 
+def _validate(data: Mapping[str, object]) -> tuple[Document, list[Problem]]:
+    """The document without the tables that are wrong in themselves, so that one error can name every problem."""
+    try:
+        return Document.model_validate(data), []
+    except ValidationError as error:
+        problems = from_validation(error, data)
+    return Document.model_validate(_without(data, [problem.path for problem in problems])), problems
+
+
+def _without(data: Mapping[str, object], paths: Iterable[KeyPath]) -> dict[str, object]:
+    """A copy without the named expert, signal or pipeline (or other top-level key) of each path."""
+    kept = {key: dict(value) if isinstance(value, Mapping) else value for key, value in data.items()}
+    for path in paths:
+        table = kept.get(str(path[0]))
+        if path[0] in _TABLES_OF_TABLES and isinstance(table, dict) and len(path) > 1:
+            table.pop(path[1], None)
+        else:
+            kept.pop(str(path[0]), None)
+    return kept
+
+
+def _keys(data: Mapping[str, object], table: str) -> Iterable[str]:
+    value = data.get(table)
+    return value.keys() if isinstance(value, Mapping) else ()
+
+
 def _parse(text: str, path: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
+    except RecursionError as error:
+        raise UserError(f"{path}: nested too deeply", hint="Use fewer arrays inside arrays.") from error
     except tomllib.TOMLDecodeError as error:
         message = str(error)
         match = _TOML_PLACE.search(message)

@@ -17,6 +17,7 @@ _TYPES: Mapping[str, str] = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
+    "finite_number": "a finite number",
     "bool_type": "true or false",
     "list_type": "an array",
     "dict_type": "a table",

@@ -70,7 +70,7 @@ Commands = Annotated[
 ]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Inside = Annotated[str, AfterValidator(_inside)]
-Number = Annotated[float, Field(gt=0)]
+Number = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Limits(Table):
