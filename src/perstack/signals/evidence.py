@@ -1,0 +1,259 @@
+"""Evidence: what a third party needs to derive a verdict again, as an in-toto Statement with digests.
+
+`rederive` is pure and takes nothing on trust but the measurements: policy, comparison and verdict are computed anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from perstack.core.experts import VerifySpec
+from perstack.core.json import Json, JsonObject, canonical
+from perstack.core.sandbox import Snapshot
+from perstack.core.signals import (
+    Diagnostic,
+    Measurement,
+    Priority,
+    SignalKind,
+    SignalRun,
+    SignalSpec,
+    SignalStatus,
+    TestCase,
+    TestStatus,
+)
+from perstack.core.verdict import PolicyFinding, Reason, ReasonCode, Report, Verdict
+from perstack.signals.compare import compare
+from perstack.signals.spec_digest import spec_digest, spec_to_json
+from perstack.signals.verdict import decide, worst
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://perstack.dev/attestations/verification/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The inputs and the outcome of one verification."""
+
+    request_specs: tuple[SignalSpec, ...]
+    verify: VerifySpec
+    targets: tuple[str, ...]
+    needs_red: bool
+    patch: str
+    snapshot: Snapshot
+    base_tree: str
+    candidate_tree: str
+    base: Mapping[str, Measurement]
+    candidate: Mapping[str, Measurement]
+    extra: tuple[Reason, ...]
+    report: Report
+
+
+class EvidenceInvalid(Exception):
+    """Evidence that does not hold together; the message says where."""
+
+
+async def write_evidence(out: Path, evidence: Evidence) -> Report:
+    """Write `candidate.patch`, `results/*.json` and `evidence.json` into `out`; the report with its evidence path."""
+    return await anyio.to_thread.run_sync(_write, out, evidence)
+
+
+def rederive(statement: JsonObject, read: Callable[[str], bytes]) -> tuple[Verdict, tuple[Reason, ...]]:
+    """Derive the verdict again from a statement and its result files (`read` takes a path as the statement names it).
+
+    Raises: EvidenceInvalid where a digest does not match, something is missing, or the recorded verdict differs.
+    """
+    try:
+        return _rederive(statement, read)
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvidenceInvalid(f"the statement has an unknown form: {error!r}") from error
+
+
+def _rederive(statement: JsonObject, read: Callable[[str], bytes]) -> tuple[Verdict, tuple[Reason, ...]]:
+    predicate = _table(statement, "predicate")
+    if statement.get("_type") != STATEMENT_TYPE or statement.get("predicateType") != PREDICATE_TYPE:
+        raise EvidenceInvalid("this is not a perstack verification statement")
+    specs = [_spec(_object(_table(_object(entry), "spec"))) for entry in _list(predicate, "signals")]
+    for spec, entry in zip(specs, _list(predicate, "signals"), strict=True):
+        if spec_digest(spec) != _object(entry).get("digest"):
+            raise EvidenceInvalid(f"the digest of signal `{spec.name}` does not match its specification")
+    runs = _read_runs(predicate, read)
+    policy = tuple(_finding(_object(entry)) for entry in _list(predicate, "policy"))
+    extra = tuple(_reason(_object(entry)) for entry in _list(predicate, "extra"))
+    verdict, reasons = _decide(predicate, specs, runs, policy=policy, extra=extra)
+    recorded = (predicate.get("verdict"), [_object(entry) for entry in _list(predicate, "reasons")])
+    if recorded != (verdict.value, [reason.to_json() for reason in reasons]):
+        raise EvidenceInvalid(f"the recorded verdict is {recorded[0]}, the evidence gives {verdict.value}")
+    return verdict, reasons
+
+
+def _decide(
+    predicate: JsonObject,
+    specs: Sequence[SignalSpec],
+    runs: Mapping[tuple[str, str], tuple[SignalRun, ...]],
+    *,
+    policy: tuple[PolicyFinding, ...],
+    extra: tuple[Reason, ...],
+) -> tuple[Verdict, tuple[Reason, ...]]:
+    if not predicate.get("measured"):
+        reasons = (*extra, *(Reason(f.code, f"{f.path}: {f.detail}") for f in policy if f.blocks))
+        if not reasons:
+            raise EvidenceInvalid("nothing was measured, and no reason says why")
+        return worst(reasons), reasons
+    targets = tuple(str(target) for target in _list(predicate, "targets"))
+    comparisons = [
+        compare(
+            spec,
+            Measurement(spec, runs.get(("base", spec.name), ())),
+            Measurement(spec, runs.get(("candidate", spec.name), ())),
+            targets,
+        )
+        for spec in specs
+    ]
+    return decide(
+        comparisons=comparisons,
+        policy=policy,
+        extra=extra,
+        verify=VerifySpec(should_threshold=_whole(predicate, "shouldThreshold")),
+        needs_red=predicate.get("needsRed") is True,
+    )
+
+
+def _write(out: Path, evidence: Evidence) -> Report:
+    results = out / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    (out / "candidate.patch").write_bytes(evidence.patch.encode("utf-8", "surrogateescape"))
+    rows: list[Json] = []
+    for tree, measurements in (("base", evidence.base), ("candidate", evidence.candidate)):
+        for number, spec in enumerate(evidence.request_specs):
+            measurement = measurements.get(spec.name)
+            for index, run in enumerate(measurement.runs if measurement else ()):
+                data = canonical(run_to_json(run)).encode()
+                path = f"results/{tree}-{number + 1}-{index + 1}.json"
+                (out / path).write_bytes(data)
+                digest = hashlib.sha256(data).hexdigest()
+                rows.append({"tree": tree, "signal": spec.name, "run": index + 1, "path": path, "sha256": digest})
+    target = out / "evidence.json"
+    target.write_text(canonical(_statement(evidence, rows)) + "\n")
+    return replace(evidence.report, evidence=str(target))
+
+
+def _statement(evidence: Evidence, rows: Sequence[Json]) -> JsonObject:
+    report = evidence.report
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": "candidate.patch", "digest": {"sha256": report.candidate_digest}}],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "base": report.base,
+            "baseTree": evidence.base_tree,
+            "candidateTree": evidence.candidate_tree,
+            "snapshot": {"reference": evidence.snapshot.reference, "digest": evidence.snapshot.digest},
+            "signals": [{"digest": spec_digest(s), "spec": spec_to_json(s)} for s in evidence.request_specs],
+            "targets": list(evidence.targets),
+            "needsRed": evidence.needs_red,
+            "shouldThreshold": evidence.verify.should_threshold,
+            "measured": bool(report.signals),
+            "results": list(rows),
+            "policy": [finding.to_json() for finding in report.policy],
+            "extra": [reason.to_json() for reason in evidence.extra],
+            "necessity": [entry.to_json() for entry in report.necessity],
+            "verdict": report.verdict.value,
+            "reasons": [reason.to_json() for reason in report.reasons],
+        },
+    }
+
+
+def run_to_json(run: SignalRun) -> JsonObject:
+    """A run with everything the comparison reads."""
+    return {
+        "status": run.status.value,
+        "seconds": run.seconds,
+        "exitCode": run.exit_code,
+        "problem": run.problem,
+        "problemCode": run.problem_code,
+        "output": run.output,
+        "diagnostics": [diagnostic.to_json() for diagnostic in run.diagnostics],
+        "tests": [{**asdict(case), "status": case.status.value} for case in run.tests.values()],
+    }
+
+
+def run_from_json(data: Mapping[str, Any]) -> SignalRun:
+    """The inverse of `run_to_json`.
+
+    Raises: EvidenceInvalid.
+    """
+    try:
+        tests = [TestCase(**{**_object(t), "status": TestStatus(_object(t)["status"])}) for t in _list(data, "tests")]
+        return SignalRun(
+            status=SignalStatus(data["status"]),
+            seconds=float(data["seconds"]),
+            exit_code=data["exitCode"],
+            tests={case.id: case for case in tests},
+            diagnostics=tuple(Diagnostic(**_object(d)) for d in _list(data, "diagnostics")),
+            output=str(data["output"]),
+            problem=str(data["problem"]),
+            problem_code=str(data["problemCode"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvidenceInvalid(f"a result file has an unknown form: {error!r}") from error
+
+
+def _read_runs(predicate: JsonObject, read: Callable[[str], bytes]) -> dict[tuple[str, str], tuple[SignalRun, ...]]:
+    found: dict[tuple[str, str], tuple[SignalRun, ...]] = {}
+    for entry in map(_object, _list(predicate, "results")):
+        path = str(entry.get("path"))
+        data = read(path)
+        if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
+            raise EvidenceInvalid(f"{path}: the digest does not match")
+        try:
+            run = run_from_json(_object(json.loads(data)))
+        except ValueError as error:
+            raise EvidenceInvalid(f"{path}: not JSON") from error
+        key = (str(entry.get("tree")), str(entry.get("signal")))
+        found[key] = (*found.get(key, ()), run)
+    return found
+
+
+def _spec(data: Mapping[str, Any]) -> SignalSpec:
+    lists: dict[str, Any] = {name: tuple(_list(data, name)) for name in ("run", "paths", "protect")}
+    words: dict[str, Any] = {"kind": SignalKind(data.get("kind")), "priority": Priority(data.get("priority"))}
+    return SignalSpec(**{**data, **lists, **words})
+
+
+def _finding(data: Mapping[str, Any]) -> PolicyFinding:
+    return PolicyFinding(**{**data, "code": ReasonCode(data.get("code"))})
+
+
+def _reason(data: Mapping[str, Any]) -> Reason:
+    return Reason(ReasonCode(data.get("code")), str(data.get("detail")), str(data.get("signal")))
+
+
+def _object(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise EvidenceInvalid("a table was expected")
+    return value
+
+
+def _table(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return _object(data.get(name))
+
+
+def _list(data: Mapping[str, Any], name: str) -> list[Any]:
+    value = data.get(name)
+    if not isinstance(value, list):
+        raise EvidenceInvalid(f"`{name}` must be a list")
+    return value
+
+
+def _whole(data: Mapping[str, Any], name: str) -> int:
+    value = data.get(name)
+    if not isinstance(value, int):
+        raise EvidenceInvalid(f"`{name}` must be a whole number")
+    return value

@@ -1,0 +1,207 @@
+"""Measuring a signal on a tree: N runs, each in a fresh sandbox on a fresh copy, each in varied circumstances.
+
+Says what happened, never what it means: that is `compare.py`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+import anyio
+import anyio.to_thread
+
+from perstack.core.contracts import Sandbox
+from perstack.core.errors import InfrastructureError, SandboxUnavailable
+from perstack.core.json import Json, JsonObject
+from perstack.core.sandbox import Snapshot
+from perstack.core.signals import Measurement, SignalKind, SignalRun, SignalSpec, SignalStatus, TestStatus
+from perstack.core.verdict import ReasonCode
+from perstack.signals.command import OUTPUT_LIMIT, judge_command, kept_output
+from perstack.signals.environment import Variation, variation
+from perstack.signals.junit_run import clear_reports, judge_reports, report_pattern
+from perstack.signals.pytest.configuration import PytestPlan
+from perstack.signals.pytest.run import PytestRun, run_pytest
+from perstack.signals.tree import Tree, copy_tree
+
+_COMMAND_LIKE = frozenset({SignalKind.COMMAND, SignalKind.COMPILER})
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A measurement and what else was seen.
+
+    `shuffled` is a run in another order of test files whose difference to the plain run was shown to come from the
+    order alone; it is not among the measurement's runs. `order_dependent` are the tests it concerns.
+    `replaced` are functions of the test runner that were replaced while it ran.
+    """
+
+    measurement: Measurement
+    shuffled: SignalRun | None = None
+    order_dependent: frozenset[str] = frozenset()
+    replaced: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One signal on one tree. `plan` is set for pytest suites; it comes from the base for both trees."""
+
+    spec: SignalSpec
+    tree: Tree
+    plan: PytestPlan | None = None
+    leave_out: Callable[[str], bool] | None = None
+
+
+class Meter:
+    """Runs signals, at most `capacity` at a time."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        snapshot: Snapshot,
+        scratch: Path,
+        emit: Callable[[str, JsonObject], None],
+        *,
+        limiter: anyio.CapacityLimiter,
+    ) -> None:
+        self._sandbox = sandbox
+        self._snapshot = snapshot
+        self._scratch = scratch
+        self._emit = emit
+        self._limiter = limiter
+
+    async def measure(self, subject: Subject, *, runs: int | None = None) -> Measured:
+        """All runs of a signal on a tree. An error ends the measurement: more runs would not make it better."""
+        wanted = max(1, subject.spec.repeat if runs is None else runs)
+        done: list[PytestRun] = []
+        for index in range(wanted):
+            done.append(await self._run(subject, index, variation(index)))
+            if done[-1].run.status is SignalStatus.ERROR:
+                break
+        else:
+            if wanted > 1 and subject.plan is not None:
+                return await self._explain_order(subject, done)
+        return _measured(subject.spec, done)
+
+    async def once(self, subject: Subject) -> SignalRun:
+        """The plain run, alone."""
+        return (await self._run(subject, 0, variation(0))).run
+
+    async def _explain_order(self, subject: Subject, done: list[PytestRun]) -> Measured:
+        """Where the shuffled run disagrees, find out whether the order is why, by two more runs."""
+        plain, shuffled = done[0].run, done[1].run
+        different = differing(plain, shuffled)
+        if not different:
+            return _measured(subject.spec, done)
+        in_order = await self._run(subject, 1, variation(1, in_order=True))
+        again = await self._run(subject, 1, variation(1))
+        everything = [*done, in_order, again]
+        if differing(plain, in_order.run) or differing(shuffled, again.run):
+            return _measured(subject.spec, everything)
+        measured = _measured(subject.spec, [done[0], in_order, *done[2:]])
+        return replace(measured, shuffled=shuffled, order_dependent=different)
+
+    async def _run(self, subject: Subject, index: int, circumstances: Variation) -> PytestRun:
+        async with self._limiter:
+            head: dict[str, Json] = {"name": subject.spec.name, "tree": subject.tree.name, "run": index + 1}
+            self._emit("startSignal", head)
+            started = time.monotonic()
+            folder = self._scratch / f"run-{uuid4().hex}"
+            try:
+                folder.mkdir(parents=True)
+                workspace = folder / "workspace"
+                await copy_tree(subject.tree, workspace, leave_out=subject.leave_out)
+                done = await self._dispatch(subject, workspace, folder, circumstances)
+            except SandboxUnavailable:
+                raise
+            except InfrastructureError as error:
+                done = PytestRun(failed_run(error.message, seconds=time.monotonic() - started))
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+            seconds = round(time.monotonic() - started, 3)
+            self._emit("finishSignal", {**head, "status": done.run.status.value, "seconds": seconds})
+            return done
+
+    async def _dispatch(self, subject: Subject, workspace: Path, folder: Path, circumstances: Variation) -> PytestRun:
+        spec = subject.spec
+        if subject.plan is not None:
+            return await run_pytest(
+                self._sandbox,
+                self._snapshot,
+                workspace,
+                spec=spec,
+                plan=subject.plan,
+                variation=circumstances,
+                scratch=folder / "runner",
+            )
+        if spec.kind in _COMMAND_LIKE:
+            return PytestRun(await self._command(spec, workspace, circumstances))
+        if spec.kind is SignalKind.TEST:
+            return PytestRun(await self._reported(spec, workspace, circumstances))
+        return PytestRun(failed_run(f"signals of kind `{spec.kind.value}` cannot be measured by this version"))
+
+    async def _command(self, spec: SignalSpec, workspace: Path, circumstances: Variation) -> SignalRun:
+        async with self._sandbox.open(self._snapshot, workspace, limits=self._snapshot.limits) as session:
+            result = await session.run(
+                spec.run,
+                cwd=spec.cwd,
+                env=self._variables(circumstances),
+                timeout_s=spec.timeout_s,
+                output_limit=OUTPUT_LIMIT,
+            )
+        return judge_command(spec, result)
+
+    async def _reported(self, spec: SignalSpec, workspace: Path, circumstances: Variation) -> SignalRun:
+        """A test tool that writes JUnit XML itself."""
+        pattern = report_pattern(spec)
+        if not pattern:
+            return failed_run(
+                f'signal `{spec.name}`: for framework "{spec.framework or "unknown"}" say where its JUnit XML goes: '
+                'expect = { report = "path/*.xml" }'
+            )
+        await anyio.to_thread.run_sync(clear_reports, workspace, pattern)
+        async with self._sandbox.open(self._snapshot, workspace, limits=self._snapshot.limits) as session:
+            result = await session.run(
+                spec.run,
+                cwd=spec.cwd,
+                env=self._variables(circumstances),
+                timeout_s=spec.timeout_s,
+                output_limit=OUTPUT_LIMIT,
+            )
+        run = await anyio.to_thread.run_sync(judge_reports, spec, result, workspace, pattern)
+        return replace(run, output=kept_output(result))
+
+    def _variables(self, circumstances: Variation) -> Mapping[str, str]:
+        """What the user configured wins over a variation."""
+        configured = dict(self._snapshot.env)
+        return {name: value for name, value in circumstances.variables.items() if name not in configured}
+
+
+def failed_run(problem: str, *, code: ReasonCode = ReasonCode.SIGNAL_ERROR, seconds: float = 0.0) -> SignalRun:
+    """A run that could not be had."""
+    return SignalRun(SignalStatus.ERROR, seconds, problem=problem, problem_code=code.value)
+
+
+def differing(one: SignalRun, other: SignalRun) -> frozenset[str]:
+    """Ids whose outcome differs between two runs; a run that went wrong differs in everything."""
+    if SignalStatus.ERROR in {one.status, other.status} and one.status is not other.status:
+        return frozenset({*one.tests, *other.tests, one.problem or other.problem})
+    ids = {*one.tests, *other.tests}
+    return frozenset(identity for identity in ids if _status(one, identity) is not _status(other, identity))
+
+
+def _status(run: SignalRun, identity: str) -> TestStatus:
+    case = run.tests.get(identity)
+    return case.status if case else TestStatus.MISSING
+
+
+def _measured(spec: SignalSpec, runs: list[PytestRun]) -> Measured:
+    return Measured(
+        Measurement(spec, tuple(done.run for done in runs)),
+        replaced=frozenset(name for done in runs for name in done.replaced),
+    )

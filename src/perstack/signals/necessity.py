@@ -1,0 +1,93 @@
+"""Is every part of the patch needed? Each hunk is taken out in turn; some fixed test must turn red again.
+
+A hunk nobody notices is reported, not refused: a docstring is such a hunk. Works within a budget.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+import anyio.to_thread
+
+from perstack.core.errors import UserError
+from perstack.core.signals import SignalRun, SignalStatus, TestStatus
+from perstack.core.verdict import HunkNecessity
+from perstack.infrastructure.git import Repository
+from perstack.signals.measure import Meter, Subject
+from perstack.signals.sections import Section, without_part
+from perstack.signals.tree import make_tree
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much may be spent: hunks looked at, and seconds in total."""
+
+    hunks: int = 8
+    seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """With what to measure. `subject.tree` is the base's; `targets` are the fixed tests; `scratch` is ours."""
+
+    subject: Subject
+    targets: Sequence[str]
+    meter: Meter
+    scratch: Path
+
+    @property
+    def narrowed(self) -> Subject:
+        """The same signal, only the files of the fixed tests."""
+        plan = self.subject.plan
+        return replace(self.subject, plan=plan.narrowed(self.targets) if plan else None)
+
+    def is_red(self, run: SignalRun) -> bool:
+        """Whether some target no longer passes. A run that could not be read shows a difference too."""
+        if run.status is SignalStatus.ERROR:
+            return True
+        cases = (run.tests.get(target) for target in self.targets)
+        return any(case is None or case.status is not TestStatus.PASSED for case in cases)
+
+
+async def is_red_on_base(probe: Probe) -> bool:
+    """Whether the targets are red on the base, measured after the candidate was.
+
+    First in their own files only; where that is green the whole suite decides, since tests may depend on others.
+    """
+    if probe.is_red(await probe.meter.once(probe.narrowed)):
+        return True
+    return probe.subject.plan is not None and probe.is_red(await probe.meter.once(probe.subject))
+
+
+async def check_hunks(
+    repository: Repository, base: str, sections: Sequence[Section], *, probe: Probe, budget: Budget
+) -> tuple[HunkNecessity, ...]:
+    """One entry for each part that was looked at, in patch order.
+
+    A patch of one part needs no run: without it there is the base, where the targets were seen red.
+    """
+    parts = [(section.path, index) for section in sections for index in range(section.parts)]
+    if len(parts) == 1:
+        return (HunkNecessity(parts[0][0], 1, verified=True),)
+    until = time.monotonic() + budget.seconds
+    narrowed = probe.narrowed
+    found: list[HunkNecessity] = []
+    for path, index in parts[: budget.hunks]:
+        if time.monotonic() >= until:
+            break
+        folder = probe.scratch / f"without-{uuid4().hex[:8]}"
+        try:
+            tree_sha = await repository.apply(base, without_part(sections, path, index))
+            tree = await make_tree(repository, tree_sha, f"without {path} #{index + 1}", folder)
+            run = await probe.meter.once(replace(narrowed, tree=tree))
+        except UserError:
+            continue  # the rest of the file's hunks does not apply without this one
+        finally:
+            await anyio.to_thread.run_sync(shutil.rmtree, folder, True)
+        found.append(HunkNecessity(path, index + 1, verified=probe.is_red(run)))
+    return tuple(found)

@@ -1,0 +1,216 @@
+"""One run of a pytest suite in one fresh sandbox: files for the runner, the channel, and the cross-checks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from posixpath import join, normpath
+from random import SystemRandom
+
+import anyio.to_thread
+
+from perstack.core.contracts import Sandbox
+from perstack.core.sandbox import ExecResult, Mount, Snapshot
+from perstack.core.signals import SignalRun, SignalSpec, SignalStatus, TestCase, TestStatus
+from perstack.core.verdict import ReasonCode
+from perstack.signals.channel import Channel, listening
+from perstack.signals.command import OUTPUT_LIMIT, kept_output
+from perstack.signals.environment import Variation
+from perstack.signals.junit import ReportInvalid, iterate_junit
+from perstack.signals.pytest.canary import Canaries, make_canaries
+from perstack.signals.pytest.configuration import BLOCKED_PLUGINS, PytestPlan
+from perstack.signals.pytest.results import Expectations, Problem, Results, check_xml, read_results
+
+_RUNNER = Path(__file__).with_name("runner.py")
+_CONTROL, _OUT = "/perstack/control", "/perstack/out"
+_RED, _SHOWN = frozenset({TestStatus.FAILED, TestStatus.ERROR}), 20
+_NOT_PACKAGES = frozenset({"setup", "conftest", "noxfile", "tasks", "docs", "doc", "test", "tests", "testing",
+                           "examples", "example", "benchmarks", "scripts", "tools", "ci", "bin"})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PytestRun:
+    """A run and the runner's functions that something replaced meanwhile."""
+
+    run: SignalRun
+    replaced: tuple[str, ...] = ()
+
+
+def packages_of(files: Iterable[str], python_path: Iterable[str]) -> dict[str, str]:
+    """Top-level Python packages and modules a tree provides, each with its place."""
+    roots = {"", "src/", "lib/", *(f"{path}/" for path in python_path if path != ".")}
+    found: dict[str, str] = {}
+    for path in files:
+        if not path.endswith(".py"):
+            continue
+        for root in roots:
+            rest = path.removeprefix(root)
+            name = rest.removesuffix("/__init__.py") if rest.endswith("/__init__.py") else rest.removesuffix(".py")
+            if path.startswith(root) and name.isidentifier() and name not in _NOT_PACKAGES:
+                found[name] = path
+    return found
+
+
+async def run_pytest(
+    sandbox: Sandbox,
+    snapshot: Snapshot,
+    workspace: Path,
+    *,
+    spec: SignalSpec,
+    plan: PytestPlan,
+    variation: Variation,
+    scratch: Path,
+) -> PytestRun:
+    """Run the suite once on the files in `workspace`, which the run may change. `scratch` is a new directory of ours.
+
+    Raises: SandboxUnavailable.
+    """
+    canaries, nonce = make_canaries(SystemRandom()), secrets.token_hex(32)
+    control, out, xml_name = scratch / "control", scratch / "out", f"{secrets.token_hex(16)}.xml"
+    control.mkdir(parents=True)
+    out.mkdir()
+    out.chmod(0o777)  # the sandbox's user is another one; the folder holds one file with a name nobody can guess
+    shutil.copyfile(_RUNNER, control / "runner.py")
+    (control / plan.config_name).write_bytes(plan.config_bytes)
+    packages = await anyio.to_thread.run_sync(_packages_on_disk, workspace, plan.python_path)
+    mounts = (Mount(control, _CONTROL), Mount(out, _OUT, writable=True))
+    async with listening(control, nonce) as channel:
+        async with sandbox.open(snapshot, workspace, mounts=mounts, limits=snapshot.limits) as session:
+            inside_control, inside_out = session.inside(mounts[0]), session.inside(mounts[1])
+            request = _request(
+                plan, canaries, variation, snapshot=snapshot, cwd=normpath(join(session.workspace, spec.cwd))
+            )
+            request |= {
+                "nonce": nonce,
+                "socket": join(inside_control, "s"),
+                "xml": join(inside_out, xml_name),
+                "workspace": session.workspace,
+                "args": plan.command_line(session.workspace, inside_control, join(inside_out, xml_name)),
+            }
+            result = await session.run(
+                [plan.interpreter, "-s", "-S", "-B", join(inside_control, "runner.py")],
+                cwd=spec.cwd,
+                env=_environment(variation, session.workspace),
+                stdin=json.dumps(request).encode(),
+                timeout_s=spec.timeout_s,
+                output_limit=OUTPUT_LIMIT,
+            )
+            await channel.settle()
+        # only here is everything in the sandbox dead: nothing can rewrite the report any more
+        expected = Expectations(canaries, packages)
+        return await anyio.to_thread.run_sync(
+            lambda: _conclude(spec, result, channel, expected=expected, xml=out / xml_name)
+        )
+
+
+def _conclude(
+    spec: SignalSpec, result: ExecResult, channel: Channel, *, expected: Expectations, xml: Path
+) -> PytestRun:
+    problem = _unfinished(spec, result, channel)
+    results = Results()
+    finish = channel.finish
+    if problem is None and finish is not None:
+        results = read_results(channel.records, finish, result.exit_code, expected)
+        problem = results.problem or _check_report(xml, str(finish.get("xml")), results, expected.canaries)
+    red = any(case.status in _RED for case in results.tests.values())
+    status = SignalStatus.FAIL if red else SignalStatus.PASS
+    run = SignalRun(
+        status=status if problem is None else SignalStatus.ERROR,
+        seconds=result.seconds,
+        exit_code=result.exit_code if problem else int(red),
+        tests=results.tests,
+        output=_failures_as_text(results.tests.values()),
+    )
+    if problem is not None:
+        output = _hide_canaries(kept_output(result), expected.canaries)
+        run = replace(run, problem=problem.text, problem_code=problem.code.value, output=output)
+    return PytestRun(run, results.replaced)
+
+
+def _unfinished(spec: SignalSpec, result: ExecResult, channel: Channel) -> Problem | None:
+    """Why there is no finished run to read."""
+    started = [str(r.get("id")) for r in channel.records if r.get("type") == "start"]
+    where = f", last in {started[-1]}" if started else ""
+    if result.timed_out:
+        return Problem(ReasonCode.TIMED_OUT, f"the tests were stopped after {spec.timeout_s:g} s{where}")
+    if channel.problem:
+        return Problem(ReasonCode.RESULTS_DISAGREE, channel.problem)
+    if not channel.connected:
+        last = kept_output(result).strip().splitlines()[-1:] or ["no output"]
+        return Problem(
+            ReasonCode.SIGNAL_ERROR, f"pytest could not be started (exit code {result.exit_code}): {last[0]}"
+        )
+    if channel.finish is None:
+        text = f"the test process ended with exit code {result.exit_code} and no finish record{where}"
+        return Problem(ReasonCode.REPORT_MISSING, text)
+    return None
+
+
+def _check_report(xml: Path, digest: str, results: Results, canaries: Canaries) -> Problem | None:
+    """Compare the JUnit file with the channel."""
+    if not xml.is_file() or xml.is_symlink():
+        return Problem(ReasonCode.REPORT_MISSING, "the runner's JUnit file is missing")
+    with xml.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+            return Problem(ReasonCode.RESULTS_DISAGREE, "the runner's JUnit file was changed after the run")
+    try:
+        return check_xml(results.tests, iterate_junit(xml), canaries)
+    except ReportInvalid as error:
+        return Problem(ReasonCode.REPORT_INVALID, str(error))
+
+
+def _request(
+    plan: PytestPlan, canaries: Canaries, variation: Variation, *, snapshot: Snapshot, cwd: str
+) -> dict[str, object]:
+    configured = {**dict(snapshot.env), **plan.environment}
+    paths = [entry for entry in configured.get("PYTHONPATH", "").split(":") if entry]
+    return {
+        "blocked": list(BLOCKED_PLUGINS),
+        "canaries": [{"file": file.file, "text": file.text} for file in canaries.files],
+        "token": canaries.token,
+        "order": variation.order,
+        "python_path": [*([cwd] if plan.cwd_first else []), *(normpath(join(cwd, path)) for path in paths)],
+        "environment": {key: value for key, value in configured.items() if key not in variation.variables},
+        "argv": ["pytest", *plan.arguments],
+    }
+
+
+def _environment(variation: Variation, workspace: str) -> Mapping[str, str]:
+    """Variables for the start of the interpreter: nothing may steer Python or pytest before our runner does."""
+    return {
+        **variation.variables,
+        "PYTHONPATH": "",
+        "PYTHONSTARTUP": "",
+        "PYTHONOPTIMIZE": "",
+        "PYTEST_ADDOPTS": "",
+        "PYTEST_PLUGINS": "",
+        "PERSTACK_WORKSPACE": workspace,
+    }
+
+
+def _packages_on_disk(workspace: Path, python_path: tuple[str, ...]) -> dict[str, str]:
+    roots = [".", "src", "lib", *(path for path in python_path if not path.startswith((".", "/")))]
+    files = [
+        path.relative_to(workspace).as_posix()
+        for root in roots
+        for pattern in ("*.py", "*/__init__.py")
+        for path in (workspace / root).glob(pattern)
+    ]
+    return packages_of(files, python_path)
+
+
+def _failures_as_text(cases: Iterable[TestCase]) -> str:
+    """Red tests with their messages: what the verifier knows, without its own tests in between."""
+    red = [case for case in cases if case.status in _RED]
+    return "\n".join(f"{case.status.value.upper()} {case.id}\n{case.message}" for case in red[:_SHOWN])
+
+
+def _hide_canaries(output: str, canaries: Canaries) -> str:
+    """The output for people, without lines about the verifier's own tests."""
+    marks = (canaries.token, canaries.secret)
+    return "\n".join(line for line in output.splitlines() if not any(mark in line for mark in marks))

@@ -1,0 +1,403 @@
+"""Runs pytest for the verifier, inside the sandbox. A script of its own: it imports nothing of perstack.
+
+Started as `python -s -S -B runner.py` with one JSON request on stdin. It loads pytest and all plugins from the
+toolchain before a single path of the repository can be imported, sends results over a socket as authenticated
+records, and ends with a finish record and `os._exit`, so that exit handlers of the code under test have no say.
+
+Limit: the code under test shares this process. What it could still do to it is found by canaries, by the list of
+replaced functions in the finish record, and by the comparison with the JUnit file and the exit code.
+"""
+# os.path is loaded anyway; pathlib would be one more module that the code under test can touch.
+# ruff: noqa: PTH100, PTH109, PTH113, PTH118, PTH119, PTH120, PTH123
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import importlib
+import importlib.metadata
+import importlib.util
+import itertools
+import json
+import os
+import pkgutil
+import shutil
+import site
+import socket
+import sys
+import tempfile
+import types
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the toolchain may be Python 3.8, where these cannot be evaluated
+    from collections.abc import Callable, Iterator
+
+    Emit = Callable[[dict[str, Any]], None]
+
+JUDGE = ("pytest", "_pytest", "pluggy", "iniconfig")
+WATCHED = ("pytest", "_pytest", "pluggy", "json", "hmac", "socket", "unittest.case", "unittest.suite")
+MESSAGE_LIMIT = 2000
+
+
+def inside(path: str, folder: str) -> bool:
+    """Whether a path lies in a folder, links resolved."""
+    real = os.path.realpath(path)
+    return real == folder or real.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+class Places:
+    """What belongs to the tree under test: the workspace, without a virtual environment that was set up in it."""
+
+    def __init__(self, workspace: str) -> None:
+        self.workspace = os.path.realpath(workspace)
+
+    def owns(self, path: str) -> bool:
+        """Whether a path is the repository's."""
+        prefix = os.path.realpath(sys.prefix)
+        is_tools = prefix != self.workspace and inside(prefix, self.workspace) and inside(path, prefix)
+        return inside(path, self.workspace) and not is_tools
+
+
+def set_up_site(places: Places) -> tuple[list[str], list[Any]]:
+    """Make installed packages importable, without `sitecustomize`; what points into the workspace is taken out.
+
+    Returns what was taken out: paths of the workspace and import hooks of editable installs.
+    """
+    finders = list(sys.meta_path)
+    vars(site).update(execsitecustomize=lambda: None, execusercustomize=lambda: None)
+    site.main()
+    here = os.path.dirname(os.path.abspath(__file__))
+    entries = [entry for entry in sys.path if entry and os.path.abspath(entry) != here]
+    sys.path[:] = [entry for entry in entries if not places.owns(entry)]
+    hooks = [finder for finder in sys.meta_path if finder not in finders]
+    sys.meta_path[:] = finders
+    return [entry for entry in entries if places.owns(entry)], hooks
+
+
+def use_interpreter_of_pytest() -> None:
+    """Replace this process by the interpreter of the `pytest` program on PATH; returns where there is none."""
+    program = shutil.which("pytest")
+    if program is None or "--second" in sys.argv:
+        return
+    with open(program, "rb") as file:
+        first = file.readline(4096).decode("utf-8", "replace")
+    words = first[2:].split()
+    if first.startswith("#!") and words and "python" in os.path.basename(words[0]):
+        os.execv(words[0], [words[0], "-s", "-S", "-B", os.path.abspath(__file__), "--second"])  # noqa: S606
+
+
+def open_channel(path: str, nonce: str) -> Emit:
+    """Connect and return the only function that can send. Records are numbered and authenticated."""
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # through /proc because the path may be longer than a socket address can be
+    connection.connect("/proc/self/fd/%d/%s" % (folder, os.path.basename(path)))  # noqa: UP031
+    os.close(folder)
+    key, sequence, owner = nonce.encode(), itertools.count(), os.getpid()
+    send, new, sha256, encode, pid = connection.sendall, hmac.new, hashlib.sha256, json.dumps, os.getpid
+
+    def emit(record: dict[str, Any]) -> None:
+        if pid() != owner:
+            return  # a forked child of the code under test has nothing to say
+        body = encode([next(sequence), record]).encode()
+        send(new(key, body, sha256).hexdigest().encode() + b" " + body + b"\n")
+
+    os.register_at_fork(after_in_child=connection.close)
+    return emit
+
+
+def load_plugins(blocked: list[str]) -> tuple[list[tuple[str, Any]], list[str]]:
+    """Import every installed pytest plugin that is not blocked; names of those that are not importable yet."""
+    found: dict[str, Any] = {}
+    later: list[str] = []
+    for distribution in importlib.metadata.distributions():
+        for entry in distribution.entry_points:
+            if entry.group != "pytest11" or entry.name in blocked or entry.name in found or entry.name in later:
+                continue
+            try:
+                found[entry.name] = entry.load()
+            except ImportError:
+                # a plugin that the repository itself provides, installed in editable mode
+                later.append(entry.value.partition(":")[0])
+    return list(found.items()), later
+
+
+def load_judge() -> None:
+    """Import all of pytest now, so that nothing of it is looked up when the repository is importable."""
+    import _pytest
+
+    for module in pkgutil.iter_modules(_pytest.__path__):
+        if module.name not in {"pytester", "pytester_assertions"}:
+            importlib.import_module("_pytest." + module.name)
+    for name in ("difflib", "pprint", "textwrap", "doctest", "unittest.mock", "xml.sax.saxutils", "tomllib"):
+        if importlib.util.find_spec(name.partition(".")[0]) is not None:
+            importlib.import_module(name)
+
+
+def functions_of(modules: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """Identity of every function and method of the watched modules: (function, code)."""
+    found: dict[str, tuple[int, int]] = {}
+    for name, module in modules.items():
+        if not any(name == root or name.startswith(root + ".") for root in WATCHED):
+            continue
+        for key, value in list(vars(module).items()):
+            found.update(_identity(name + "." + key, value))
+            if isinstance(value, type) and value.__module__ == name:
+                for attribute, member in list(vars(value).items()):
+                    found.update(_identity("%s.%s.%s" % (name, key, attribute), member))  # noqa: UP031
+    return found
+
+
+def _identity(name: str, value: Any) -> Iterator[tuple[str, tuple[int, int]]]:
+    function = getattr(value, "__func__", value)
+    if isinstance(value, property):
+        function = value.fget
+    if isinstance(function, types.FunctionType):
+        yield name, (id(function), id(function.__code__))
+
+
+class Loaded:
+    """What was loaded before the repository: the proof of origin is made against it."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._modules = dict(sys.modules)
+        self._functions = functions_of(self._modules)
+        self._stdlib = os.path.realpath(os.path.dirname(os.__file__))
+
+    def replaced(self) -> list[str]:
+        """Names of judge functions that are no longer what they were."""
+        now = functions_of(self._modules)
+        changed = {name for name, identity in self._functions.items() if now.get(name) != identity}
+        for name, module in self._modules.items():
+            if name.partition(".")[0] in WATCHED and sys.modules.get(name) is not module:
+                changed.add(name)
+        return sorted(changed)[:50]
+
+    def own_modules_in_workspace(self) -> list[str]:
+        """Modules of the runner that came from the tree under test."""
+        return sorted(
+            name
+            for name, module in list(sys.modules.items())
+            if (name in self._modules or name.partition(".")[0] in JUDGE)
+            and name != "__main__"
+            and self._places.owns(getattr(module, "__file__", None) or os.sep)
+        )[:50]
+
+    def outside(self) -> dict[str, str]:
+        """File of every top-level package that is neither in the workspace nor in the standard library."""
+        found: dict[str, str] = {}
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if "." in name or name == "__main__" or not isinstance(file, str) or self._places.owns(file):
+                continue
+            parts = os.path.realpath(file)
+            if not inside(parts, self._stdlib) or "-packages" + os.sep in parts:
+                found[name] = file
+        return found
+
+
+def failure_place(longrepr: Any, workspace: str) -> tuple[str, int]:
+    """Where it failed: the innermost frame that lies in the workspace, as relative path and line."""
+    entries = getattr(getattr(longrepr, "reprtraceback", None), "reprentries", ())
+    for entry in reversed(list(entries)):
+        place = getattr(entry, "reprfileloc", None)
+        if place is not None and inside(os.path.join(os.getcwd(), str(place.path)), workspace):
+            full = os.path.realpath(os.path.join(os.getcwd(), str(place.path)))
+            return os.path.relpath(full, workspace), int(place.lineno)
+    return "", 0
+
+
+def failure_text(longrepr: Any) -> str:
+    """The message of a failure, short: the crash line where there is one."""
+    crash = getattr(longrepr, "reprcrash", None)
+    if crash is not None:
+        return str(crash.message)[:MESSAGE_LIMIT]
+    if isinstance(longrepr, tuple) and len(longrepr) == 3:
+        return str(longrepr[2])[:MESSAGE_LIMIT]
+    return str(longrepr or "")[-MESSAGE_LIMIT:]
+
+
+def outcome_of(report: Any) -> str:
+    """One word for one phase of one test; `ok` says that nothing has to be told."""
+    expected = hasattr(report, "wasxfail")
+    if report.outcome == "passed":
+        if report.when != "call":
+            return "ok"
+        return "xpassed" if expected else "passed"
+    if report.outcome == "skipped":
+        return "xfailed" if expected else "skipped"
+    if report.outcome == "failed" and report.when == "call":
+        return "failed"
+    return "error"
+
+
+class Reporter:
+    """The plugin that reports. `mark_hooks` gives its hooks their order once pytest is loaded."""
+
+    def __init__(self, pytest: Any, request: dict[str, Any], emit: Emit, canary_dir: str) -> None:
+        self._function = pytest.Function
+        self._workspace = request["workspace"]
+        self._token = request["token"]
+        self._order = request["order"]
+        self._emit = emit
+        self._canary_files = [os.path.join(canary_dir, canary["file"]) for canary in request["canaries"]]
+        self._raised: dict[str, bool] = {}
+
+    def pytest_configure(self, config: Any) -> None:
+        for marker in ("flaky", "no_cover", "xdist_group", "random_order", "order"):
+            config.addinivalue_line("markers", marker + ": known to the verifier's runner")
+        config.args = [self._canary_files[0], *config.args, self._canary_files[-1]]
+        os.environ.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD", None)  # child runs of the tests are their own affair
+
+    def pytest_pycollect_makeitem(self, collector: Any, name: str, obj: Any) -> Any:
+        """Canaries are tests whatever the repository says tests are called."""
+        if name.startswith(self._token) and isinstance(obj, types.FunctionType) and self._canary_file(collector):
+            return self._function.from_parent(collector, name=name)
+        return None
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> Any:
+        """Hide the canaries from everybody else's ordering and deselection; put them first and last."""
+        canaries = [item for item in items if self._canary_file(item)]
+        items[:] = [item for item in items if not self._canary_file(item)]
+        if self._order:
+            items.sort(key=self._group)  # stable: tests of one file keep their order
+        yield
+        first = [item for item in canaries if self._canary_file(item) == self._canary_files[0]]
+        items[:] = [*first, *items, *(item for item in canaries if item not in first)]
+
+    def pytest_pyfunc_call(self, pyfuncitem: Any) -> Any:
+        result = yield
+        self._raised[pyfuncitem.nodeid] = result.excinfo is not None
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.outcome != "passed":
+            self._send(report, "error" if report.outcome == "failed" else "skipped", "collect")
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._emit({"type": "start", "id": nodeid})
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        outcome = outcome_of(report)
+        if outcome == "passed" and self._raised.pop(report.nodeid, False):
+            self._emit({"type": "hidden", "id": report.nodeid})
+        if outcome != "ok":
+            self._send(report, outcome, report.when)
+
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        self._emit({"type": "internal", "message": str(excrepr)[-MESSAGE_LIMIT:]})
+
+    def _send(self, report: Any, outcome: str, when: str) -> None:
+        record = {"type": "case", "id": report.nodeid, "outcome": outcome, "when": when}
+        record["seconds"] = round(getattr(report, "duration", 0.0), 4)
+        if outcome != "passed":
+            record["message"] = failure_text(report.longrepr)
+            record["path"], record["line"] = failure_place(report.longrepr, self._workspace)
+        self._emit(record)
+
+    def _canary_file(self, node: Any) -> str:
+        path = os.path.realpath(str(getattr(node, "path", None) or node.fspath))
+        return path if path in self._canary_files else ""
+
+    def _group(self, item: Any) -> str:
+        return hashlib.sha256((self._order + item.nodeid.partition("::")[0]).encode()).hexdigest()
+
+
+def worker_id() -> str:
+    """What pytest-xdist gives where tests do not run in parallel; suites ask for it."""
+    return "master"
+
+
+def mark_hooks(pytest: Any) -> None:
+    """Put our hooks before everybody else's."""
+    for name in ("pytest_configure", "pytest_pycollect_makeitem", "pytest_runtest_logreport"):
+        pytest.hookimpl(tryfirst=True)(getattr(Reporter, name))
+    for name in ("pytest_collection_modifyitems", "pytest_pyfunc_call"):
+        pytest.hookimpl(hookwrapper=True, tryfirst=True)(getattr(Reporter, name))
+
+
+class Registrar:
+    """A plugin that registers the toolchain's plugins under their own names."""
+
+    def __init__(self, plugins: list[tuple[str, Any]]) -> None:
+        self._plugins = plugins
+
+    def pytest_addhooks(self, pluginmanager: Any) -> None:
+        for name, plugin in self._plugins:
+            if not pluginmanager.is_blocked(name) and not pluginmanager.is_registered(plugin):
+                pluginmanager.register(plugin, name)
+
+
+def digest_of(path: str) -> str:
+    """SHA-256 of a file, empty where there is none."""
+    if not os.path.isfile(path):
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def write_canaries(canaries: list[dict[str, str]]) -> str:
+    """Write the canary files into a new directory outside the workspace."""
+    folder = os.path.realpath(tempfile.mkdtemp())
+    for canary in canaries:
+        with open(os.path.join(folder, canary["file"]), "w", encoding="utf-8") as file:
+            file.write(canary["text"])
+    return folder
+
+
+def main() -> None:
+    """Read the request, run, report, leave."""
+    leave = os._exit
+    here = os.path.realpath(os.getcwd())
+    places = Places(os.environ.pop("PERSTACK_WORKSPACE", here))
+    ahead, hooks = set_up_site(places)
+    if importlib.util.find_spec("pytest") is None:
+        use_interpreter_of_pytest()
+        sys.stderr.write("pytest is not installed for %s\n" % sys.executable)  # noqa: UP031
+        leave(127)
+    request = json.loads(sys.stdin.buffer.read())
+    request["workspace"] = places.workspace
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    import pytest
+
+    load_judge()
+    plugins, later = load_plugins(request["blocked"])
+    loaded = Loaded(places)
+    emit = open_channel(request["socket"], request.pop("nonce"))
+    canary_dir = write_canaries(request["canaries"])
+    emit({"type": "hello", "pytest": pytest.__version__, "python": sys.version.split()[0]})
+    for name in ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONOPTIMIZE", "PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(name, None)  # were empty, to protect our own start
+    os.environ.update(request["environment"])
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    sys.path[:] = [*request["python_path"], *sys.path, *ahead]
+    sys.meta_path.extend(hooks)
+    sys.argv = request["argv"]
+    extra = [word for name in later for word in ("-p", name)]
+    xml = request["xml"]
+    mark_hooks(pytest)
+    reporter = Reporter(pytest, request, emit, canary_dir)
+    if not any(name == "xdist" for name, _ in plugins):
+        stand_in = types.ModuleType("perstack_fixtures")
+        vars(stand_in)["worker_id"] = pytest.fixture(scope="session")(worker_id)
+        plugins.append(("perstack_fixtures", stand_in))
+    extra += ["-o", "cache_dir=" + os.path.join(canary_dir, "cache")]  # always empty: nothing can be planted in it
+    status = int(pytest.main([*request["args"], *extra], plugins=[Registrar(plugins), reporter]))
+    emit(
+        {
+            "type": "finish",
+            "exit": status,
+            "xml": digest_of(xml),
+            "replaced": loaded.replaced(),
+            "own": loaded.own_modules_in_workspace(),
+            "outside": loaded.outside(),
+        }
+    )
+    shutil.rmtree(canary_dir, ignore_errors=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    leave(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Fresh trees: base and candidate as directories that no builder process ever touched.
+
+The candidate's tree is made from git objects alone: base plus those parts of the patch that may count. Protected
+paths are as on the base, added protected names and added tests are not there, caches and stale reports neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import anyio.to_thread
+
+from perstack.infrastructure.git import Repository, TreeEntry
+from perstack.signals.protected import Protection
+from perstack.signals.sections import Section, cut, keep
+
+_CACHE_NAMES = frozenset(
+    {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".tox", ".nox", ".coverage"}
+)
+_CACHE_SUFFIXES = (".pyc", ".pyo", ".egg-link")
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One tree on disk. `path` stays pristine: runs work on copies. `digest` covers paths, modes and contents."""
+
+    name: str
+    path: Path
+    files: frozenset[str]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """What of a patch counts. `added_tests` and `dropped` are paths whose changes were left out."""
+
+    tree: str
+    sections: tuple[Section, ...]
+    added_tests: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
+def is_cache(path: str) -> bool:
+    """Whether a path is a cache that a tool would trust, or compiled code."""
+    parts = PurePosixPath(path).parts
+    return path.endswith(_CACHE_SUFFIXES) or any(part in _CACHE_NAMES for part in parts)
+
+
+async def effective_tree(
+    repository: Repository, base: str, candidate_tree: str, protection: Protection, base_paths: frozenset[str]
+) -> Effective:
+    """The git tree to judge: base plus the parts of the candidate that are neither protected nor tests nor caches."""
+    sections = cut((await repository.diff(base, candidate_tree)).text)
+
+    def is_added_test(section: Section) -> bool:
+        return section.path not in base_paths and protection.is_test_file(section.path)
+
+    def counts(section: Section) -> bool:
+        path = section.path
+        return not (protection.is_protected(path) or is_cache(path) or is_added_test(section))
+
+    text = keep(sections, counts)
+    tree = await repository.apply(base, text)
+    return Effective(
+        tree=tree,
+        sections=tuple(section for section in sections if counts(section)),
+        added_tests=tuple(s.path for s in sections if is_added_test(s) and not protection.is_protected(s.path)),
+        dropped=tuple(s.path for s in sections if not counts(s) and not is_added_test(s)),
+    )
+
+
+async def make_tree(repository: Repository, commit: str, name: str, into: Path) -> Tree:
+    """Export a commit or tree into a new directory, without caches."""
+    entries = await repository.list_files(commit)
+    await repository.export(commit, into)
+    cached = [entry.path for entry in entries if is_cache(entry.path)]
+    if cached:
+        await anyio.to_thread.run_sync(_remove, into, cached)
+    kept = [entry for entry in entries if not is_cache(entry.path)]
+    return Tree(name, into, frozenset(entry.path for entry in kept), _digest(kept))
+
+
+async def copy_tree(tree: Tree, into: Path, *, leave_out: Callable[[str], bool] | None = None) -> None:
+    """A writable copy for one run. `leave_out` names relative paths that are not copied."""
+
+    def ignore(folder: str, names: list[str]) -> list[str]:
+        here = Path(folder).relative_to(tree.path)
+        return [name for name in names if leave_out is not None and leave_out(str(here / name))]
+
+    await anyio.to_thread.run_sync(lambda: shutil.copytree(tree.path, into, symlinks=True, ignore=ignore))
+
+
+def _remove(root: Path, paths: list[str]) -> None:
+    for path in paths:
+        (root / path).unlink(missing_ok=True)
+
+
+def _digest(entries: list[TreeEntry]) -> str:
+    lines = sorted(f"{entry.mode} {entry.sha} {entry.path}" for entry in entries)
+    return hashlib.sha256("\0".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
