@@ -160,18 +160,28 @@ def _resume_calls(state: RunState, _event: Event) -> RunState:
 
 def _continue(state: RunState, event: Event) -> RunState:
     following = object_of(event.payload.get("nextCheckpoint"))
-    step = int_of(following.get("stepNumber")) or state.step + 1
+    checkpoint = object_of(event.payload.get("checkpoint"))
     return replace(
-        _checkpointed(state, event), phase=Phase.PREPARING, step=step, checkpoint_id=text_of(following.get("id"))
+        state,
+        phase=Phase.PREPARING,
+        step=int_of(following.get("stepNumber")) or state.step + 1,
+        usage=usage_from(checkpoint.get("usage")),
+        checkpoint_id=text_of(following.get("id")),
     )
 
 
 def _stop(state: RunState, event: Event) -> RunState:
-    error = object_of(event.payload.get("error"))
+    checkpoint, error = object_of(event.payload.get("checkpoint")), object_of(event.payload.get("error"))
+    completed = event.type == "completeRun"
     return replace(
-        _checkpointed(state, event),
+        state,
         phase=Phase.STOPPED,
+        status=RunStatus(text_of(checkpoint.get("status"), RunStatus.STOPPED_BY_ERROR)),
         history=_grown(state, event),
+        pending=() if completed else state.pending,
+        partial=() if completed else state.partial,
+        usage=usage_from(checkpoint.get("usage")),
+        checkpoint_id=text_of(checkpoint.get("id")),
         text=text_of(event.payload.get("text")),
         error=RunError(text_of(error.get("name")), text_of(error.get("message")), error.get("isRetryable") is True)
         if error
@@ -179,30 +189,10 @@ def _stop(state: RunState, event: Event) -> RunState:
     )
 
 
-def _complete(state: RunState, event: Event) -> RunState:
-    return replace(_stop(state, event), pending=(), partial=())
-
-
-def _checkpointed(state: RunState, event: Event) -> RunState:
-    checkpoint = object_of(event.payload.get("checkpoint"))
-    return replace(
-        state,
-        status=RunStatus(text_of(checkpoint.get("status"), RunStatus.PROCEEDING)),
-        usage=usage_from(checkpoint.get("usage")),
-        checkpoint_id=text_of(checkpoint.get("id")),
-    )
-
-
 def _grown(state: RunState, event: Event) -> History:
     """The history with the event's `newMessages`, whose results may be references to those in hand."""
     known = by_id(state.partial)
     return state.history.grow(*(message_from(item, known) for item in objects_of(event.payload.get("newMessages"))))
-
-
-def is_answered(history: History) -> bool:
-    """Whether every tool call of the last reply has a result, so that a user message may follow."""
-    last = history.last()
-    return not (isinstance(last, ExpertMessage) and last.tool_calls)
 
 
 def tool_message(state: RunState, message_id: str) -> ToolMessage:
@@ -229,5 +219,5 @@ _TRANSITIONS: dict[str, tuple[frozenset[Phase], Callable[[RunState, Event], RunS
     "stopRunByDelegate": (frozenset({Phase.CALLING_DELEGATES}), _stop),
     "stopRunByExceededMaxSteps": (frozenset({Phase.FINISHING}), _stop),
     "stopRunByError": (_RUNNING, _stop),
-    "completeRun": (frozenset({Phase.GENERATING, Phase.CALLING_TOOLS}), _complete),
+    "completeRun": (frozenset({Phase.GENERATING, Phase.CALLING_TOOLS}), _stop),
 }
