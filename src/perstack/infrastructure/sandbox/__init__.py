@@ -1,1 +1,1 @@
-"""Where anything from the checkout runs. One contract, one file a back end."""
+"""Sandbox back ends: where anything of a checkout runs. `docker`, `bubblewrap`, and `host` (explicit choice only)."""

@@ -1,0 +1,23 @@
+# Runs inside a sandbox as its first process of ours: takes requests on stdin, one at a time. Arguments: the control
+# directory, the folder that set-up left of HOME. A request is "NAME MARK SEAL"; NAME is a script in the control
+# directory. MARK on stdout says that the command has ended, and how; then the host sends "end" (or earlier, at a time-out),
+# everything else in the sandbox is killed, and SEAL closes both streams. Only ever run in a PID namespace of its own.
+control=$1
+for kept in "$2"/* "$2"/.[!.]*; do
+  [ -e "$kept" ] && ln -s "$kept" "$HOME/" 2>/dev/null
+done
+if command -v setsid >/dev/null 2>&1; then alone=setsid; else alone=; fi
+while read -r name mark seal; do
+  [ -n "$seal" ] || continue
+  (
+    ( . "$control/$name" ) 2>&3 3>&-
+    printf '\n%s %s\n' "$mark" "$?"
+  ) 3>&2 2>/dev/null </dev/null &
+  job=$!
+  read -r end || exit 0
+  kill -9 -1 2>/dev/null
+  wait "$job" 2>/dev/null
+  while kill -9 -1 2>/dev/null; do :; done
+  printf '\n%s 0\n' "$seal"
+  printf '\n%s 0\n' "$seal" >&2
+done

@@ -1,0 +1,186 @@
+"""The host back end: no isolation at all. For people who choose it in so many words; callers warn loudly.
+
+Commands get a clean environment, a HOME of their own and time limits, and what they leave running is killed where it
+can be found. They can still read and change everything the user can, and reach the network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio.to_thread
+
+from perstack.core.errors import ToolError
+from perstack.core.sandbox import ExecResult, Limits, Mount, SandboxSpec, Snapshot
+from perstack.infrastructure import process
+from perstack.infrastructure.sandbox import snapshot
+from perstack.infrastructure.sandbox.toolchain import SYSTEM_PATH
+
+_TAG = "PERSTACK_SANDBOX"
+
+
+@dataclass(frozen=True, slots=True)
+class HostSession:
+    """Commands as plain processes of this machine, marked so that what they leave behind can be found."""
+
+    root: Path
+    environment: Mapping[str, str]
+
+    @property
+    def workspace(self) -> str:
+        """The workspace itself."""
+        return str(self.root)
+
+    def inside(self, mount: Mount) -> str:
+        """The mount's source: nothing can be put anywhere else."""
+        return str(mount.source)
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str = ".",
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        timeout_s: float = 60.0,
+        output_limit: int = 1_000_000,
+    ) -> ExecResult:
+        """Run one command; see `core.contracts.Session.run`."""
+        place = Path(os.path.normpath(self.root / cwd))
+        if not place.is_relative_to(self.root):
+            raise ToolError(f"{cwd}: outside the workspace")
+        try:
+            return await process.run(
+                argv,
+                cwd=place,
+                env={**self.environment, **(env or {})},
+                stdin=stdin,
+                timeout_s=timeout_s,
+                output_limit=output_limit,
+            )
+        finally:
+            kill_marked(self.environment[_TAG])
+
+
+def kill_marked(mark: str) -> None:
+    """Kill every process that has our mark in its first environment, until none is left; daemons included."""
+    wanted = f"{_TAG}={mark}".encode()
+    for _ in range(20):
+        found = False
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(entry.name), signal.SIGKILL)
+                    found = True
+        if not found:
+            return
+
+
+class Host:
+    """`path` are directories of programs beyond the system's own."""
+
+    def __init__(self, path: tuple[Path, ...] = (), *, cache: Path | None = None) -> None:
+        self._path = path
+        self._cache = cache
+
+    @property
+    def name(self) -> str:
+        return "host"
+
+    async def prepare(self, spec: SandboxSpec, source: Path, log: Callable[[str], None]) -> Snapshot:
+        """Run set-up over a copy of the source. An editable install into it does not reach other workspaces."""
+        if spec.image or spec.build:
+            log("the host back end uses this machine's own programs; [sandbox] image and build are not used")
+        identity = "\0".join(["host", platform.platform(), *map(str, self._path)])
+        key = await anyio.to_thread.run_sync(snapshot.digest, identity, spec, source)
+        if not spec.setup:
+            return Snapshot("", key, spec.limits, spec.env)
+        cache = self._cache or Path(tempfile.gettempdir()) / f"perstack-snapshots-{os.getuid()}"
+        place = cache / f"host-{key[:32]}"
+        if (place / "products.list").is_file():
+            log("set-up is cached")
+        else:
+            await self._set_up(spec, source, place, log)
+        return Snapshot(str(place), key, spec.limits, spec.env)
+
+    def open(
+        self,
+        snapshot: Snapshot,
+        workspace: Path,
+        *,
+        mounts: Sequence[Mount] = (),
+        env: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+    ) -> AbstractAsyncContextManager[HostSession]:
+        """See `core.contracts.Sandbox.open`. Limits and mounts cannot be enforced here."""
+        del mounts, limits
+        return self._opened(snapshot, workspace, {**dict(snapshot.env), **(env or {})})
+
+    @contextlib.asynccontextmanager
+    async def _opened(self, made: Snapshot, workspace: Path, env: Mapping[str, str]) -> AsyncIterator[HostSession]:
+        place = Path(made.reference) if made.reference else None
+        products = snapshot.product_mounts(place / "products") if place else ()
+        root = workspace.resolve()
+        linked = [root / mount.target.removeprefix(f"{snapshot.WORKSPACE}/") for mount in products]
+        with tempfile.TemporaryDirectory(prefix="perstack-home-", ignore_cleanup_errors=True) as folder:
+            if place:
+                shutil.copytree(place / "home", folder, symlinks=True, dirs_exist_ok=True)
+            for mount, link in zip(products, linked, strict=True):
+                link.parent.mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(FileExistsError):
+                    link.symlink_to(mount.source)
+            session = HostSession(root, self._environment(Path(folder), env))
+            try:
+                yield session
+            finally:
+                kill_marked(session.environment[_TAG])
+                for link in linked:
+                    if link.is_symlink():
+                        link.unlink()
+
+    async def _set_up(self, spec: SandboxSpec, source: Path, place: Path, log: Callable[[str], None]) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix="setup-", dir=place.parent))
+        try:
+            copy, home = work / "workspace", work / "home"
+            await anyio.to_thread.run_sync(lambda: shutil.copytree(source, copy, symlinks=True))
+            home.mkdir()
+            session = HostSession(copy, self._environment(home, dict(spec.env)))
+            for command in spec.setup:
+                log(f"set-up: {command}")
+                result = await session.run(["sh", "-c", command], timeout_s=spec.setup_timeout_s)
+                if result.exit_code:
+                    raise snapshot.setup_failed(command, result)
+            names = snapshot.products(source, copy)
+            snapshot.keep(copy, names, work / "products")
+            shutil.rmtree(copy)
+            snapshot.write_list(work / "products", names)
+            with contextlib.suppress(OSError):  # another process made the same one meanwhile
+                work.rename(place)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _environment(self, home: Path, env: Mapping[str, str]) -> dict[str, str]:
+        temporary = home / ".tmp"
+        temporary.mkdir(exist_ok=True)
+        return {
+            "PATH": ":".join([f"{home}/.local/bin", *map(str, self._path), *SYSTEM_PATH]),
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(temporary),
+            _TAG: hashlib.sha256(secrets.token_bytes(16)).hexdigest()[:32],
+            **env,
+        }

@@ -1,0 +1,44 @@
+"""A session over a channel: what the container back ends hand out. Knows neither Docker nor bubblewrap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from perstack.core.sandbox import ExecResult, Mount
+from perstack.infrastructure.sandbox.channel import Channel
+from perstack.infrastructure.sandbox.snapshot import WORKSPACE
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSession:
+    """A live sandbox, one command at a time."""
+
+    channel: Channel
+
+    @property
+    def workspace(self) -> str:
+        """The workspace as seen inside."""
+        return WORKSPACE
+
+    def inside(self, mount: Mount) -> str:
+        """Where a mount is seen inside: exactly where it was asked for."""
+        return mount.target
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str = ".",
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        timeout_s: float = 60.0,
+        output_limit: int = 1_000_000,
+    ) -> ExecResult:
+        """Run one command; see `core.contracts.Session.run`.
+
+        Raises: SandboxUnavailable when the sandbox itself died.
+        """
+        return await self.channel.run(
+            argv, cwd=cwd, env=env, stdin=stdin, timeout_s=timeout_s, output_limit=output_limit
+        )
