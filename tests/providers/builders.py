@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from perstack.core.contracts import Provider
+from perstack.core.json import JsonObject
 from perstack.core.messages import Delta, Message, ModelRequest, TextPart, ToolDefinition, UserMessage
 from perstack.providers.anthropic import AnthropicProvider
 from perstack.providers.exchange import Timeouts, Tuning
@@ -16,7 +17,7 @@ from perstack.providers.retry import Backoff, OnRetry
 
 PROVIDERS = ("anthropic", "openai", "openai-compatible")
 KEY = "sk-very-secret-0123456789"
-SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+SCHEMA: JsonObject = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
 TOOLS = (ToolDefinition("read", "Read a file.", SCHEMA), ToolDefinition("list", "List a folder.", SCHEMA))
 
 

@@ -7,6 +7,7 @@ import pytest
 from perstack.core.errors import ProviderError
 from perstack.core.messages import (
     ExpertMessage,
+    Message,
     StopReason,
     TextPart,
     ThinkingPart,
@@ -62,7 +63,7 @@ async def test_parallel_tool_calls_and_their_results_make_a_whole_turn(name: str
         ToolResult(call.id, call.tool_name, (TextPart(word),))
         for call, word in zip(calls, ("alpha", "beta"), strict=True)
     )
-    history = [query, ExpertMessage("m2", first.contents), ToolMessage("m3", results)]
+    history: list[Message] = [query, ExpertMessage("m2", first.contents), ToolMessage("m3", results)]
     second = await model.generate(ask(messages=history), ignore)
     await model.close()
     assert TextPart("They hold alpha and beta.") in second.contents

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from itertools import pairwise
 
 import anyio
@@ -23,6 +24,7 @@ from tests.providers.builders import KEY, PROVIDERS, Waits, answer, ask, ignore,
 from tests.providers.loopback import Exchange, loopback, refuse, stream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("name", PROVIDERS)]
+log = logging.getLogger(__name__)
 SHORT = Timeouts(connect_s=2.0, first_byte_s=0.2, idle_s=0.2)
 
 
@@ -83,6 +85,16 @@ async def test_the_key_goes_into_the_header_and_nowhere_else(name: str) -> None:
     assert seen.headers["x-team"] == "blue"
     assert seen.headers["content-type"] == "application/json"
     assert KEY.encode() not in seen.body
+
+
+async def test_the_key_is_in_no_log_even_at_the_lowest_level(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with loopback(refuse(500, {"error": {"message": KEY}}), stream(answer(name))) as server:
+        model = provider(name, server.url, on_retry=lambda attempt, reason, delay: log.info(reason))
+        await model.generate(ask(), ignore)
+        await model.close()
+    assert caplog.records
+    assert KEY not in caplog.text
 
 
 async def test_a_server_that_never_answers_is_left_after_the_first_limit(name: str) -> None:

@@ -26,7 +26,7 @@ from perstack.core.messages import (
 )
 from perstack.providers.anthropic_stream import MessageReader
 from perstack.providers.catalogue import Credentials
-from perstack.providers.exchange import Exchange, SdkErrors, Tuning, tuning_of
+from perstack.providers.exchange import Exchange, SdkErrors, Timeouts, Tuning, tuning_of
 from perstack.providers.failures import Endpoint
 from perstack.providers.wire import NOTHING_SAID, REASONING_MARK, WireCache, encode, file_text, tool_name
 
@@ -108,7 +108,7 @@ def create(credentials: Credentials, say: Callable[[str], None]) -> AnthropicPro
         api_key=credentials.api_key,
         base_url=credentials.base_url,
         headers=credentials.headers,
-        tuning=tuning_of(credentials, say),
+        tuning=tuning_of(credentials, say, Timeouts()),
     )
 
 

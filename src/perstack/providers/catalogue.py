@@ -180,6 +180,11 @@ def credentials(name: str, env: Mapping[str, str], setting: Mapping[str, Json]) 
             f"{known.key_env} is not set",
             hint=f"Put the key of {name} into the environment variable {known.key_env}, or choose another provider.",
         )
+    if not _fits_header(key):
+        raise UserError(
+            f"{known.key_env} is no key: it holds spaces, line breaks or letters beyond ASCII",
+            hint=f"Set {known.key_env} again, to the key alone.",
+        )
     headers = _headers(setting)
     for header, (variable, field_name) in known.headers_env.items():
         value = setting.get(field_name) or env.get(variable, "")
@@ -220,6 +225,19 @@ def _headers(setting: Mapping[str, Json]) -> dict[str, str]:
     given = setting.get("headers")
     if given is None:
         return {}
-    if not isinstance(given, Mapping) or not all(isinstance(value, str) for value in given.values()):
+    if not isinstance(given, Mapping):
         raise UserError("`headers` under [provider.setting] must map names to strings")
-    return {str(name): str(value) for name, value in given.items()}
+    found: dict[str, str] = {}
+    for name, value in given.items():
+        if not isinstance(value, str) or not _fits_header(value.replace(" ", "")) or not _fits_header(name):
+            raise UserError(
+                f"header {name!r} under [provider.setting] cannot be sent",
+                hint="Its value must be a string of ASCII letters, digits and signs.",
+            )
+        found[name] = value
+    return found
+
+
+def _fits_header(text: str) -> bool:
+    """Threat: an HTTP library quotes a header it cannot send, so a malformed key would end up in a message."""
+    return text.isascii() and text.isprintable() and " " not in text

@@ -33,7 +33,7 @@ class Timeouts:
 
     connect_s: float = 10.0
     first_byte_s: float = 120.0
-    idle_s: float = 60.0
+    idle_s: float = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,14 @@ class Tuning:
     reasoning_field: str = ""
 
 
-def tuning_of(credentials: Credentials, say: Callable[[str], None]) -> Tuning:
-    """The usual conduct, with every retry told through `say`."""
+def tuning_of(credentials: Credentials, say: Callable[[str], None], timeouts: Timeouts) -> Tuning:
+    """The conduct for these credentials, with every retry told through `say`."""
 
     def on_retry(attempt: int, reason: str, delay_s: float) -> None:
         say(f"{reason}; attempt {attempt + 1} in {delay_s:.1f} s")
 
     return Tuning(
+        timeouts=timeouts,
         on_retry=on_retry,
         key_name=credentials.key_name,
         label=credentials.provider,
@@ -139,6 +140,9 @@ class Exchange:
                 response = await self._post(body, httpx2.Timeout(None, connect=timeouts.connect_s))
                 try:
                     await self._read(response, reader, progress, scope, ends_at)
+                except (ValueError, KeyError, TypeError) as error:
+                    if not progress.complete:
+                        raise self._endpoint.malformed(f"{type(error).__name__}: {error}") from error
                 finally:
                     with anyio.move_on_after(_CLOSE_S, shield=True):
                         await response.aclose()
@@ -147,9 +151,6 @@ class Exchange:
             except (self._errors.connection, httpx2.HTTPError, httpx2.StreamError, OSError) as error:
                 if not progress.complete:
                     raise self._endpoint.lost(error) from error
-            except (ValueError, KeyError, TypeError) as error:
-                if not progress.complete:
-                    raise self._endpoint.malformed(f"{type(error).__name__}: {error}") from error
         if scope.cancelled_caught and not progress.complete:
             raise self._late(progress, request, ends_at)
         return reader.reply()

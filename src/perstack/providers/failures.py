@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from perstack.core.errors import ProviderError
 
 _LIMIT = 300
+_SHORTEST_SECRET = 6  # a shorter header value is no secret, and would blank out parts of words
 _RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _RETRY_KIND = frozenset(
     {"overloaded_error", "api_error", "rate_limit_error", "timeout_error", "gateway_timeout_error"}  # Anthropic
@@ -80,7 +81,7 @@ class Endpoint:
     def clean(self, text: str) -> str:
         """`text` without secrets, on one line, short."""
         for secret in self.secrets:
-            if secret:
+            if len(secret) >= _SHORTEST_SECRET:
                 text = text.replace(secret, "***")
         line = " ".join(text.split())
         return line if len(line) <= _LIMIT else line[: _LIMIT - 1] + "…"

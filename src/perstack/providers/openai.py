@@ -28,12 +28,13 @@ from perstack.core.messages import (
     UserMessage,
 )
 from perstack.providers.catalogue import Credentials
-from perstack.providers.exchange import Exchange, SdkErrors, Tuning, tuning_of
+from perstack.providers.exchange import Exchange, SdkErrors, Timeouts, Tuning, tuning_of
 from perstack.providers.failures import Endpoint
 from perstack.providers.openai_stream import ResponseReader
 from perstack.providers.wire import NOTHING_SAID, REASONING_MARK, WireCache, encode, file_text, tool_name
 
 _URL = "https://api.openai.com/v1"
+_TIMEOUTS = Timeouts(idle_s=240.0)  # a reasoning model may be silent while it thinks
 _NO_REASONING = re.compile(r"gpt-[34]|chatgpt-|.*-chat(?:-|$)")
 
 
@@ -102,7 +103,7 @@ def create(credentials: Credentials, say: Callable[[str], None]) -> OpenAIProvid
         api_key=credentials.api_key,
         base_url=credentials.base_url,
         headers=credentials.headers,
-        tuning=tuning_of(credentials, say),
+        tuning=tuning_of(credentials, say, _TIMEOUTS),
     )
 
 

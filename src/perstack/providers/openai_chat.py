@@ -28,12 +28,13 @@ from perstack.core.messages import (
     UserMessage,
 )
 from perstack.providers.catalogue import Credentials
-from perstack.providers.exchange import Exchange, SdkErrors, Tuning, tuning_of
+from perstack.providers.exchange import Exchange, SdkErrors, Timeouts, Tuning, tuning_of
 from perstack.providers.failures import Endpoint
 from perstack.providers.openai_chat_stream import ChatReader
 from perstack.providers.wire import NOTHING_SAID, WireCache, encode, file_text, tool_name
 
 _NO_KEY = "none"
+_TIMEOUTS = Timeouts(first_byte_s=300.0)  # a local server reads a long prompt slowly
 
 
 @dataclass(slots=True)
@@ -187,7 +188,7 @@ def create(credentials: Credentials, say: Callable[[str], None]) -> OpenAIChatPr
         api_key=credentials.api_key,
         base_url=credentials.base_url,
         headers=credentials.headers,
-        tuning=tuning_of(credentials, say),
+        tuning=tuning_of(credentials, say, _TIMEOUTS),
     )
 
 
