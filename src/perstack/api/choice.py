@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -18,12 +19,10 @@ from perstack.core.experts import Config, ProviderSpec
 from perstack.core.sandbox import SandboxSpec
 from perstack.providers import catalogue
 
-# Sandboxes from strongest to weakest; `host` is never chosen automatically.
-SANDBOXES = {
-    "docker": ("perstack.infrastructure.sandbox.docker", "Docker"),
-    "bubblewrap": ("perstack.infrastructure.sandbox.bubblewrap", "Bubblewrap"),
-    "host": ("perstack.infrastructure.sandbox.host", "Host"),
-}
+SANDBOXES = ("docker", "bubblewrap", "host")
+# From strongest to weakest; `host` is never chosen automatically.
+AUTOMATIC = ("docker", "bubblewrap")
+_PLACE = "perstack.infrastructure.sandbox"
 
 
 async def working_sandbox(name: str, path: tuple[Path, ...]) -> Sandbox:
@@ -31,13 +30,17 @@ async def working_sandbox(name: str, path: tuple[Path, ...]) -> Sandbox:
 
     Raises: UserError for an unknown name; SandboxUnavailable with the reason it does not work here.
     """
-    module_name, class_name = SANDBOXES.get(name) or ("", "")
-    if not module_name:
+    if name not in SANDBOXES:
         raise UserError(f"unknown sandbox `{name}`", hint=f"choose one of {', '.join(SANDBOXES)} or auto")
-    module = importlib.import_module(module_name)
-    if problem := await module.probe(path):
+    module = importlib.import_module(f"{_PLACE}.{name}")
+    problem, make = "", partial(getattr(module, name.capitalize()), path=path)
+    if name == "docker":
+        problem, make = await module.probe_docker(), partial(module.Docker)
+    elif name == "bubblewrap":
+        problem = await module.probe_bubblewrap(path)
+    if problem:
         raise SandboxUnavailable(problem)
-    return cast("Sandbox", getattr(module, class_name)(path=path))
+    return cast("Sandbox", make())
 
 
 def choose_provider(host: Host, config: Config) -> ProviderSpec:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from perstack.api.choice import choose_provider, make_provider, with_suggestion, working_sandbox
+from perstack.api.choice import AUTOMATIC, choose_provider, make_provider, with_suggestion, working_sandbox
 from perstack.api.configuration import CONFIG_NAME
 from perstack.api.host import Fix, Host, Verify
 from perstack.api.repository import detect_signals
@@ -170,7 +170,7 @@ class Job:
     async def _sandbox(self, spec: SandboxSpec, source: Path) -> tuple[Sandbox, Snapshot]:
         """The strongest back end that works and can be prepared; says which and why not the others."""
         wanted = self.engine.host.sandbox
-        names = ("docker", "bubblewrap") if wanted == "auto" else (wanted,)
+        names = AUTOMATIC if wanted == "auto" else (wanted,)
         problems: list[str] = []
         for name in names:
             try:
