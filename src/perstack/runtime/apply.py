@@ -44,15 +44,19 @@ def _start_run(state: RunState, event: Event) -> RunState:
     if state.phase is not Phase.STOPPED:
         raise InvariantBroken(f"startRun ({event.id}) resumes a run that has not stopped")
     answered = results_from(checkpoint.get("partialToolResults"), by_id(state.partial))
-    ids = {result.id for result in answered}
+    left = _without(state.pending, answered)
+    history, said = state.history, _input(event)
+    if said and answered:  # the last reply's calls are answered before anything else is said
+        history = history.grow(tool_message(replace(state, partial=answered), f"{event.id}.results"))
+        answered = ()
     return replace(
         state,
         phase=Phase.PREPARING,
         status=RunStatus.PROCEEDING,
         run_id=event.run_id,
         step=event.step_number,
-        history=state.history.grow(*_input(event)),
-        pending=tuple(call for call in state.pending if call.id not in ids),
+        history=history.grow(*said),
+        pending=left,
         partial=answered,
         usage=usage_from(checkpoint.get("usage")),
         retries=0,

@@ -91,17 +91,19 @@ def start_again(  # one event with many parts, all named
     *,
     segment: tuple[str, int],
     results: Sequence[ToolResult],
-    usage: Usage,
+    usage: Usage | None = None,
+    said: UserMessage | None = None,
 ) -> Draft:
     """The `startRun` of a stopped run's next segment (run id, step): `results` answer calls that were pending.
 
-    `usage` is what the answers have cost.
+    `usage` is what the answers have cost; `said` is new input, allowed where `results` answer all that was pending.
     """
     answered = {result.id for result in results}
-    checkpoint = checkpoint_json(state, expert, state.status, stamp.id, usage=state.usage + usage)
+    checkpoint = checkpoint_json(state, expert, state.status, stamp.id, usage=state.usage + (usage or Usage()))
     checkpoint["runId"], checkpoint["stepNumber"] = segment
     checkpoint["resumedFrom"] = {"runId": state.run_id, "checkpointId": state.checkpoint_id}
     checkpoint["pendingToolCalls"] = [call_reference(call) for call in state.pending if call.id not in answered]
     old: list[Json] = [result_reference(result) for result in state.partial]
     checkpoint["partialToolResults"] = [*old, *(result_json(result) for result in results)]
-    return Draft("startRun", {"initialCheckpoint": checkpoint, "inputMessages": []})
+    messages: list[Json] = [message_json(said)] if said else []
+    return Draft("startRun", {"initialCheckpoint": checkpoint, "inputMessages": messages})

@@ -12,18 +12,19 @@ from perstack.core.errors import BudgetExceeded, InvariantBroken, PerstackError,
 from perstack.core.events import EventSink
 from perstack.core.experts import Expert
 from perstack.core.json import Json
-from perstack.core.messages import TextPart, ToolCall, UserMessage
+from perstack.core.messages import TextPart, ToolCall, ToolResult, UserMessage
 from perstack.runtime.budget import TokenBudget
 from perstack.runtime.decisions import stop_by_error
 from perstack.runtime.delegation import ChildEnd, lineage, refusal
-from perstack.runtime.drafts import start_fresh
+from perstack.runtime.drafts import start_again, start_fresh
 from perstack.runtime.equipment import close_skills, open_toolbox, prompt_of
 from perstack.runtime.fold import JobState
 from perstack.runtime.journal import Journal
 from perstack.runtime.request import RunOutcome, RunRequest
 from perstack.runtime.rules import Rules, query_of
 from perstack.runtime.state import DelegatedBy, RunState, RunStatus
-from perstack.runtime.steps import RunLoop, Surroundings
+from perstack.runtime.steps import LOST, RunLoop, Surroundings
+from perstack.runtime.toolbox import error_result
 
 __all__ = ["RunOutcome", "RunRequest", "Runner", "TokenBudget"]
 
@@ -39,6 +40,16 @@ class _Place:
     depth: int = 0
     delegated_by: DelegatedBy | None = None
     job: JobState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """How a stopped run goes on: its next segment, the results it waited for, and what is said to it."""
+
+    run_id: str
+    step: int
+    results: tuple[ToolResult, ...] = ()
+    said: str = ""
 
 
 class Runner:
@@ -72,21 +83,51 @@ class Runner:
         A call whose result is not in the log is made again only if it is read-only; of others the model is told.
         Raises: UserError where the job holds no run of this expert that can go on; else as `run`.
         """
-        found = job.latest_run()
-        if found is None:
-            raise UserError(f"job {job.job_id} has no run to resume")
-        if found.expert_key != request.expert.key:
-            raise UserError(
-                f"job {job.job_id} belongs to expert `{found.expert_key}`, not to `{request.expert.key}`",
-                hint=f"Resume it with the expert `{found.expert_key}`.",
-            )
+        found = _found(request, job)
         if found.status not in _RESUMABLE:
             raise UserError(f"the last run of job {job.job_id} has ended ({found.status.value}); nothing to resume")
         self._tokens.add(job.usage)
         return _outcome(await self._execute(request, _Place(job=job), found), request)
 
-    async def _execute(self, request: RunRequest, place: _Place, found: RunState | None = None) -> RunState:
-        """One run from its start, or from the state `found` in a log."""
+    async def proceed(self, request: RunRequest, job: JobState) -> RunOutcome:
+        """Say `request.query` to the newest top-level run of a job that has ended, in its own history.
+
+        Calls that an error left without a result are answered as interrupted first.
+        Raises: UserError where the job holds no run of this expert that has ended; else as `run`.
+        """
+        found = _found(request, job)
+        if found.status in (*_RESUMABLE, RunStatus.STOPPED_BY_INTERACTIVE_TOOL):
+            raise UserError(
+                f"the last run of job {job.job_id} is {found.status.value}, not ended",
+                hint="Resume it, or answer its question, first.",
+            )
+        self._tokens.add(job.usage)
+        lost = tuple(error_result(call, LOST) for call in _unanswered(found))
+        opening = _Opening(self._journal.new_id(), found.step + 1, lost, request.query)
+        return _outcome(await self._execute(request, _Place(), found, opening), request)
+
+    async def answer(self, request: RunRequest, job: JobState, text: str) -> RunOutcome:
+        """Answer the question the newest top-level run of a job has stopped at; the next one may stop it again.
+
+        Raises: UserError where no question is open; else as `run`.
+        """
+        found = _found(request, job)
+        if found.status is not RunStatus.STOPPED_BY_INTERACTIVE_TOOL or not found.pending:
+            raise UserError(f"job {job.job_id} has no open question ({found.status.value})")
+        self._tokens.add(job.usage)
+        call = found.pending[0]
+        answer = ToolResult(call.id, call.tool_name, (TextPart(text or "(no answer)"),), call.skill_name)
+        opening = _Opening(self._journal.new_id(), found.step + 1, (answer,))
+        return _outcome(await self._execute(request, _Place(), found, opening), request)
+
+    async def _execute(
+        self,
+        request: RunRequest,
+        place: _Place,
+        found: RunState | None = None,
+        opening: _Opening | None = None,
+    ) -> RunState:
+        """One run from its start, or from the state `found` in a log, there possibly with a new segment."""
         state = found or RunState(
             job_id=request.job_id,
             run_id=self._journal.new_id(),
@@ -94,7 +135,7 @@ class Runner:
             step=request.first_step,
             delegated_by=place.delegated_by,
         )
-        self._announce(request, state.run_id, query=request.query)
+        self._announce(request, opening.run_id if opening else state.run_id, query=request.query)
         opened: tuple[Skill, ...] = ()
         try:
             try:
@@ -107,6 +148,8 @@ class Runner:
                 raise
             if found is None:
                 loop.state = self._start(request, state)
+            elif opening is not None:
+                loop.state = self._open_segment(request, found, opening)
             return await loop.run()
         finally:
             await close_skills(opened, journal=self._journal, state=state)
@@ -167,6 +210,13 @@ class Runner:
         )
         return self._stillborn(request, state, NotStarted(why))
 
+    def _open_segment(self, request: RunRequest, found: RunState, opening: _Opening) -> RunState:
+        stamp = self._journal.stamp()
+        said = UserMessage(stamp.id, (TextPart(opening.said),)) if opening.said else None
+        segment = (opening.run_id, opening.step)
+        draft = start_again(found, request.expert, stamp, segment=segment, results=opening.results, said=said)
+        return self._journal.append_as(found, draft, stamp, run_id=opening.run_id, step=opening.step)
+
     def _start(self, request: RunRequest, state: RunState) -> RunState:
         stamp = self._journal.stamp()
         system = prompt_of(request.expert, request.experts, is_delegate=state.delegated_by is not None)
@@ -204,6 +254,28 @@ class Runner:
 
 class NotStarted(PerstackError):
     """A delegate was not started because its caller's limits leave no room."""
+
+
+def _found(request: RunRequest, job: JobState) -> RunState:
+    """The newest top-level run of a job.
+
+    Raises: UserError where there is none or it is another expert's.
+    """
+    found = job.latest_run()
+    if found is None:
+        raise UserError(f"job {job.job_id} has no run to resume")
+    if found.expert_key != request.expert.key:
+        raise UserError(
+            f"job {job.job_id} belongs to expert `{found.expert_key}`, not to `{request.expert.key}`",
+            hint=f"Resume it with the expert `{found.expert_key}`.",
+        )
+    return found
+
+
+def _unanswered(state: RunState) -> tuple[ToolCall, ...]:
+    """Calls of the last reply without a result."""
+    answered = {result.id for result in state.partial}
+    return tuple(call for call in state.pending if call.id not in answered)
 
 
 def _failure(end: RunState) -> str:

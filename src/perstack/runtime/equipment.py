@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import anyio
 
@@ -12,11 +13,13 @@ from perstack.core.errors import InvariantBroken
 from perstack.core.experts import Expert
 from perstack.core.json import JsonObject
 from perstack.core.messages import ToolDefinition
+from perstack.runtime.concurrency import in_order
 from perstack.runtime.journal import Journal
 from perstack.runtime.state import RunState
 from perstack.runtime.toolbox import Toolbox, add_tool, delegate_tools, interactive_tools, skill_tools
 
 _CLOSING_S = 10.0
+_PARALLEL_STARTS = 8
 
 
 async def open_toolbox(
@@ -32,17 +35,20 @@ async def open_toolbox(
     A delegate gets no interactive tools: there is nobody to answer it.
     Raises: UserError where names collide or a delegate is missing; InfrastructureError where a skill does not start.
     """
-    offered: list[tuple[str, ToolDefinition]] = []
-    by_name: dict[str, Skill] = {}
-    for skill in skills:
-        if skill.name in by_name:
-            raise InvariantBroken(f"expert `{expert.key}` was given two skills named `{skill.name}`")
-        by_name[skill.name] = skill
+    by_name = {skill.name: skill for skill in skills}
+    if len(by_name) < len(skills):
+        raise InvariantBroken(f"expert `{expert.key}` was given two skills of one name")
+
+    async def connect(skill: Skill) -> Sequence[ToolDefinition]:
         started = journal.now_ms()
-        offered.extend((skill.name, definition) for definition in await skill.definitions())
+        definitions = await skill.definitions()
         took = journal.now_ms() - started
         payload: JsonObject = {"skillName": skill.name, "connectDurationMs": took, "totalDurationMs": took}
         journal.tell(state.job_id, state.run_id, "skillConnected", payload)
+        return definitions
+
+    found = await in_order([partial(connect, skill) for skill in skills], limit=_PARALLEL_STARTS)
+    offered = [(skill.name, item) for skill, items in zip(skills, found, strict=True) for item in items]
     tools = skill_tools(offered)
     if state.delegated_by is None:
         for definition, route in interactive_tools(expert):

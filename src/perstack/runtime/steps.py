@@ -24,7 +24,7 @@ from perstack.runtime.toolbox import Toolbox, error_result, remaining_todos
 
 PARALLEL_DELEGATES = 8
 _ANSWER_TOKENS = 8192
-_LOST = (
+LOST = (
     "The run was interrupted before the result of this call was recorded. It may or may not have taken effect: "
     "check before you call it again."
 )
@@ -118,7 +118,7 @@ class RunLoop:
     async def _run_tools(self, effect: RunTools) -> None:
         toolbox = self._around.toolbox
         lost = [call for call in effect.calls if self._restored and not toolbox.is_safe_again(call)]
-        results = [*(error_result(call, _LOST) for call in lost), *effect.refused]
+        results = [*(error_result(call, LOST) for call in lost), *effect.refused]
         results += await toolbox.run([call for call in effect.calls if call not in lost])
         completed = False
         if effect.completion is not None:

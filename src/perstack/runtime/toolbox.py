@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
+from perstack.context.prompts import delegate_tool_name
 from perstack.core.contracts import Skill
 from perstack.core.errors import ToolError, UserError
 from perstack.core.experts import Expert
@@ -116,7 +117,7 @@ def delegate_tools(expert: Expert, experts: Mapping[str, Expert]) -> Iterable[tu
                 hint=f'Define [experts."{key}"] or remove it from `delegates`.',
             )
         name = target.name or target.key
-        definition = ToolDefinition(name.rsplit("/", 1)[-1], target.description or name, _QUERY_SCHEMA, name)
+        definition = ToolDefinition(delegate_tool_name(target), target.description or name, _QUERY_SCHEMA, name)
         yield definition, Route(Kind.DELEGATE, name, expert_key=key)
 
 
