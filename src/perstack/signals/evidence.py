@@ -29,7 +29,7 @@ from perstack.core.signals import (
     TestStatus,
 )
 from perstack.core.verdict import PolicyFinding, Reason, ReasonCode, Report, Verdict
-from perstack.signals.compare import compare
+from perstack.signals.compare import compare, with_test_change
 from perstack.signals.spec_digest import spec_digest, spec_to_json
 from perstack.signals.verdict import decide, worst
 
@@ -41,16 +41,16 @@ PREDICATE_TYPE = "https://perstack.dev/attestations/verification/v1"
 class Evidence:
     """The inputs and the outcome of one verification."""
 
-    request_specs: tuple[SignalSpec, ...]
+    specs: tuple[SignalSpec, ...]
     verify: VerifySpec
     targets: tuple[str, ...]
     needs_red: bool
+    changed_tests: tuple[str, ...]
     patch: str
     snapshot: Snapshot
     base_tree: str
     candidate_tree: str
-    base: Mapping[str, Measurement]
-    candidate: Mapping[str, Measurement]
+    measurements: Mapping[str, Mapping[str, Measurement]]  # by tree (base, candidate, own), then by signal
     extra: tuple[Reason, ...]
     report: Report
 
@@ -107,15 +107,14 @@ def _decide(
             raise EvidenceInvalid("nothing was measured, and no reason says why")
         return worst(reasons), reasons
     targets = tuple(str(target) for target in _list(predicate, "targets"))
-    comparisons = [
-        compare(
-            spec,
-            Measurement(spec, runs.get(("base", spec.name), ())),
-            Measurement(spec, runs.get(("candidate", spec.name), ())),
-            targets,
-        )
-        for spec in specs
-    ]
+    changed = [str(path) for path in _list(predicate, "changedTests")]
+    comparisons = []
+    for spec in specs:
+        measured = {tree: Measurement(spec, runs.get((tree, spec.name), ())) for tree in ("base", "candidate", "own")}
+        comparison = compare(spec, measured["base"], measured["candidate"], targets)
+        if measured["own"].runs:
+            comparison = with_test_change(comparison, measured["own"], changed)
+        comparisons.append(comparison)
     return decide(
         comparisons=comparisons,
         policy=policy,
@@ -130,8 +129,8 @@ def _write(out: Path, evidence: Evidence) -> Report:
     results.mkdir(parents=True, exist_ok=True)
     (out / "candidate.patch").write_bytes(evidence.patch.encode("utf-8", "surrogateescape"))
     rows: list[Json] = []
-    for tree, measurements in (("base", evidence.base), ("candidate", evidence.candidate)):
-        for number, spec in enumerate(evidence.request_specs):
+    for tree, measurements in evidence.measurements.items():
+        for number, spec in enumerate(evidence.specs):
             measurement = measurements.get(spec.name)
             for index, run in enumerate(measurement.runs if measurement else ()):
                 data = canonical(run_to_json(run)).encode()
@@ -155,9 +154,10 @@ def _statement(evidence: Evidence, rows: Sequence[Json]) -> JsonObject:
             "baseTree": evidence.base_tree,
             "candidateTree": evidence.candidate_tree,
             "snapshot": {"reference": evidence.snapshot.reference, "digest": evidence.snapshot.digest},
-            "signals": [{"digest": spec_digest(s), "spec": spec_to_json(s)} for s in evidence.request_specs],
+            "signals": [{"digest": spec_digest(s), "spec": spec_to_json(s)} for s in evidence.specs],
             "targets": list(evidence.targets),
             "needsRed": evidence.needs_red,
+            "changedTests": list(evidence.changed_tests),
             "shouldThreshold": evidence.verify.should_threshold,
             "measured": bool(report.signals),
             "results": list(rows),
@@ -223,16 +223,16 @@ def _read_runs(predicate: JsonObject, read: Callable[[str], bytes]) -> dict[tupl
 
 def _spec(data: Mapping[str, Any]) -> SignalSpec:
     lists: dict[str, Any] = {name: tuple(_list(data, name)) for name in ("run", "paths", "protect")}
-    words: dict[str, Any] = {"kind": SignalKind(data.get("kind")), "priority": Priority(data.get("priority"))}
+    words: dict[str, Any] = {"kind": SignalKind(data["kind"]), "priority": Priority(data["priority"])}
     return SignalSpec(**{**data, **lists, **words})
 
 
 def _finding(data: Mapping[str, Any]) -> PolicyFinding:
-    return PolicyFinding(**{**data, "code": ReasonCode(data.get("code"))})
+    return PolicyFinding(**{**data, "code": ReasonCode(data["code"])})
 
 
 def _reason(data: Mapping[str, Any]) -> Reason:
-    return Reason(ReasonCode(data.get("code")), str(data.get("detail")), str(data.get("signal")))
+    return Reason(ReasonCode(data["code"]), str(data.get("detail")), str(data.get("signal")))
 
 
 def _object(value: object) -> dict[str, Any]:

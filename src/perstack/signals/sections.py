@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from perstack.core.errors import InvariantBroken
-from perstack.signals.policy_patch import parse_patch
+from perstack.signals.policy_patch import FileChange, parse_patch
 
 _SECTION = re.compile(r"^diff --git ", re.MULTILINE)
 _HUNK = re.compile(r"^@@ -", re.MULTILINE)
@@ -22,6 +22,7 @@ class Section:
 
     path: str
     added: bool
+    deleted: bool
     header: str
     hunks: tuple[str, ...]
 
@@ -32,7 +33,7 @@ class Section:
     @property
     def parts(self) -> int:
         """How many parts can be taken out alone: hunks of a changed file, else the whole section."""
-        return 1 if self.added or not self.hunks else len(self.hunks)
+        return 1 if self.added or self.deleted or not self.hunks else len(self.hunks)
 
     def without(self, part: int) -> str:
         """The section's text with one part taken out; empty where nothing remains."""
@@ -51,7 +52,7 @@ def cut(patch: str) -> tuple[Section, ...]:
     changes = parse_patch(patch) if texts else ()
     if len(changes) != len(texts):
         raise InvariantBroken(f"a patch of {len(texts)} sections was read as {len(changes)} files")
-    return tuple(_section(change.path, not change.old_path, text) for change, text in zip(changes, texts, strict=True))
+    return tuple(_section(change, text) for change, text in zip(changes, texts, strict=True))
 
 
 def keep(sections: Iterable[Section], wanted: Callable[[Section], bool]) -> str:
@@ -64,9 +65,10 @@ def without_part(sections: Iterable[Section], path: str, part: int) -> str:
     return "".join(section.without(part) if section.path == path else section.text for section in sections)
 
 
-def _section(path: str, added: bool, text: str) -> Section:
+def _section(change: FileChange, text: str) -> Section:
+    path, added, deleted = change.path, not change.old_path, not change.new_path
     starts = [match.start() for match in _HUNK.finditer(text)]
     if not starts:
-        return Section(path, added, text, ())
+        return Section(path, added, deleted, text, ())
     hunks = tuple(text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True))
-    return Section(path, added, text[: starts[0]], hunks)
+    return Section(path, added, deleted, text[: starts[0]], hunks)

@@ -36,12 +36,16 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """What of a patch counts. `added_tests` and `dropped` are paths whose changes were left out."""
+    """What of a patch counts, and the git tree with just that.
+
+    `own_tests_tree` has the candidate's additions and edits of tests as well; empty where there are none.
+    `changed_tests` are existing tests that the candidate edits.
+    """
 
     tree: str
     sections: tuple[Section, ...]
-    added_tests: tuple[str, ...]
-    dropped: tuple[str, ...]
+    own_tests_tree: str = ""
+    changed_tests: tuple[str, ...] = ()
 
 
 def is_cache(path: str) -> bool:
@@ -56,20 +60,24 @@ async def effective_tree(
     """The git tree to judge: base plus the parts of the candidate that are neither protected nor tests nor caches."""
     sections = cut((await repository.diff(base, candidate_tree)).text)
 
-    def is_added_test(section: Section) -> bool:
-        return section.path not in base_paths and protection.is_test_file(section.path)
+    def is_test(section: Section) -> bool:
+        path = section.path
+        return protection.is_test_file(path) and not (protection.is_configured(path) or is_cache(path))
 
     def counts(section: Section) -> bool:
         path = section.path
-        return not (protection.is_protected(path) or is_cache(path) or is_added_test(section))
+        if protection.is_protected(path) or is_cache(path):
+            return False
+        return not protection.is_test_file(path) or protection.is_allowed(path)
 
-    text = keep(sections, counts)
-    tree = await repository.apply(base, text)
+    kept = tuple(section for section in sections if counts(section))
+    tests = [section for section in sections if is_test(section) and not section.deleted]
+    own = await repository.apply(base, keep(sections, lambda s: counts(s) or s in tests)) if tests else ""
     return Effective(
-        tree=tree,
-        sections=tuple(section for section in sections if counts(section)),
-        added_tests=tuple(s.path for s in sections if is_added_test(s) and not protection.is_protected(s.path)),
-        dropped=tuple(s.path for s in sections if not counts(s) and not is_added_test(s)),
+        tree=await repository.apply(base, keep(sections, counts)),
+        sections=kept,
+        own_tests_tree=own,
+        changed_tests=tuple(section.path for section in tests if section.path in base_paths),
     )
 
 

@@ -1,0 +1,132 @@
+"""The ground a job stands on: the base on disk, how its suites are run, and what they said there.
+
+Shared by the baseline and all candidates of a job, so that rounds do not pay for the base again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import anyio
+
+from perstack.core.contracts import Sandbox
+from perstack.core.json import JsonObject
+from perstack.core.sandbox import Snapshot
+from perstack.core.signals import Measurement, SignalKind, SignalSpec
+from perstack.infrastructure.git import Repository, TreeEntry
+from perstack.signals.measure import Measured, Meter, Subject
+from perstack.signals.pytest.configuration import CONFIG_NAMES, PytestPlan, plan_pytest
+from perstack.signals.spec_digest import spec_digest
+from perstack.signals.tree import Tree, make_tree
+
+_CAPACITY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The signals on the base commit. `measurements` by signal name."""
+
+    base: str
+    measured: Mapping[str, Measured]
+
+    @property
+    def measurements(self) -> Mapping[str, Measurement]:
+        return {name: measured.measurement for name, measured in self.measured.items()}
+
+
+@dataclass(slots=True)
+class Ground:
+    """One base with one set of signals. `plans` by signal name, for pytest suites."""
+
+    tree: Tree
+    entries: tuple[TreeEntry, ...]
+    plans: Mapping[str, PytestPlan]
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    measured: dict[str, Measured] = field(default_factory=dict)
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset(entry.path for entry in self.entries)
+
+
+class Workbench:
+    """Where trees are made and signals are run, at most two at a time."""
+
+    def __init__(self, sandbox: Sandbox, emit: Callable[[str, JsonObject], None], scratch: Path) -> None:
+        self._sandbox = sandbox
+        self._emit = emit
+        self.scratch = scratch / f"verify-{uuid4().hex[:8]}"
+        self._grounds: dict[tuple[str, str], Ground] = {}
+        self._lock = anyio.Lock()
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    async def ground(self, repository: Repository, base: str, specs: Sequence[SignalSpec]) -> Ground:
+        """The base on disk and how its suites are run; nothing has been run yet.
+
+        Raises: UserError for a test configuration of the base that cannot be read.
+        """
+        async with self._lock:
+            key = (base, "".join(map(spec_digest, specs)))
+            if key not in self._grounds:
+                entries = await repository.list_files(base)
+                plans = await _plans(repository, base, specs, entries)
+                tree = await make_tree(repository, base, "base", self.scratch / f"base-{len(self._grounds)}")
+                self._grounds[key] = Ground(tree, entries, plans)
+            return self._grounds[key]
+
+    async def measure_base(
+        self, ground: Ground, specs: Sequence[SignalSpec], snapshot: Snapshot
+    ) -> Mapping[str, Measured]:
+        """What of the signals has not been measured on the base before is measured now."""
+        async with ground.lock:
+            missing = [spec for spec in specs if _key(spec, snapshot) not in ground.measured]
+            subjects = [Subject(spec, ground.tree, ground.plans.get(spec.name)) for spec in missing]
+            fresh = await self.measure(subjects, snapshot)
+            ground.measured.update({_key(spec, snapshot): fresh[spec.name] for spec in missing})
+            return {spec.name: ground.measured[_key(spec, snapshot)] for spec in specs}
+
+    async def measure(
+        self, subjects: Sequence[Subject], snapshot: Snapshot, *, runs: int | None = None
+    ) -> dict[str, Measured]:
+        """Measure signals side by side; results by signal name."""
+        meter, found = self.meter(snapshot), dict[str, Measured]()
+
+        async def one(subject: Subject) -> None:
+            found[subject.spec.name] = await meter.measure(subject, runs=runs)
+
+        async with anyio.create_task_group() as group:
+            for subject in subjects:
+                group.start_soon(one, subject)
+        return found
+
+    def meter(self, snapshot: Snapshot) -> Meter:
+        """A meter that shares this workbench's capacity."""
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(_CAPACITY)
+        return Meter(self._sandbox, snapshot, self.scratch, self._emit, limiter=self._limiter)
+
+
+def _key(spec: SignalSpec, snapshot: Snapshot) -> str:
+    return f"{spec_digest(spec)}:{snapshot.digest}"
+
+
+async def _plans(
+    repository: Repository, base: str, specs: Sequence[SignalSpec], entries: Sequence[TreeEntry]
+) -> dict[str, PytestPlan]:
+    """How each pytest suite is run, from the base alone."""
+    suites = [spec for spec in specs if spec.kind is SignalKind.TEST and _is_pytest(spec)]
+    if not suites:
+        return {}
+    named = [e.path for e in entries if e.path.rpartition("/")[2] in CONFIG_NAMES and e.mode.startswith("100")]
+    files = {path: await repository.read_file(base, path) or b"" for path in named}
+    paths = [entry.path for entry in entries]
+    return {spec.name: plan_pytest(spec, files, paths) for spec in suites}
+
+
+def _is_pytest(spec: SignalSpec) -> bool:
+    if spec.framework:
+        return spec.framework == "pytest"
+    return any(word.rpartition("/")[2] in {"pytest", "py.test"} for word in spec.run) and "report" not in spec.expect

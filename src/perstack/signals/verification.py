@@ -1,0 +1,273 @@
+"""The steps of the protocol on one candidate, in order: policy, trees, runs, comparison, necessity, verdict.
+
+Every step can only make the verdict worse; what is unknown is not passed. The judging itself is pure and lies in
+`policy.py`, `compare.py` and `verdict.py`; the running lies in `measure.py`. Nothing of a builder comes in here but
+the text of a patch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+import anyio
+
+from perstack.core.errors import UserError
+from perstack.core.experts import VerifySpec
+from perstack.core.sandbox import Snapshot
+from perstack.core.signals import Measurement, SignalRun, SignalSpec, TestStatus
+from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCode, Report, Verdict
+from perstack.infrastructure.git import Repository
+from perstack.signals.compare import Comparison, compare, with_test_change
+from perstack.signals.evidence import Evidence
+from perstack.signals.ground import Ground, Workbench
+from perstack.signals.measure import Measured, Subject
+from perstack.signals.necessity import Budget, Probe, check_hunks, is_red_on_base
+from perstack.signals.policy import check_policy
+from perstack.signals.protected import Protection
+from perstack.signals.tree import Effective, effective_tree, make_tree
+from perstack.signals.verdict import decide, worst
+
+# Findings after which running the candidate would be dangerous or pointless.
+_STOP = frozenset(
+    {ReasonCode.PATH_ESCAPE, ReasonCode.SPECIAL_FILE, ReasonCode.PATCH_TOO_LARGE, ReasonCode.PATCH_DOES_NOT_APPLY}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyRequest:
+    """What to verify. `patch` is text against `base`; `targets` are test ids that must turn green.
+
+    `needs_red`: something must be red on the base and green on the candidate. False for pull requests, where all
+    green before and after is a pass. `out` is where results and evidence are written, None for nowhere.
+    """
+
+    repository: Repository
+    base: str
+    patch: str
+    specs: tuple[SignalSpec, ...]
+    verify: VerifySpec
+    snapshot: Snapshot
+    out: Path | None = None
+    targets: tuple[str, ...] = ()
+    needs_red: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the runs said, by signal name. `own` is the candidate with its own edits and additions of tests."""
+
+    base: Mapping[str, Measured]
+    candidate: Mapping[str, Measured]
+    own: Mapping[str, Measured]
+    candidate_tree: str = ""
+
+
+class Verification:
+    """One verification; used once."""
+
+    def __init__(self, bench: Workbench, request: VerifyRequest) -> None:
+        self._bench = bench
+        self._request = request
+        self._started = time.monotonic()
+        self._base_tree = ""
+        self._policy: tuple[PolicyFinding, ...] = ()
+        self._changed_tests: tuple[str, ...] = ()
+        self._found = _Found({}, {}, {})
+        self._comparisons: tuple[Comparison, ...] = ()
+        self._extra: list[Reason] = []
+        self._remarks: list[str] = []
+
+    async def run(self) -> Report:
+        """All steps; stops early only where going on is pointless."""
+        request = self._request
+        if not request.patch.strip():
+            return self._refuse(ReasonCode.EMPTY_PATCH, "the candidate changes nothing")
+        if not request.specs:
+            return self._refuse(ReasonCode.NO_SIGNALS, "no signal is configured or was detected")
+        try:
+            tree = await request.repository.apply(request.base, request.patch)
+        except UserError as error:
+            return self._refuse(ReasonCode.PATCH_DOES_NOT_APPLY, error.message)
+        ground = await self._bench.ground(request.repository, request.base, request.specs)
+        self._base_tree = ground.tree.digest
+        protection = Protection.of(request.verify, request.specs, ground.paths)
+        self._policy = await self._check_policy(ground, protection, tree)
+        if any(finding.code in _STOP and finding.blocks for finding in self._policy):
+            return self._conclude(())
+        effective = await effective_tree(request.repository, request.base, tree, protection, ground.paths)
+        self._changed_tests = effective.changed_tests
+        if not effective.sections and not effective.own_tests_tree:
+            detail = "nothing is left of the patch without protected files and caches"
+            self._extra.append(Reason(ReasonCode.EMPTY_PATCH, detail))
+            return self._conclude(())
+        await self._measure(ground, effective)
+        self._comparisons = tuple(self._compare(spec) for spec in request.specs)
+        report = self._conclude(())
+        if report.verdict is not Verdict.PASS:
+            return report
+        return self._conclude(await self._necessity(effective, report, ground))
+
+    async def _check_policy(self, ground: Ground, protection: Protection, tree: str) -> tuple[PolicyFinding, ...]:
+        request = self._request
+        modes = {entry.path: entry.mode for entry in ground.entries}
+        touched = (await request.repository.diff(request.base, tree)).files
+        stored = {path: await request.repository.read_file(request.base, path) for path in touched if path in modes}
+        return check_policy(
+            request.patch,
+            base_files=modes,
+            protection=protection,
+            verify=request.verify,
+            read_base=stored.get,
+            specs=request.specs,
+        )
+
+    async def _measure(self, ground: Ground, effective: Effective) -> None:
+        """Base and candidate, side by side and in exactly the same configuration; the candidate's own tests apart."""
+        request, bench = self._request, self._bench
+        candidate_tree = await make_tree(request.repository, effective.tree, "candidate", self._folder("candidate"))
+        found: dict[str, Mapping[str, Measured]] = {"own": {}}
+
+        async def base() -> None:
+            found["base"] = await bench.measure_base(ground, request.specs, request.snapshot)
+
+        async def candidate() -> None:
+            subjects = [Subject(spec, candidate_tree, ground.plans.get(spec.name)) for spec in request.specs]
+            found["candidate"] = await bench.measure(subjects, request.snapshot)
+
+        async def own_tests() -> None:
+            tree = await make_tree(
+                request.repository, effective.own_tests_tree, "candidate with its own tests", self._folder("own")
+            )
+            subjects = [
+                Subject(spec, tree, plan) for spec in request.specs if (plan := ground.plans.get(spec.name)) is not None
+            ]
+            found["own"] = await bench.measure(subjects, request.snapshot, runs=1)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(base)
+            group.start_soon(candidate)
+            if effective.own_tests_tree:
+                group.start_soon(own_tests)
+        self._found = _Found(found["base"], found["candidate"], found["own"], candidate_tree.digest)
+
+    def _compare(self, spec: SignalSpec) -> Comparison:
+        before, after = self._found.base[spec.name], self._found.candidate[spec.name]
+        comparison = compare(spec, before.measurement, judged_measurement(before, after), self._request.targets)
+        strange = sorted(after.replaced - before.replaced)
+        if strange:
+            detail = f"the code under test replaced functions of the test runner: {', '.join(strange[:5])}"
+            self._extra.append(Reason(ReasonCode.RESULTS_DISAGREE, detail, spec.name))
+        known = len(after.order_dependent & before.order_dependent)
+        if known:
+            self._remarks.append(f"{spec.name}: {known} test(s) depend on the order in which test files run")
+        own = self._found.own.get(spec.name)
+        if own is None:
+            return comparison
+        self._remark_added(spec.name, before.measurement.runs[0], own.measurement.runs[0])
+        return with_test_change(comparison, own.measurement, self._changed_tests)
+
+    def _remark_added(self, name: str, before: SignalRun, own: SignalRun) -> None:
+        """Tests that the candidate brings are told, and never count."""
+        added = [case for identity, case in own.tests.items() if identity not in before.tests]
+        passed = sum(case.status is TestStatus.PASSED for case in added)
+        if added:
+            self._remarks.append(f"{name}: the candidate brings {len(added)} test(s) of its own, {passed} pass")
+
+    async def _necessity(self, effective: Effective, report: Report, ground: Ground) -> tuple[HunkNecessity, ...]:
+        """Take the patch back, whole and in parts: what it fixed must be red again."""
+        request = self._request
+        fixed = {s.name: s.tests.fail_to_pass for s in report.signals if s.tests and s.tests.fail_to_pass}
+        specs = [spec for spec in request.specs if spec.name in fixed]
+        if not specs:
+            return ()
+        spec = min(specs, key=lambda s: self._found.candidate[s.name].measurement.runs[0].seconds)
+        probe = Probe(
+            subject=Subject(spec, ground.tree, ground.plans.get(spec.name)),
+            targets=fixed[spec.name],
+            meter=self._bench.meter(request.snapshot),
+            scratch=self._bench.scratch,
+        )
+        if not await is_red_on_base(probe):
+            detail = "the tests that the patch fixes are green on the base as well, measured again"
+            self._extra.append(Reason(ReasonCode.REVERT_STILL_GREEN, detail, spec.name))
+            return ()
+        return await check_hunks(request.repository, request.base, effective.sections, probe=probe, budget=Budget())
+
+    def _folder(self, name: str) -> Path:
+        return self._bench.scratch / f"{name}-{uuid4().hex[:8]}"
+
+    def _refuse(self, code: ReasonCode, detail: str) -> Report:
+        self._extra.append(Reason(code, detail))
+        return self._conclude(())
+
+    def _conclude(self, necessity: tuple[HunkNecessity, ...]) -> Report:
+        """The verdict of what is known now."""
+        reasons = (*self._extra, *(Reason(f.code, f"{f.path}: {f.detail}") for f in self._policy if f.blocks))
+        verdict = worst(reasons)
+        if self._comparisons:
+            verdict, reasons = decide(
+                comparisons=self._comparisons,
+                policy=self._policy,
+                extra=self._extra,
+                verify=self._request.verify,
+                needs_red=self._request.needs_red,
+            )
+        return Report(
+            verdict=verdict,
+            reasons=reasons,
+            signals=tuple(comparison.report for comparison in self._comparisons),
+            policy=self._policy,
+            necessity=necessity,
+            base=self._request.base,
+            candidate_digest=hashlib.sha256(self._request.patch.encode("utf-8", "surrogateescape")).hexdigest(),
+            seconds=time.monotonic() - self._started,
+            remarks=tuple(self._remarks),
+        )
+
+    def evidence(self, report: Report) -> Evidence:
+        """Everything a third party needs to derive the verdict again."""
+        found, request = self._found, self._request
+        measurements = {
+            "base": {name: measured.measurement for name, measured in found.base.items()},
+            "candidate": {
+                name: judged_measurement(found.base[name], measured) for name, measured in found.candidate.items()
+            },
+            "own": {name: measured.measurement for name, measured in found.own.items()},
+        }
+        return Evidence(
+            specs=request.specs,
+            verify=request.verify,
+            targets=request.targets,
+            needs_red=request.needs_red,
+            changed_tests=self._changed_tests,
+            patch=request.patch,
+            snapshot=request.snapshot,
+            base_tree=self._base_tree,
+            candidate_tree=found.candidate_tree,
+            measurements=measurements,
+            extra=tuple(self._extra),
+            report=report,
+        )
+
+
+def judged_measurement(before: Measured, after: Measured) -> Measurement:
+    """What of the candidate's runs is judged.
+
+    A run in another order of files counts where a test that passed on the base in any order depends on it now.
+    """
+    if after.shuffled is None:
+        return after.measurement
+    base_runs = before.measurement.runs
+    newly = [
+        identity
+        for identity in after.order_dependent - before.order_dependent
+        if all(identity in run.tests and run.tests[identity].status is TestStatus.PASSED for run in base_runs)
+    ]
+    if not newly:
+        return after.measurement
+    return replace(after.measurement, runs=(*after.measurement.runs, after.shuffled))
