@@ -24,7 +24,8 @@ from perstack.forge.contract import (
     Trigger,
 )
 from perstack.forge.local import LocalForge
-from tests.forge.git import GitRemote, bare_repository, commit_files, git, set_branch
+from tests.forge.git import GitRemote
+from tests.github_server.git_data import bare_repository, commit_files, git, set_branch
 
 OCTOCAT = Actor("octocat", 583231)
 TRIGGER = Trigger("issue_comment", Action.FIX, "o/r", 1, OCTOCAT, number=5, is_pull_request=True, comment_id=3)

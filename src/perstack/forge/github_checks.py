@@ -1,0 +1,117 @@
+"""Check runs on GitHub: created once, updated in batches, replaced by log annotations where they are not permitted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from perstack.core.errors import ForgeError
+from perstack.core.json import Json
+from perstack.core.signals import Diagnostic
+from perstack.forge.check_documents import annotation, batches, can_annotate, output_document, sorted_findings
+from perstack.forge.contract import CheckOutput, CheckStatus, Ref
+from perstack.forge.github_rest import GithubSettings, Rest
+
+_WRITE = "checks: write"
+
+
+class CheckRuns:
+    """The check runs of one process. `log` takes findings that cannot be annotations; `denied` hears once why."""
+
+    def __init__(
+        self,
+        rest: Rest,
+        settings: GithubSettings,
+        *,
+        log: Callable[[Sequence[Diagnostic]], None],
+        denied: Callable[[ForgeError], None],
+    ) -> None:
+        self._rest = rest
+        self._settings = settings
+        self._log = log
+        self._denied = denied
+        self._is_denied = False
+        self._annotated: dict[int, set[Diagnostic]] = {}  # updates add annotations: none may be sent twice
+        self._lock = threading.Lock()
+        self.app_id = 0
+
+    def start(self, name: str, head_sha: str, output: CheckOutput, *, external_id: str) -> Ref:
+        """A new check run in progress, or `Ref(0)` where the token may not. Raises: ForgeError."""
+        body: dict[str, Json] = {
+            "name": name,
+            "head_sha": head_sha,
+            "external_id": external_id,
+            "status": CheckStatus.IN_PROGRESS.value,
+            "output": output_document(output),
+        }
+        if self._settings.details_url:
+            body["details_url"] = self._settings.details_url
+
+        def find() -> Mapping[str, Any] | None:
+            path = f"/commits/{head_sha}/check-runs"
+            query: dict[str, str | int] = {"check_name": name, "filter": "latest", "per_page": 100}
+            listed = self._rest.get(path, "look for the check run", query)
+            runs: Sequence[Mapping[str, Any]] = listed["check_runs"]
+            return next((run for run in runs if run["external_id"] == external_id), None)
+
+        try:
+            run = self._rest.create(
+                "/check-runs", body, "create the check run", permission=_WRITE, find=find
+            )  # fmt: skip
+        except ForgeError as error:
+            if error.status != 403:
+                raise
+            if not self._is_denied:
+                self._is_denied = True
+                self._denied(error)
+            return Ref(0)
+        self.app_id = (run.get("app") or {}).get("id") or 0
+        ref = Ref(run["id"], run.get("html_url") or "")
+        if output.annotations:
+            self.update(ref, output, status=CheckStatus.IN_PROGRESS)
+        return ref
+
+    def update(self, check: Ref, output: CheckOutput, *, status: CheckStatus, conclusion: str = "") -> None:
+        """Change state and texts, adding annotations that are new. Raises: ForgeError."""
+        if not check.id:
+            if status is CheckStatus.COMPLETED:
+                self._log(output.annotations)
+            return
+        with self._lock:
+            sent = self._annotated.setdefault(check.id, set())
+            wanted = sorted_findings(d for d in output.annotations if can_annotate(d))
+            most = max(0, self._settings.max_annotations - len(sent))
+            fresh = [d for d in dict.fromkeys(wanted) if d not in sent][:most]
+            left_out = len({*output.annotations} - sent - {*fresh})
+            state: dict[str, Json] = {"status": status.value}
+            if status is CheckStatus.COMPLETED:
+                state["conclusion"] = conclusion
+            document = output_document(output, left_out=left_out)
+            for batch in batches(fresh):  # the state goes first: should a later batch fail, the result stands
+                self._patch(check.id, {**state, "output": document}, batch)
+                sent.update(batch)
+
+    def _patch(self, check_id: int, body: Mapping[str, Json], batch: Sequence[Diagnostic]) -> None:
+        """Send one batch; what GitHub refuses is tried without columns, then goes to the log."""
+        tries: list[list[Json]] = [[annotation(d) for d in batch]]
+        if batch:
+            tries += [[annotation(d, columns=False) for d in batch], []]
+        for number, documents in enumerate(tries, 1):
+            output: Any = {**_table(body["output"]), "annotations": documents}
+            try:
+                self._rest.patch(
+                    f"/check-runs/{check_id}", {**body, "output": output}, "update the check run",
+                    permission=_WRITE,
+                )  # fmt: skip
+            except ForgeError as error:
+                if error.status != 422 or number == len(tries):
+                    raise
+            else:
+                if batch and not documents:
+                    self._log(batch)
+                return
+
+
+def _table(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,192 @@
+"""Reactions and comments on GitHub: once, in place, ours only, within limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from perstack.core.errors import ForgeError
+from perstack.forge.limits import COMMENT_LIMIT, utf16_units
+from perstack.forge.trigger import MARKER
+from tests.forge.bench import SECRET, Bench
+from tests.github_server import READ_ALL, WRITE_ALL, Fault
+from tests.github_server.state import GITHUB_ACTIONS, App, Comment, User
+
+
+def test_a_reaction_is_added_once(bench: Bench) -> None:
+    trigger = bench.trigger()
+    bench.forge.react(trigger, "eyes")
+    bench.forge.react(trigger, "eyes")
+    assert [r["content"] for r in bench.comments[0].reactions] == ["eyes"]
+
+
+def test_an_issue_gets_the_reaction_where_no_comment_asked(bench: Bench) -> None:
+    trigger = replace(bench.trigger(), event="issues", comment_id=0, number=1)
+    bench.forge.react(trigger, "rocket")
+    assert [r["content"] for r in bench.scene.issue.reactions] == ["rocket"]
+
+
+def test_nothing_to_react_to_is_fine(bench: Bench) -> None:
+    trigger = bench.trigger()
+    bench.forge.react(replace(trigger, comment_id=999_999), "eyes")
+    bench.forge.react(replace(trigger, comment_id=0, event="pull_request"), "eyes")
+    assert bench.requests("POST") == bench.requests("POST", "/comments/999999/reactions")
+
+
+def test_a_reaction_without_permission_names_it(bench: Bench) -> None:
+    forge = bench.make(READ_ALL)
+    with pytest.raises(ForgeError, match="cannot add a reaction") as caught:
+        forge.react(bench.trigger(), "eyes")
+    assert "issues: write" in caught.value.hint
+
+
+def test_a_comment_is_created_once_and_edited_in_place(bench: Bench) -> None:
+    first = bench.forge.upsert_comment(2, "fix-2", "working")
+    second = bench.forge.upsert_comment(2, "fix-2", "done @ 100%")
+    assert first == second
+    (comment,) = bench.comments
+    assert comment.body == f"{MARKER}fix-2 -->\ndone @ 100%"
+    assert (comment.user, comment.edits) == (GITHUB_ACTIONS.user, 1)
+    assert str(comment.id) in first.url
+
+
+def test_an_unchanged_comment_is_not_sent_again(bench: Bench) -> None:
+    for _ in range(3):
+        bench.forge.upsert_comment(2, "fix-2", "same")
+    bench.make().upsert_comment(2, "fix-2", "same")
+    assert len(bench.requests("POST")) == 1
+    assert bench.requests("PATCH") == []
+
+
+def test_another_process_finds_the_comment_again_among_hundreds(bench: Bench) -> None:
+    bench.forge.upsert_comment(2, "fix-2", "first")
+    for number in range(250):
+        bench.comments.insert(0, Comment(number + 1, bench.scene.actor, f"words {number}"))
+    bench.make().upsert_comment(2, "fix-2", "second")
+    assert len(bench.comments) == 251
+    assert bench.comments[-1].body.endswith("second")
+
+
+def test_keys_and_issues_have_comments_of_their_own(bench: Bench) -> None:
+    bench.forge.upsert_comment(2, "fix-2", "a")
+    bench.forge.upsert_comment(2, "fix-22", "b")
+    bench.forge.upsert_comment(1, "fix-2", "c")
+    assert (len(bench.comments), len(bench.scene.issue.comments)) == (2, 1)
+
+
+def test_a_marker_by_somebody_else_is_not_ours(bench: Bench) -> None:
+    fake = f"{MARKER}fix-2 -->\nverdict: pass"
+    author = bench.scene.server.state.user("attacker", 666)
+    for user in (author, None, bench.scene.actor):
+        bench.comments.append(Comment(bench.scene.server.state.new_id(), user, fake))
+    bench.make().upsert_comment(2, "fix-2", "real")
+    assert [c.body for c in bench.comments[:3]] == [fake] * 3
+    assert bench.comments[3].body.endswith("real")
+
+
+def test_a_marker_inside_a_text_of_ours_is_not_the_marker(bench: Bench) -> None:
+    bench.comments.append(Comment(1, GITHUB_ACTIONS.user, f"quoting {MARKER}fix-2 -->"))
+    bench.forge.upsert_comment(2, "fix-2", "real")
+    assert len(bench.comments) == 2
+
+
+def test_a_key_cannot_leave_the_marker(bench: Bench) -> None:
+    bench.forge.upsert_comment(2, "a --> <b> é", "x")
+    bench.make().upsert_comment(2, "a --> <b> é", "y")
+    (comment,) = bench.comments
+    assert comment.body.split("\n")[0].count("-->") == 1
+
+
+def test_a_deleted_comment_is_made_again(bench: Bench) -> None:
+    bench.forge.upsert_comment(2, "fix-2", "first")
+    bench.comments.clear()
+    bench.forge.upsert_comment(2, "fix-2", "second")
+    assert [c.body.split("\n")[1] for c in bench.comments] == ["second"]
+
+
+def test_a_person_and_another_app_recognise_their_own_comments(bench: Bench) -> None:
+    person = bench.scene.server.state.user("releaser", 31337)
+    bench.make(app=None, user=person).upsert_comment(2, "fix-2", "one")
+    bench.make(app=None, user=person).upsert_comment(2, "fix-2", "two")
+    app = App(777, "our-app", User("our-app[bot]", 8888, "Bot"))
+    first = bench.make(app=app)
+    first.upsert_comment(2, "fix-2", "three")
+    first.upsert_comment(2, "fix-2", "four")
+    bench.make(app=app, author_ids=frozenset({8888})).upsert_comment(2, "fix-2", "five")
+    assert [c.body.split("\n")[1] for c in bench.comments] == ["two", "five"]
+
+
+@pytest.mark.parametrize("character", ["a", "漢", "🎉", "line\n"])
+def test_a_body_over_the_limit_is_cut_to_it(bench: Bench, character: str) -> None:
+    bench.forge.upsert_comment(2, "fix-2", character * COMMENT_LIMIT)
+    bench.forge.upsert_comment(2, "fix-2", "x" + character * COMMENT_LIMIT)
+    (comment,) = bench.comments
+    assert utf16_units(comment.body) <= COMMENT_LIMIT
+    assert "more characters did not fit" in comment.body
+    assert comment.edits == 1
+
+
+def test_secrets_are_redacted_before_the_cut(bench: Bench) -> None:
+    body = "x" * (COMMENT_LIMIT - 300) + SECRET * 100
+    bench.forge.upsert_comment(2, "fix-2", body)
+    assert "s3cr" not in bench.comments[0].body
+
+
+def test_a_locked_conversation_is_told(bench: Bench) -> None:
+    bench.scene.pull.locked = True
+    with pytest.raises(ForgeError, match="conversation is locked"):
+        bench.forge.upsert_comment(2, "fix-2", "x")
+
+
+@pytest.mark.parametrize("kind", ["hidden", "drop-after"])
+def test_a_comment_whose_answer_was_lost_is_not_posted_twice(bench: Bench, kind: str) -> None:
+    bench.scene.server.faults.add(Fault(kind, method="POST", path="/comments$"))
+    bench.forge.upsert_comment(2, "fix-2", "once")
+    assert len(bench.comments) == 1
+
+
+@pytest.mark.parametrize("kind", ["status", "drop"])
+def test_a_comment_that_was_not_posted_is_posted_again(bench: Bench, kind: str) -> None:
+    bench.scene.server.faults.add(Fault(kind, method="POST", path="/comments$", times=2))
+    bench.forge.upsert_comment(2, "fix-2", "in the end")
+    assert len(bench.comments) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
+def test_rate_limits_are_waited_for(bench: Bench, method: str) -> None:
+    trigger = bench.trigger()
+    fault = bench.scene.server.faults.add(Fault("secondary", method=method, times=2))
+    more = bench.scene.server.faults.add(Fault("secondary", method=method, times=1, retry_after="1"))
+    bench.forge.react(trigger, "eyes")
+    bench.forge.upsert_comment(2, "fix-2", "a")
+    bench.forge.upsert_comment(2, "fix-2", "b")
+    assert (fault.hits, more.hits) == (2, 1)
+    assert bench.comments[-1].body.endswith("b")
+
+
+def test_a_limit_that_lasts_ends_with_a_sentence(bench: Bench) -> None:
+    bench.scene.server.faults.add(Fault("secondary", method="POST", times=50))
+    with pytest.raises(ForgeError, match="cannot post the comment"):
+        bench.forge.upsert_comment(2, "fix-2", "x")
+
+
+def test_a_server_that_keeps_failing_ends_with_a_sentence(bench: Bench) -> None:
+    bench.scene.server.faults.add(Fault("status", times=100))
+    with pytest.raises(ForgeError, match="also when asked again"):
+        bench.forge.upsert_comment(2, "fix-2", "x")
+
+
+def test_slow_answers_are_waited_for(bench: Bench) -> None:
+    bench.scene.server.faults.add(Fault("slow", method="POST", seconds=0.3))
+    bench.forge.upsert_comment(2, "fix-2", "x")
+    assert len(bench.comments) == 1
+
+
+def test_the_state_can_be_watched_from_outside(bench: Bench) -> None:
+    bench.forge.react(bench.trigger("/perstack verify"), "eyes")
+    bench.make(WRITE_ALL).upsert_comment(2, "verify-2", "hello")
+    pull = bench.state()["repositories"][bench.scene.name]["issues"]["2"]
+    assert pull["comments"][0]["reactions"] == [{"content": "eyes", "user": "github-actions[bot]"}]
+    assert pull["comments"][1]["body"].endswith("hello")
+    assert bench.token not in str(bench.state())
