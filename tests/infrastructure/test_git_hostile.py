@@ -1,0 +1,95 @@
+"""A checkout that tries to run something through git's configuration: nothing of it runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from perstack.infrastructure.git import Identity, Repository
+from perstack.infrastructure.git_command import environment
+from perstack.infrastructure.process import run
+from tests.infrastructure.gitkit import ENV, checkout, git, write
+
+pytestmark = pytest.mark.anyio
+
+_SETTINGS = {
+    "core.fsmonitor": "{run}", "core.sshCommand": "{run}", "core.pager": "{run}", "core.editor": "{run}",
+    "core.alternateRefsCommand": "{run}", "core.gitProxy": "{run}", "core.askPass": "{run}",
+    "diff.external": "{run}", "diff.evil.textconv": "{run}", "diff.evil.command": "{run}",
+    "filter.evil.clean": "{run}", "filter.evil.smudge": "{run}", "filter.evil.process": "{run}",
+    "filter.evil.required": "true", "merge.evil.driver": "{run}", "credential.helper": "!{run}",
+    "uploadpack.packObjectsHook": "{run}", "gpg.program": "{run}", "commit.gpgSign": "true",
+    "alias.diff-tree": "!{run}", "alias.cat-file": "!{run}", "sequence.editor": "{run}",
+    "submodule.evil.update": "!{run}", "receive.procReceiveRefs": "refs/",
+}  # fmt: skip
+_HOOKS = ("pre-commit", "post-checkout", "post-index-change", "reference-transaction", "pre-push", "update",
+          "pre-receive", "post-commit", "fsmonitor-watchman")  # fmt: skip
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Path:
+    """A program that leaves a mark when anybody starts it."""
+    program = tmp_path / "trap.sh"
+    program.write_text(f'#!/bin/sh\necho ran "$0" >>{tmp_path}/mark\nexit 1\n')
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, trap: Path) -> Path:
+    root = checkout(
+        tmp_path / "hostile",
+        {
+            "a.txt": "one\n", "b.py": "x = 1\n",
+            ".gitattributes": "* diff=evil filter=evil merge=evil\n",
+            ".gitmodules": f'[submodule "evil"]\n path = sub\n url = ext::{trap}\n update = !{trap}\n',
+        },
+    )  # fmt: skip
+    head = git(root, "rev-parse", "HEAD")
+    git(root, "update-index", "--add", "--cacheinfo", f"160000,{head},sub")
+    git(root, "commit", "-q", "-m", "submodule")
+    for hook in _HOOKS:
+        shutil.copy(trap, root / ".git/hooks" / hook)
+    for key, value in _SETTINGS.items():
+        git(root, "config", key, value.format(run=trap))
+    return root
+
+
+async def test_nothing_configured_in_a_checkout_runs(hostile: Path, tmp_path: Path) -> None:
+    repository = await Repository.from_checkout(hostile, tmp_path / "own")
+    work = tmp_path / "work"
+    await repository.export("HEAD", work)
+    assert not (work / "sub").exists()
+    write(work, {"a.txt": "two\n", "new.txt": "new\n", ".gitattributes": "* filter=evil diff=evil\n"})
+    write(work, {".git/config": (hostile / ".git/config").read_text()})
+    tree, patch = await repository.snapshot("HEAD", work)
+    assert patch.files == (".gitattributes", "a.txt", "new.txt")
+    assert await repository.apply("HEAD", patch.text) == tree
+    write(hostile, {"a.txt": "dirty\n"})
+    _, dirty = await repository.tree_of_worktree("HEAD", hostile)
+    assert dirty.files == ("a.txt",)
+    head = await repository.resolve("HEAD")
+    await repository.commit(tree, [head], "m", author=Identity("A", "a@x.org"), timestamp=1)
+    assert not (tmp_path / "mark").exists()
+
+
+async def test_the_trap_itself_works(hostile: Path, tmp_path: Path) -> None:
+    await run(["git", "status"], cwd=hostile, env=ENV)
+    assert (tmp_path / "mark").exists()
+
+
+async def test_replace_refs_change_nothing(tmp_path: Path) -> None:
+    root = checkout(tmp_path / "source", {"a.txt": "true\n"})
+    fake = git(root, "hash-object", "-w", "--stdin", stdin=b"fake\n")
+    git(root, "replace", git(root, "rev-parse", "HEAD:a.txt"), fake)
+    repository = await Repository.from_checkout(root, tmp_path / "own")
+    assert await repository.read_file("HEAD", "a.txt") == b"true\n"
+
+
+def test_gits_environment_is_made_from_nothing() -> None:
+    made = environment()
+    assert made["GIT_ALLOW_PROTOCOL"] == "none"
+    assert made["GIT_TERMINAL_PROMPT"] == "0"
+    assert not set(made) & {"GIT_DIR", "SSH_AUTH_SOCK", "GITHUB_TOKEN", "GIT_EXEC_PATH"}

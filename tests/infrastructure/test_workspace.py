@@ -1,0 +1,179 @@
+"""The workspace boundary, attacked: every way out is refused with a sentence, and nothing outside changes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from perstack.core.errors import ToolError
+from perstack.infrastructure import beneath
+from perstack.infrastructure.workspace import Workspace
+
+
+@pytest.fixture(params=["openat2", "walk"])
+def workspace(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace next to a secret, opened by the kernel's way and by our own."""
+    if request.param == "walk":
+        monkeypatch.setattr(beneath, "_has_openat2", lambda: False)
+    root = tmp_path / "root"
+    (root / "pkg").mkdir(parents=True)
+    (root / "pkg/a.py").write_text("x = 1\n")
+    (root / "perstack").mkdir()
+    (root / "perstack/state").write_text("state")
+    (root / ".git").mkdir()
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "root2").mkdir()
+    return Workspace(root)
+
+
+def test_files_are_read_written_listed_and_deleted(workspace: Workspace) -> None:
+    workspace.write("new/deep/b.txt", b"hello")
+    assert workspace.read("/workspace/new/deep/b.txt") == b"hello"
+    assert workspace.read("./pkg/../new//deep/b.txt") == b"hello"
+    assert [entry.name for entry in workspace.list()] == ["new", "pkg"]
+    assert [(e.name, e.kind, e.size) for e in workspace.list("/workspace/pkg")] == [("a.py", "file", 6)]
+    assert workspace.stat("pkg").kind == "directory"
+    assert workspace.exists("new/deep/b.txt")
+    workspace.delete("new/deep/b.txt")
+    workspace.delete("new/deep")
+    assert not workspace.exists("new/deep")
+    with pytest.raises(ToolError, match="new/deep: does not exist"):
+        workspace.stat("new/deep")
+
+
+def test_a_write_keeps_the_mode_and_leaves_no_other_file(workspace: Workspace) -> None:
+    (workspace.root / "pkg/a.py").chmod(0o755)
+    workspace.write("pkg/a.py", b"new")
+    assert (workspace.root / "pkg/a.py").stat().st_mode & 0o777 == 0o755
+    assert workspace.stat("pkg/a.py").executable
+    assert [path.name for path in (workspace.root / "pkg").iterdir()] == ["a.py"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../secret", "pkg/../../secret", "/etc/passwd", "/workspace/../secret", "/workspace2/x", "/", "a\0b",
+     "x" * 300, "../root2/x", "pkg/" * 2000 + "x"],
+)  # fmt: skip
+@pytest.mark.parametrize("action", ["read", "write", "list", "stat", "delete"])
+def test_names_that_lead_out_are_refused(workspace: Workspace, path: str, action: str) -> None:
+    with pytest.raises(ToolError):
+        getattr(workspace, action)(path, *([b"x"] if action == "write" else []))
+    assert (workspace.root.parent / "secret").read_text() == "secret"
+    assert not list((workspace.root.parent / "root2").iterdir())
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["perstack/state", "PerStack/state", ".git/config", ".GIT/config", "pkg/../perstack/x", ".git", ".gi\u200dt/x",
+     "perstack./x", "ｐerstack/x"],
+)  # fmt: skip
+@pytest.mark.parametrize("action", ["read", "write", "list", "stat", "delete", "make_directory"])
+def test_reserved_places_are_refused_in_any_spelling(workspace: Workspace, path: str, action: str) -> None:
+    with pytest.raises(ToolError, match="reserved"):
+        getattr(workspace, action)(path, *([b"x"] if action == "write" else []))
+
+
+def test_a_folder_called_perstack_deeper_down_is_ordinary(workspace: Workspace) -> None:
+    workspace.write("src/perstack/x.py", b"1")
+    assert workspace.read("src/perstack/x.py") == b"1"
+
+
+def test_links_are_followed_inside_only_and_never_written_through(workspace: Workspace) -> None:
+    root = workspace.root
+    (root / "good").symlink_to("pkg/a.py")
+    (root / "folder").symlink_to("pkg")
+    (root / "out").symlink_to("../secret")
+    (root / "absolute").symlink_to(root.parent / "secret")
+    (root / "up").symlink_to("..")
+    (root / "alias").symlink_to("perstack")
+    (root / "loop").symlink_to("loop")
+    assert workspace.read("good") == workspace.read("folder/a.py") == b"x = 1\n"
+    for path in ("out", "absolute", "up/secret", "alias/state", "loop"):
+        with pytest.raises(ToolError):
+            workspace.read(path)
+    for path in ("good", "folder/new.py", "out", "absolute", "up/secret", "up/new", "alias/state", "loop"):
+        with pytest.raises(ToolError):
+            workspace.write(path, b"evil")
+    with pytest.raises(ToolError):
+        workspace.list("alias")
+    assert (root.parent / "secret").read_text() == "secret"
+    assert workspace.read("pkg/a.py") == b"x = 1\n"
+    workspace.delete("out")
+    assert (root.parent / "secret").exists()
+
+
+def test_hard_links_are_not_written(workspace: Workspace) -> None:
+    os.link(workspace.root.parent / "secret", workspace.root / "innocent")
+    with pytest.raises(ToolError, match="hard link"):
+        workspace.write("innocent", b"evil")
+    assert (workspace.root.parent / "secret").read_text() == "secret"
+
+
+def test_special_files_neither_block_nor_open(workspace: Workspace) -> None:
+    os.mkfifo(workspace.root / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(workspace.root / "sock"))
+        for path in ("pipe", "sock", "pkg"):
+            with pytest.raises(ToolError):
+                workspace.read(path)
+            with pytest.raises(ToolError):
+                workspace.write(path, b"x")
+    assert {e.name: e.kind for e in workspace.list()} == {"pipe": "FIFO", "pkg": "directory", "sock": "socket"}
+
+
+def test_a_file_beyond_the_limit_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(ToolError, match="larger than 3 bytes"):
+        workspace.read("pkg/a.py", limit=3)
+
+
+def _raced(workspace: Workspace, attempt: Callable[[], None], rounds: int) -> None:
+    """Swap `d` between a directory and a link out while `attempt` runs."""
+    root = workspace.root
+    (root / "d").mkdir()
+    (root / "d/secret").write_text("inside")
+    (root / "link").symlink_to("..")
+    stop = threading.Event()
+    libc = ctypes.CDLL(None)
+
+    def swap() -> None:
+        while not stop.is_set():
+            libc.renameat2(-100, bytes(root / "d"), -100, bytes(root / "link"), 2)  # 2: exchange both at once
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        for _ in range(rounds):
+            attempt()
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_race_never_reads_outside(workspace: Workspace) -> None:
+    seen: set[bytes] = set()
+
+    def attempt() -> None:
+        try:
+            seen.add(workspace.read("d/secret"))
+        except ToolError:
+            seen.add(b"")
+
+    _raced(workspace, attempt, 2000)
+    assert seen == {b"inside", b""}
+
+
+def test_a_race_never_writes_outside(workspace: Workspace) -> None:
+    def attempt() -> None:
+        try:
+            workspace.write("d/planted", b"evil")
+        except ToolError:
+            return
+
+    _raced(workspace, attempt, 500)
+    assert sorted(p.name for p in workspace.root.parent.iterdir()) == ["root", "root2", "secret"]
