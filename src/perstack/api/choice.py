@@ -61,8 +61,7 @@ def make_provider(spec: ProviderSpec, env: Mapping[str, str], say: Callable[[str
     """Raises: UserError for an unknown provider or a missing key."""
     entry = catalogue.entry(spec.name)
     credentials = catalogue.credentials(spec.name, env, spec.setting)
-    factory = getattr(importlib.import_module(entry.module), entry.class_name)
-    return cast("Provider", factory.create(credentials, say))
+    return cast("Provider", importlib.import_module(entry.module).create(credentials, say))
 
 
 def with_suggestion(spec: SandboxSpec, suggestion: SandboxSpec) -> SandboxSpec:

@@ -13,7 +13,7 @@ from perstack.api.choice import AUTOMATIC, choose_provider, make_provider, with_
 from perstack.api.configuration import CONFIG_NAME
 from perstack.api.host import Fix, Host, Verify
 from perstack.api.repository import detect_signals
-from perstack.core.contracts import Sandbox, Skill
+from perstack.core.contracts import Sandbox, Session, Skill
 from perstack.core.errors import SandboxUnavailable, UserError
 from perstack.core.events import Event, EventSink
 from perstack.core.experts import Config, Expert, PipelineSpec
@@ -139,14 +139,20 @@ class Job:
         if expert is None:
             known = ", ".join(sorted(config.experts)) or "none"
             raise UserError(f"expert `{key}` is not defined", hint=f"defined experts: {known}")
-        sandbox, snapshot = await self._sandbox(config.sandbox, workspace)
-        async with sandbox.open(snapshot, workspace) as session:
+        async with self.session(config, workspace) as session:
 
             async def skills_for(one: Expert) -> tuple[Skill, ...]:
                 return (base_skill(one, workspace, session),)
 
             async with self._staff(config, config.max_steps, 0, skills_for) as staff:
                 return await staff(expert, query, await skills_for(expert))
+
+    @asynccontextmanager
+    async def session(self, config: Config, workspace: Path) -> AsyncIterator[Session]:
+        """A sandbox of its own over one directory."""
+        sandbox, snapshot = await self._sandbox(config.sandbox, workspace)
+        async with sandbox.open(snapshot, workspace) as session:
+            yield session
 
     async def _prepare(
         self, repository: Repository, base: str, config: Config
