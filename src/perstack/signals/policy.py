@@ -58,6 +58,9 @@ def check_policy(
     """Judge a patch as `git diff` writes it, with or without renames; bytes that are no UTF-8 as surrogate escapes.
 
     `base_files` maps each path of the base tree to its git mode (`100644`, `100755`, `120000`, `160000`).
+    `read_base` must know every file of the base, not only those the patch touches: what is news depends on what the
+    project does already and on its tests. Pass the difference that git computed from the applied trees, not the text
+    that came in, so that both are about the same change.
     """
     try:
         changes = parse_patch(patch_text)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from perstack.core.verdict import PolicyFinding, ReasonCode
-from perstack.signals.suspicious_cases import known_cases, special_cases
+from perstack.signals.suspicious_cases import known_cases, special_cases, special_data
 from perstack.signals.suspicious_prose import instructions_to_judges
 from perstack.signals.suspicious_python import scan_python
 from perstack.signals.suspicious_rules import Hit
@@ -19,6 +19,7 @@ from perstack.signals.suspicious_tokens import LANGUAGES, scan_tokens
 
 _MANY = 400  # base files read to learn what the project does already
 _LARGE = 400_000  # characters
+_PROSE = frozenset({"md", "rst", "adoc", "html", "tex"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ def _hits(file: Changed, project: Project) -> Iterator[Hit]:
         suffix = file.path.rpartition(".")[2].lower()
         if suffix in LANGUAGES:
             yield from scan_tokens(LANGUAGES[suffix], file.before, file.after, file.added)
+        elif suffix not in _PROSE and len(file.after) < _LARGE:
+            yield from special_data(file.before, file.after, known_cases(project.test_texts()))
 
 
 def _python_hits(file: Changed, project: Project) -> Iterator[Hit]:

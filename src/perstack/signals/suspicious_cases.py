@@ -14,6 +14,7 @@ from perstack.signals.suspicious_rules import Hit
 
 _COMMON = frozenset({"", " ", None, True, False, 2, -1, 10, 100, "a", "b", "x"})
 _LIMIT = 5000
+_PLAIN = str.maketrans("[]{};", "()(),", " \t\r\n'\"")
 
 Leaf = None | bool | int | float | complex | str | bytes
 
@@ -147,6 +148,21 @@ def special_cases(before: str, after: str, cases: Sequence[Case]) -> Iterator[Hi
         yield Hit("special-case", case.shape, matched[case], detail, certain=certain)
 
 
+def special_data(before: str, after: str, cases: Sequence[Case]) -> Iterator[Hit]:
+    """Whole test cases, input and expectation, in a data file that had none."""
+    old, new = _plain(before), _plain(after)
+    found = [case for case in cases if case.specific and _plain(case.shape) in new and _plain(case.shape) not in old]
+    found = [case for case in found if _plain(case.expected) in new.replace(_plain(case.shape), "")]
+    for case in found:
+        detail = f"holds the test input {case.shape[:60]} with its answer"
+        yield Hit("special-case", case.shape, 0, detail, certain=len(found) >= 2)
+
+
+def _plain(text: str) -> str:
+    """A text without spaces and quotes, with one kind of brackets."""
+    return text.translate(_PLAIN)
+
+
 def _answered(node: ast.AST, cases: Sequence[Case], old_tables: Sequence[ast.Dict]) -> Iterator[Case]:
     if isinstance(node, ast.Dict):
         if not any(_extends(node, table) for table in old_tables):
@@ -175,11 +191,21 @@ def _rows(rows: Sequence[tuple[ast.expr, ast.expr]], cases: Sequence[Case]) -> I
     for key, value in rows:
         shape = _shape(key)
         # a key may be the input itself, its text, or the input wrapped once more
-        forms = {shape, f"({shape})", shape.strip("'\"").replace(" ", "")}
+        forms = {shape, f"({shape})", _shape_of_text(key)}
         for case in cases:
-            text = case.shape.replace(" ", "")
-            if (case.shape in forms or text in forms) and _shape(value) == case.expected:
+            if case.shape in forms and _shape(value) == case.expected:
                 yield case
+
+
+def _shape_of_text(key: ast.expr) -> str:
+    """The shape of the literal that a text key spells; empty if it spells none."""
+    if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
+        return ""
+    try:
+        spelled = ast.parse(key.value.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError):
+        return ""
+    return _shape(spelled) if _literal(spelled) else ""
 
 
 def _result(body: ast.expr | Sequence[ast.stmt]) -> str:

@@ -15,8 +15,10 @@ from perstack.signals.suspicious_rules import ADDRESSES, CHANCE, CLOCKS, Hit
 
 _EPOCH = 1e8  # numbers this large, compared with a clock, are points in time
 _ISO_DATE = re.compile(r"^(?:19|20)\d\d\D?\d\d")
-_CALENDAR = frozenset({"year", "month", "day", "hour", "minute", "second", "microsecond", "weekday", "isoweekday", "tm_year",
-                       "tm_mon", "tm_mday", "tm_hour", "tm_wday", "tm_yday", "toordinal"})  # fmt: skip
+_CALENDAR = frozenset(
+    {"year", "month", "day", "hour", "minute", "second", "microsecond", "weekday", "isoweekday", "tm_year", "tm_mon",
+     "tm_mday", "tm_hour", "tm_wday", "tm_yday", "toordinal"}
+)  # fmt: skip
 _PERIODIC = (ast.Mod, ast.BitAnd, ast.FloorDiv)
 
 
@@ -35,7 +37,7 @@ def scan_flow(tree: ast.Module, names: Names) -> Iterator[Hit]:
             yield _hit("address", condition, "decides by an address or hash that changes from run to run", certain=True)
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare) and clock.reaches(node):
-            if any(_absolute(side, names) for side in (node.left, *node.comparators)):
+            if _asks_year(node, names) or any(_absolute(side, names) for side in (node.left, *node.comparators)):
                 yield _hit("deadline", node, "compares the clock with a fixed point in time", certain=True)
             elif _calendar(node) and _has_number(node):
                 yield _hit("calendar", node, "decides by the calendar", certain=False)
@@ -127,6 +129,13 @@ def _calendar(node: ast.Compare) -> bool:
     return any(isinstance(part, ast.Attribute) and part.attr in _CALENDAR for part in ast.walk(node))
 
 
+def _asks_year(node: ast.Compare, names: Names) -> bool:
+    sides = (node.left, *node.comparators)
+    asks = any(isinstance(side, ast.Attribute) and side.attr in {"year", "tm_year"} for side in sides)
+    numbers = [names.fold(side) for side in sides]
+    return asks and any(isinstance(number, int) and number >= 1970 for number in numbers)
+
+
 def _has_number(node: ast.Compare) -> bool:
     return any(isinstance(side, ast.Constant) for side in (node.left, *node.comparators))
 
@@ -147,11 +156,9 @@ def _counters(tree: ast.Module) -> Iterator[Hit]:
         }
         loaded = {dump.replace("Store()", "Load()") for dump in counted}
         for node in ast.walk(function):
-            if isinstance(node, ast.Compare) and any(
-                isinstance(c, ast.Constant) for c in (node.left, *node.comparators)
-            ):
-                if any(ast.dump(part) in loaded for part in ast.walk(node)):
-                    yield _hit("counter", node, "decides by how often it was called", certain=True)
+            counts = isinstance(node, ast.Compare) and _has_number(node)
+            if counts and any(ast.dump(part) in loaded for part in ast.walk(node)):
+                yield _hit("counter", node, "decides by how often it was called", certain=True)
 
 
 def _shared(node: ast.AugAssign, shared: set[str], own: set[str]) -> bool:

@@ -1,0 +1,100 @@
+"""Detection of Go, Rust, Maven, Gradle, CMake and Make projects. Pure.
+
+All of them are judged by the exit code of their own test command.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from perstack.core.signals import SignalKind
+from perstack.signals.detect_found import Found, Repository, must, place, should
+
+
+def detect_compiled(repository: Repository) -> Iterator[Found]:
+    """Every tool chain whose manifest is there, outermost folders only."""
+    yield from _go(repository)
+    yield from _rust(repository)
+    yield from _jvm(repository)
+    if "CMakeLists.txt" in repository.files:
+        yield from _cmake(repository)
+    elif not _has_other(repository):
+        yield from _make(repository)
+
+
+def _go(repository: Repository) -> Iterator[Found]:
+    for folder in repository.folders_of("go.mod"):
+        if not repository.any("*_test.go"):
+            yield Found(
+                f"go: go.mod{place(folder)} and no *_test.go",
+                must("build", SignalKind.COMMAND, "go build ./...", folder=folder),
+            )
+            continue
+        run = "go test -count=1 ./..."
+        yield Found(
+            f"go: go.mod{place(folder)}; judged by the exit code as one",
+            must("tests", SignalKind.COMMAND, run, folder=folder),
+        )
+        yield Found("go vet: comes with go", should("vet", "go vet ./...", folder=folder))
+
+
+def _rust(repository: Repository) -> Iterator[Found]:
+    for folder in repository.folders_of("Cargo.toml"):
+        locked = " --locked" if f"{folder}/Cargo.lock".removeprefix("/") in repository.files else ""
+        workspace = " --workspace" if "[workspace]" in repository.text(f"{folder}/Cargo.toml".removeprefix("/")) else ""
+        run = f"cargo test{workspace}{locked}"
+        yield Found(
+            f"cargo: Cargo.toml{place(folder)}; judged by the exit code as one",
+            must("tests", SignalKind.COMMAND, run, folder=folder),
+        )
+
+
+def _jvm(repository: Repository) -> Iterator[Found]:
+    for folder in repository.folders_of("pom.xml"):
+        program = "./mvnw" if f"{folder}/mvnw".removeprefix("/") in repository.files else "mvn"
+        reason = f"maven: pom.xml{place(folder)}; judged by the exit code as one"
+        yield Found(reason, must("tests", SignalKind.COMMAND, f"{program} -B -q test", folder=folder))
+    gradle = {*repository.folders_of("build.gradle"), *repository.folders_of("build.gradle.kts")}
+    for folder in sorted(gradle):
+        program = "./gradlew" if f"{folder}/gradlew".removeprefix("/") in repository.files else "gradle"
+        run = f"{program} test --rerun-tasks --no-build-cache"
+        reason = f"gradle: build file{place(folder)}; judged by the exit code as one"
+        yield Found(reason, must("tests", SignalKind.COMMAND, run, folder=folder))
+
+
+def _cmake(repository: Repository) -> Iterator[Found]:
+    texts = [repository.text(path) for path in repository.files if path.endswith("CMakeLists.txt")]
+    tests = any("enable_testing" in text or "include(CTest)" in text for text in texts)
+    configure = "cmake -S . -B /tmp/build && cmake --build /tmp/build -j2"
+    run = f"{configure} && ctest --test-dir /tmp/build --no-tests=error --output-on-failure" if tests else configure
+    spec = must("tests" if tests else "build", SignalKind.COMMAND, "sh -ec")
+    yield Found(
+        f"cmake: CMakeLists.txt{' with tests' if tests else ''}; judged by the exit code as one",
+        type(spec)(spec.name, spec.kind, ("sh", "-ec", run)),
+    )
+
+
+def _make(repository: Repository) -> Iterator[Found]:
+    for name in ("Makefile", "makefile", "GNUmakefile", "justfile", "Justfile"):
+        text = repository.text(name)
+        target = next((t for t in ("test", "check", "tests") if re.search(rf"^{t}\s*:(?!=)", text, re.MULTILINE)), "")
+        if target:
+            program = "just" if "ustfile" in name else "make"
+            reason = f"{program}: {name} has a target `{target}`; judged by the exit code as one"
+            yield Found(reason, must("tests", SignalKind.COMMAND, f"{program} {target}"))
+            return
+
+
+def _has_other(repository: Repository) -> bool:
+    """Whether a tool chain's own manifest says more than a Makefile."""
+    manifests = (
+        "go.mod",
+        "Cargo.toml",
+        "pom.xml",
+        "build.gradle",
+        "build.gradle.kts",
+        "package.json",
+        "pyproject.toml",
+    )
+    return any(repository.folders_of(name) for name in manifests) or bool(repository.any("test_*.py", "*/test_*.py"))
