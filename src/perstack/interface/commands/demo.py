@@ -119,7 +119,8 @@ def _show(console: Console, scene: Scene, result: JobResult, folder: Path) -> No
     forge = folder / "forge"
     console.print()
     for check in sorted((forge / "checks").glob("*.md")):
-        console.print(markdown_panel(f"the check run ({check.relative_to(folder)})", check.read_text(encoding="utf-8")))
+        head = check.read_text(encoding="utf-8").split("\n<details>", 1)[0]
+        console.print(markdown_panel(f"the check run ({check.relative_to(folder)})", head))
     for comment in sorted((forge / "comments").glob("*.md")):
         title = f"the comment on #{ISSUE} ({comment.relative_to(folder)})"
         console.print(markdown_panel(title, comment.read_text(encoding="utf-8")))

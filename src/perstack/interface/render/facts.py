@@ -44,6 +44,11 @@ def block(text: str, language: str = "", limit: int = 20_000) -> str:
     return f"{fence}{language}\n{cut.rstrip()}\n{fence}"
 
 
+def readable_patch(patch: str) -> str:
+    """A patch as people read it: without the lines that only git needs."""
+    return "\n".join(line for line in patch.splitlines() if not line.startswith("index "))
+
+
 def details(title: str, body: str) -> str:
     """A folded section."""
     return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"

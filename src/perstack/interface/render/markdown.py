@@ -110,15 +110,11 @@ def summary(story: Story) -> str:
 
 def check_output(story: Story) -> CheckOutput:
     """The completed check run; annotations are the failing tests and findings at their places."""
-    report = _report(story)
-    parts = [_where(story)]
-    if report is not None:
-        parts += [facts.signal_table(report.signals), facts.reasons_list(report)]
     return CheckOutput(
         title=_title(story),
-        summary="\n\n".join(part for part in parts if part) or headline(story),
+        summary="\n\n".join((headline(story), _where(story))),
         text="\n\n".join(_body(story)),
-        annotations=places_of(report, story.outcome),
+        annotations=places_of(_report(story), story.outcome),
     )
 
 
@@ -226,7 +222,7 @@ def _where(story: Story) -> str:
     if story.actor:
         parts.append(f"asked by {facts.code(story.actor)}")
     if story.commit:
-        parts.append(f"committed as {story.commit} on {facts.code(story.branch)}")
+        parts.append(f"committed as {story.commit[:12]} on {facts.code(story.branch)}")
     links = [("pull request", story.pull_url), ("check", story.check_url), ("run", story.run_url)]
     parts += [f"[{name}]({url})" for name, url in links if url]
     return " · ".join(parts)
@@ -274,7 +270,7 @@ def _outcome_parts(outcome: FixOutcome) -> list[str]:
         title = f"The change ({size})"
         if outcome.ending is not Ending.FIXED:
             title = f"Best attempt, <b>unverified</b>: do not merge as it is ({size})"
-        parts.append(facts.details(title, facts.block(change.patch, "diff")))
+        parts.append(facts.details(title, facts.block(facts.readable_patch(change.patch), "diff")))
     if outcome.rounds:
         tokens = outcome.usage.total_tokens
         count = len(outcome.rounds)
@@ -288,7 +284,8 @@ def _outcome_parts(outcome: FixOutcome) -> list[str]:
 
 
 def _quote(text: str) -> str:
-    return "\n".join(f"> {line}" for line in neutralise(text)[:6000].splitlines())
+    """Line breaks as written: a list that a model made without blank lines stays a list of lines."""
+    return "\n".join(f"> {line.rstrip()}  " for line in neutralise(text)[:6000].splitlines())
 
 
 def _report(story: Story) -> Report | None:

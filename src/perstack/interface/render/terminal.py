@@ -16,6 +16,7 @@ from perstack.core.outcome import Candidate, FixOutcome
 from perstack.core.signals import SignalStatus
 from perstack.core.verdict import Report, Verdict
 from perstack.interface.progress import JobView, StageLine, StageState
+from perstack.interface.render.facts import readable_patch
 from perstack.interface.render.markdown import STAGE_TEXT
 
 COLOUR = {
@@ -152,7 +153,7 @@ def verdict_line(verdict: Verdict, why: str = "") -> RenderableType:
 def patch_panel(candidate: Candidate, *, proved: bool) -> RenderableType:
     """The change, coloured."""
     title = "the change" if proved else "best attempt, UNVERIFIED"
-    code = Syntax(candidate.patch[:20_000], "diff", theme="ansi_dark", word_wrap=True)
+    code = Syntax(readable_patch(candidate.patch)[:20_000], "diff", theme="ansi_dark", word_wrap=True)
     return Panel(code, title=title, title_align="left", border_style="green" if proved else "yellow")
 
 
