@@ -10,7 +10,7 @@ from perstack.core.events import Event
 from perstack.core.experts import Expert
 from perstack.core.messages import ModelReply
 from perstack.providers.scripted import Script, ScriptedProvider
-from perstack.runtime.driver import Runner, RunOutcome, RunRequest, TokenBudget
+from perstack.runtime.driver import Runner, RunOutcome, RunRequest
 from perstack.testing import Collect, FunctionSkill, counting_ids, expert, ticking_clock
 
 
@@ -21,25 +21,21 @@ class Bench:
         self,
         replies: Sequence[ModelReply] | Script | Provider,
         *,
-        skill: Skill | None = None,
-        tokens: TokenBudget | None = None,
+        skill: FunctionSkill | None = None,
         child_skills: Mapping[str, FunctionSkill] | None = None,
+        collect: Collect | None = None,
+        **runner: Any,
     ) -> None:
-        self.collect = Collect()
-        self.provider = (
-            replies if not (callable(replies) or isinstance(replies, Sequence)) else ScriptedProvider(replies)
+        """`runner` goes to Runner in place of the defaults here."""
+        self.collect = collect or Collect()
+        self.provider: Provider = (
+            ScriptedProvider(replies) if callable(replies) or isinstance(replies, Sequence) else replies
         )
         self.skill = skill or FunctionSkill()
         self.opened: list[FunctionSkill] = []
         self._child_skills = child_skills or {}
-        self.runner = Runner(
-            self.provider,
-            self.collect,
-            new_id=counting_ids(),
-            now_ms=ticking_clock(),
-            tokens=tokens,
-            skills_for=self._skills_for,
-        )
+        around = {"new_id": counting_ids(), "now_ms": ticking_clock(), "skills_for": self._skills_for} | runner
+        self.runner = Runner(self.provider, self.collect, **around)
 
     async def _skills_for(self, child: Expert) -> tuple[Skill, ...]:
         skill = self._child_skills.get(child.key) or FunctionSkill()

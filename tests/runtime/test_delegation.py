@@ -126,12 +126,10 @@ async def test_a_failed_delegate_is_told_to_its_caller_and_stays_on_record() -> 
 
 
 async def test_a_delegate_whose_skills_do_not_start_leaves_its_two_events() -> None:
-    bench = Bench([ask("b"), done("A")])
-
     async def broken(_: object) -> tuple[FunctionSkill, ...]:
         raise UserError("skill `search` needs EXA_API_KEY")
 
-    bench.runner._skills_for = broken
+    bench = Bench([ask("b"), done("A")], skills_for=broken)
     assert (await bench.run(CHAIN["a"], experts=CHAIN)).status == "completed"
     assert bench.collect.tagged("startRun", "stopRunByError") == [
         "startRun:a",
@@ -221,3 +219,16 @@ async def test_a_completion_beside_a_delegate_waits_for_the_answer() -> None:
     last = bench.scripted().requests[-1].messages[-1]
     assert isinstance(last, ToolMessage)
     assert [result.is_error for result in last.results] == [True, False]
+
+
+async def test_a_delegate_runs_on_its_own_model() -> None:
+    bench = Bench([ask("b"), done("B"), done("A")], model_for=lambda child: f"model of {child.key}")
+    await bench.run(CHAIN["a"], experts=CHAIN)
+    assert [request.model for request in bench.scripted().requests] == ["m", "model of b", "m"]
+
+
+async def test_a_delegate_with_a_version_in_its_key_has_a_usable_tool_name() -> None:
+    team = experts(expert("a", "I am A.", delegates=("@x/b.c@1.0.0",)), expert("@x/b.c@1.0.0", "I am B."))
+    bench = Bench([ask("b_c"), done("B"), done("A")])
+    assert (await bench.run(team["a"], experts=team)).text == "A"
+    assert "- `b_c`:" in bench.scripted().requests[0].system

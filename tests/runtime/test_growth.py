@@ -126,6 +126,6 @@ async def test_cancelling_closes_the_skills_of_delegates_and_emits_nothing_after
             group.cancel_scope.cancel()
     assert provider.left
     assert [skill.closed for skill in bench.opened] == [True]
-    assert not bench.skill.closed  # type: ignore[attr-defined]
+    assert not bench.skill.closed
     assert bench.collect.types()[-1] == "skillDisconnected"
     assert bench.collect.types("completeRun", "stopRunByError") == []

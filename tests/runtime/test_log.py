@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from perstack.core.errors import InfrastructureError
+from perstack.core.errors import InfrastructureError, UserError
 from perstack.core.events import Event
 from perstack.core.json import Json
 from perstack.runtime.fold import fold
@@ -126,6 +126,14 @@ def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(InfrastructureError, match="event log cannot be written"):
         EventLog(tmp_path / "file" / "e.jsonl", same)
+
+
+def test_a_log_has_one_writer_at_a_time(tmp_path: Path) -> None:
+    first = EventLog(tmp_path / "e.jsonl", same)
+    with pytest.raises(UserError, match="another process is working on this job"):
+        EventLog(tmp_path / "e.jsonl", same)
+    first.close()
+    write(tmp_path / "e.jsonl", event(1))
 
 
 def test_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:

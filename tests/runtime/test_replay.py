@@ -18,7 +18,7 @@ from perstack.core.usage import Usage
 from perstack.runtime.fold import JobFold, JobState, fold
 from perstack.runtime.log import EventLog, read_log
 from perstack.runtime.state import Phase, RunStatus
-from perstack.testing import Collect, FunctionSkill, done, expert, experts, failing, reply
+from perstack.testing import Collect, FunctionSkill, counting_ids, done, expert, experts, failing, reply
 from tests.runtime.running import Bench
 
 TEAM = experts(
@@ -154,13 +154,10 @@ def story(request: ModelRequest) -> ModelReply:
 
 def story_bench(events: Sequence[Event] = (), limit: int = 10_000) -> tuple[Bench, list[FunctionSkill]]:
     skills = [tools(), tools(), tools()]
-    bench = Bench(story, skill=skills[0], child_skills={"b": skills[1], "c": skills[2]})
     sink = CrashingSink(limit)
     sink.events.extend(events)
-    bench.collect = sink
-    bench.runner._journal._sink = sink
-    numbers = iter(range(len(events) * 100, 1_000_000))
-    bench.runner._journal.new_id = lambda: f"r{next(numbers)}"
+    ids = counting_ids(f"r{len(events)}.")
+    bench = Bench(story, skill=skills[0], child_skills={"b": skills[1], "c": skills[2]}, collect=sink, new_id=ids)
     return bench, skills
 
 

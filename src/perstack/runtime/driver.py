@@ -64,11 +64,17 @@ class Runner:
         now_ms: Callable[[], int],
         tokens: TokenBudget | None = None,
         skills_for: Callable[[Expert], Awaitable[tuple[Skill, ...]]] | None = None,
+        model_for: Callable[[Expert], str] | None = None,
     ) -> None:
+        """`skills_for` opens the skills of a delegate (closed when it ends); `model_for` names its model (tiers).
+
+        Without them a delegate has no skills and its caller's model.
+        """
         self._provider = provider
         self._journal = Journal(sink, new_id, now_ms)
         self._tokens = tokens or TokenBudget()
         self._skills_for = skills_for
+        self._model_for = model_for
 
     async def run(self, request: RunRequest) -> RunOutcome:
         """Run one expert to its end. A run that a model or its limits stopped is an outcome, not an exception.
@@ -177,9 +183,11 @@ class Runner:
         Raises: BudgetExceeded, SandboxUnavailable, InvariantBroken.
         """
         known = place.job.child(caller.run_id, call.id) if place.job else None
+        expert = request.experts[rules.routes[call.tool_name].expert_key]
         child = replace(
             request,
-            expert=request.experts[rules.routes[call.tool_name].expert_key],
+            expert=expert,
+            model=self._model_for(expert) if self._model_for else request.model,
             query=query_of(call),
             skills=(),
             first_step=caller.step + 1,

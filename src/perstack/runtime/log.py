@@ -8,6 +8,7 @@ can chain it anew. Evidence therefore quotes the head.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from perstack.core.errors import InfrastructureError
+from perstack.core.errors import InfrastructureError, UserError
 from perstack.core.events import JOB_EVENTS, STREAMING_EVENTS, Event
 from perstack.core.json import Json, JsonObject, compact
 from perstack.runtime.wire import int_of, text_of
@@ -63,23 +64,18 @@ class EventLog:
     def __init__(self, path: Path, redact: Callable[[str], str]) -> None:
         """Open or make the log.
 
-        Raises: LogDamaged where the file was changed; InfrastructureError where it cannot be written.
+        Raises: UserError where another process writes it; LogDamaged where the file was changed;
+        InfrastructureError where it cannot be written.
         """
         self._path = path
         self._redact = redact
-        found = load_log(path) if path.exists() else LogContents(())
-        if found.problem and not found.truncated:
-            raise LogDamaged(found.problem, line=found.line, intact=found.events)
-        self.head = found.head
+        self.head = _SEED
+        self._file = _open_alone(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            if found.truncated:
-                os.ftruncate(self._file, found.size)
-        except OSError as error:
-            raise _unwritable(path, error) from error
-        if not found.size:
-            self._write(_HEADER)
+            self._go_on()
+        except BaseException:
+            os.close(self._file)
+            raise
 
     def __call__(self, event: Event) -> None:
         """Append one event; on disk at the latest when its step ends.
@@ -94,6 +90,16 @@ class EventLog:
                 os.fdatasync(self._file)
             except OSError as error:
                 raise _unwritable(self._path, error) from error
+
+    def _go_on(self) -> None:
+        found = load_log(self._path)
+        if found.problem and not found.truncated:
+            raise LogDamaged(found.problem, line=found.line, intact=found.events)
+        if found.truncated:
+            os.ftruncate(self._file, found.size)
+        self.head = found.head
+        if not found.size:
+            self._write(_HEADER)
 
     def close(self) -> None:
         """Write through and close."""
@@ -217,6 +223,26 @@ def event_from(data: Mapping[str, Json]) -> Event:
         step_number=int_of(data.get("stepNumber")),
         payload={key: value for key, value in data.items() if key not in _ENVELOPE},
     )
+
+
+def _open_alone(path: Path) -> int:
+    """The file for appending, locked: two writers would break the chain.
+
+    Raises: UserError where another process has it; InfrastructureError where it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise UserError(
+            f"{path}: another process is working on this job", hint="Wait for it to end, or end it, and try again."
+        ) from None
+    return file
 
 
 def _unwritable(path: Path, error: OSError) -> InfrastructureError:
