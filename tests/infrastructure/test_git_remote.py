@@ -114,11 +114,16 @@ class _Refusing(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def forge() -> Iterator[tuple[str, list[str | None]]]:
-    handler = type("Handler", (_Refusing,), {"seen": []})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    seen: list[str | None] = []
+
+    class Handler(_Refusing):
+        pass
+
+    Handler.seen = seen
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/o/r.git", handler.seen
+        yield f"http://127.0.0.1:{server.server_port}/o/r.git", seen
         server.shutdown()
         thread.join()
 

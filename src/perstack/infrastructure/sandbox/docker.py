@@ -236,7 +236,6 @@ def _start(client: docker.DockerClient, plan: _Plan, control: Path) -> tuple[Con
         container = client.containers.create(**_options(plan, control, (uid, gid)))
         raw = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
         sock = _raw_socket(raw)
-        sock.setblocking(False)
         container.start()
     except (DockerException, RequestException, OSError) as error:
         _remove(None, container)
@@ -246,11 +245,17 @@ def _start(client: docker.DockerClient, plan: _Plan, control: Path) -> tuple[Con
 
 
 def _raw_socket(stream: object) -> socket.socket:
-    """Docker hands out a file object that cannot be made non-blocking: take the socket in it."""
-    sock = getattr(stream, "_sock", None)
-    if not isinstance(sock, socket.socket):
+    """Docker hands out a file object that cannot be made non-blocking: keep a copy of the socket, let the rest go."""
+    inner = getattr(stream, "_sock", None)
+    if not isinstance(inner, socket.socket):
         raise SandboxUnavailable("this kind of connection to Docker is not supported; use its local socket")
-    return sock
+    own = inner.dup()
+    own.setblocking(False)
+    for part in (getattr(stream, "_response", None), stream, inner):
+        close = getattr(part, "close", None)
+        if close is not None:
+            close()
+    return own
 
 
 def _options(plan: _Plan, control: Path, owner: tuple[int, int]) -> dict[str, Any]:
