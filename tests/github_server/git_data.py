@@ -32,30 +32,25 @@ def run_git(
 
 def bare_repository(path: Path) -> Path:
     """An empty bare repository whose default branch is `main`."""
-    git("init", "-q", "--bare", "-b", "main", str(path), cwd=path.parent)
+    git("init", "-q", "--bare", "--template=", "-b", "main", str(path), cwd=path.parent)
     return path
 
 
 def commit_files(bare: Path, files: dict[str, str], parent: str = "", message: str = "change") -> str:
     """A commit in a bare repository with `files` over the parent's; nothing points to it."""
-    environment = {"GIT_INDEX_FILE": str(bare / "test-index")}
-    try:
-        if parent:
-            _indexed(bare, environment, "read-tree", parent)
-        for name, text in files.items():
-            blob = git("hash-object", "-w", "--stdin", cwd=bare, stdin=text.encode())
-            _indexed(bare, environment, "update-index", "--add", "--cacheinfo", f"100644,{blob},{name}")
-        tree = _indexed(bare, environment, "write-tree")
-    finally:
-        (bare / "test-index").unlink(missing_ok=True)
-    return git("commit-tree", tree, *(["-p", parent] if parent else []), "-m", message, cwd=bare)
+    who = b"Test <test@example.org> 1767225600 +0000"
+    lines = [b"commit refs/building", b"mark :1", b"committer " + who, _data(message)]
+    lines += [b"from " + parent.encode()] if parent else []
+    for name, text in files.items():
+        assert not set(name) & set('"\\\n')
+        lines += [b"M 100644 inline " + name.encode(), _data(text)]
+    lines += [b"get-mark :1", b"reset refs/building", b"from " + b"0" * 40, b""]
+    return git("fast-import", "--quiet", "--force", cwd=bare, stdin=b"\n".join(lines))
 
 
-def _indexed(bare: Path, environment: dict[str, str], *arguments: str) -> str:
-    result = subprocess.run(
-        ["git", *arguments], cwd=bare, env={**ENVIRONMENT, **environment}, capture_output=True, timeout=60, check=True
-    )
-    return result.stdout.decode().strip()
+def _data(text: str) -> bytes:
+    data = text.encode()
+    return b"data %d\n%s" % (len(data), data)
 
 
 def set_branch(bare: Path, branch: str, sha: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -38,7 +39,8 @@ class Rest:
                 body = json.loads(raw) if raw else None
             except ValueError:
                 return self._finish(Answer(400, {"message": "Problems parsing JSON", "documentation_url": DOCS}))
-            self._state.requests.append({"method": verb, "path": path, "query": query, "body": body})
+            entry = {"method": verb, "path": path, "query": query, "body": body, "at": time.monotonic()}
+            self._state.requests.append(entry)
             try:
                 answer = self._route(verb, path, query, headers, body)
             except Refused as refused:

@@ -198,13 +198,11 @@ class State:
         bare_repository(path)
         if parent is not None:
             git("fetch", "-q", str(parent.git), "refs/heads/*:refs/heads/*", cwd=path)
-        for key, value in (
-            ("http.receivepack", "true"),
-            ("uploadpack.allowAnySHA1InWant", "true"),
-            ("receive.hideRefs", "refs/pull"),
-        ):
-            git("config", key, value, cwd=path)
+        with (path / "config").open("a", encoding="utf-8") as file:
+            file.write("[http]\nreceivepack = true\n[uploadpack]\nallowAnySHA1InWant = true\n")
+            file.write("[receive]\nhideRefs = refs/pull\n")
         hook = path / "hooks" / "pre-receive"
+        hook.parent.mkdir()
         hook.write_text((Path(__file__).parent / "pre-receive.sh").read_text(encoding="utf-8"), encoding="utf-8")
         hook.chmod(0o755)
         repository = Repository(repository_id or self.new_id(), self.user(owner), name, path, parent=parent)

@@ -20,7 +20,7 @@ _DETAILS = re.compile(r"<(/?)details\b", re.IGNORECASE)
 
 def utf16_units(text: str) -> int:
     """Length as JavaScript and GitHub's limits count: characters outside the basic plane count twice."""
-    return len(text) + sum(1 for character in text if ord(character) > 0xFFFF)
+    return len(text.encode("utf-16-le", errors="surrogatepass")) // 2
 
 
 def utf8_bytes(text: str) -> int:
