@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import anyio
+import anyio.to_thread
 
 from perstack.core.errors import UserError
 from perstack.core.experts import VerifySpec
@@ -113,18 +114,26 @@ class Verification:
         return self._conclude(await self._necessity(effective, report, ground))
 
     async def _check_policy(self, ground: Ground, protection: Protection, tree: str) -> tuple[PolicyFinding, ...]:
+        """Judge the difference that git computed, not the text that came in: both must be about the same change."""
         request = self._request
         modes = {entry.path: entry.mode for entry in ground.entries}
-        touched = (await request.repository.diff(request.base, tree)).files
-        stored = {path: await request.repository.read_file(request.base, path) for path in touched if path in modes}
-        return check_policy(
-            request.patch,
-            base_files=modes,
-            protection=protection,
-            verify=request.verify,
-            read_base=stored.get,
-            specs=request.specs,
-        )
+        difference = await request.repository.diff(request.base, tree)
+
+        def read(path: str) -> bytes | None:
+            place = ground.tree.path / path
+            return place.read_bytes() if modes.get(path, "").startswith("100") and place.is_file() else None
+
+        def judge() -> tuple[PolicyFinding, ...]:
+            return check_policy(
+                difference.text,
+                base_files=modes,
+                protection=protection,
+                verify=request.verify,
+                read_base=read,
+                specs=request.specs,
+            )
+
+        return await anyio.to_thread.run_sync(judge)
 
     async def _measure(self, ground: Ground, effective: Effective) -> None:
         """Base and candidate, side by side and in exactly the same configuration; the candidate's own tests apart."""
