@@ -51,12 +51,19 @@ class GitRemote:
 
 async def detect_signals(repository: Repository, commit: str) -> Detection:
     """Signals and a sandbox that fit the repository's own files."""
-    files = await repository.list_files(commit)
-    wanted = {name: await repository.read_file(commit, name) for name in _worth_reading([f.path for f in files])}
-    return detect([f.path for f in files], wanted.get)
+    names = [entry.path for entry in await repository.list_files(commit)]
+    known: dict[str, bytes | None] = {}
+    while True:
+        # Detection is pure and asks for files one by one; what it missed is read and it is asked again.
+        missing: dict[str, None] = {}
 
+        def read(path: str, missing: dict[str, None] = missing) -> bytes | None:
+            if path not in known:
+                missing[path] = None
+            return known.get(path)
 
-def _worth_reading(paths: list[str]) -> list[str]:
-    endings = (".toml", ".cfg", ".ini", ".json", ".mod", ".xml", ".gradle", ".kts", ".txt", ".yml", ".yaml")
-    names = {"Makefile", "CMakeLists.txt", "conftest.py", "setup.py"}
-    return [p for p in paths if p.count("/") <= 2 and (p.endswith(endings) or p.rsplit("/", 1)[-1] in names)]
+        found = detect(names, read)
+        if not missing:
+            return found
+        for path in missing:
+            known[path] = await repository.read_file(commit, path)
