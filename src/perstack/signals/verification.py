@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -20,7 +20,7 @@ import anyio.to_thread
 from perstack.core.errors import UserError
 from perstack.core.experts import VerifySpec
 from perstack.core.sandbox import Snapshot
-from perstack.core.signals import Measurement, SignalRun, SignalSpec, TestStatus
+from perstack.core.signals import Measurement, SignalRun, SignalSpec, TestCase, TestStatus
 from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCode, Report, Verdict
 from perstack.infrastructure.git import Repository
 from perstack.signals.compare import Comparison, compare, with_test_change
@@ -269,14 +269,20 @@ def judged_measurement(before: Measured, after: Measured) -> Measurement:
 
     A run in another order of files counts where a test that passed on the base in any order depends on it now.
     """
-    if after.shuffled is None:
-        return after.measurement
     base_runs = before.measurement.runs
+    runs = tuple(_with_collected_files(base_runs, run) for run in after.measurement.runs)
     newly = [
         identity
         for identity in after.order_dependent - before.order_dependent
         if all(identity in run.tests and run.tests[identity].status is TestStatus.PASSED for run in base_runs)
     ]
-    if not newly:
-        return after.measurement
-    return replace(after.measurement, runs=(*after.measurement.runs, after.shuffled))
+    shuffled = (after.shuffled,) if after.shuffled is not None and newly else ()
+    return replace(after.measurement, runs=(*runs, *shuffled))
+
+
+def _with_collected_files(base_runs: Sequence[SignalRun], run: SignalRun) -> SignalRun:
+    """Files that could not be collected on the base and hold tests now: they did not vanish."""
+    broken = {i for r in base_runs for i, case in r.tests.items() if case.status is TestStatus.ERROR and "::" not in i}
+    holding = {identity.partition("::")[0] for identity in run.tests if "::" in identity}
+    collected = {file: TestCase(file, TestStatus.PASSED) for file in broken & holding if file not in run.tests}
+    return replace(run, tests={**run.tests, **collected}) if collected else run

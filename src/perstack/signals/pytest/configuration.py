@@ -23,7 +23,9 @@ BLOCKED_PLUGINS = ("rerunfailures", "flaky", "pytest_retry", "retry", "randomly"
                    "testmon", "pytest_testmon", "reverse", "picked", "instafail", "sugar", "pretty",
                    "pytest_html", "html", "pytest_jsonreport", "allure_pytest", "tap", "reporter")  # fmt: skip
 # Without these there are no results; a repository may switch other built-in plugins off.
-_NEEDED_PLUGINS = frozenset({"junitxml", "terminal", "python", "main", "runner", "fixtures", "unittest", "reports"})
+_NEEDED_PLUGINS = frozenset(
+    {"junitxml", "cacheprovider", "terminal", "python", "main", "runner", "fixtures", "unittest", "reports"}
+)
 _EMPTY_CONFIG = ("pytest.ini", b"[pytest]\n")
 
 # Dropped with their value, in both spellings (`--opt value`, `--opt=value`).
@@ -89,6 +91,7 @@ class PytestPlan:
             "-o", "addopts=", "-o", "required_plugins=", "-o", "junit_family=xunit2", "-o", "junit_logging=no",
             "-o", "junit_suite_name=pytest", "-o", "strict_config=false",
             f"--junitxml={xml}", "--continue-on-collection-errors", "--tb=short", "--color=no", "-rN", "--no-header",
+            "--no-summary",  # nobody reads it, and plugins do slow things there (Hypothesis imports itself: 1 s)
         ]  # fmt: skip
         if self.python_path:
             absolute = [normpath(join(workspace, path)) for path in self.python_path]
