@@ -12,7 +12,7 @@ from perstack.core.signals import SignalKind, SignalSpec
 from perstack.core.verdict import HunkNecessity, Verdict
 from tests.signals.project import BUGGY, CALC, FIXED, PYTEST, TESTS, Project, codes
 
-GREEN_TESTS = {name: text for name, text in CALC.items()} | {"calc.py": FIXED}
+GREEN_TESTS = {**CALC, "calc.py": FIXED}
 
 
 @pytest.fixture
@@ -126,9 +126,13 @@ async def test_a_suite_without_tests_proves_nothing(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_a_base_that_cannot_be_collected_is_not_red_for_a_reason_of_behaviour(tmp_path: Path) -> None:
     project = Project.make(
-        tmp_path, {"calc.py": BUGGY, "tests/test_calc.py": "import calc2\n\n\ndef test_a():\n    pass\n"}
+        tmp_path,
+        {
+            "calc.py": BUGGY,
+            "tests/test_calc.py": "from calc import mode\n\n\ndef test_mode():\n    assert mode([1]) == 1\n",
+        },
     )
-    report = await project.verify({"calc2.py": "X = 1\n"})
+    report = await project.verify({"calc.py": BUGGY + "\n\ndef mode(values):\n    return values[0]\n"})
     assert report.verdict is Verdict.INCONCLUSIVE
     assert "red-not-behavioural" in codes(report)
 

@@ -79,7 +79,6 @@ for _fd in range(3, 64):
 KILL_PARENT = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
 CLEAN_EXIT = "import sys\nsys.exit(0)\n"
 PYTEST_EXIT = "import pytest\npytest.exit('done', returncode=0)\n"
-HANG = "import time\ntime.sleep(3600)\n"
 SKIP = "import unittest\n" + BUGGY.replace("    return ordered[middle]\n", "    raise unittest.SkipTest\n")
 
 

@@ -26,7 +26,8 @@ filterwarnings = ["error"]
 xfail_strict = false
 """,
     "src/shop/__init__.py": '"""A shop.\n\n>>> 1 + 1\n2\n"""\n',
-    "src/shop/price.py": "def total(items):\n    return sum(items)\n\n\ndef broken():\n    raise ValueError('no price')\n",
+    "src/shop/price.py": "def total(items):\n    return sum(items)\n\n\n"
+    "def broken():\n    raise ValueError('no price')\n",
     "conftest.py": """\
 import pytest
 
