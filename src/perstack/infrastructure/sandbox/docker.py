@@ -11,11 +11,10 @@ import json
 import os
 import shutil
 import socket
-import struct
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +31,13 @@ from perstack.core.errors import SandboxUnavailable
 from perstack.core.sandbox import Limits, Mount, SandboxSpec, Snapshot
 from perstack.infrastructure.sandbox import docker_image, snapshot
 from perstack.infrastructure.sandbox.channel import DRIVER, Channel, Inside
+from perstack.infrastructure.sandbox.docker_stream import Attached, raw_socket
 from perstack.infrastructure.sandbox.ownership import open_up
 from perstack.infrastructure.sandbox.session import ChannelSession
 
 LABEL = "perstack"
 _UID = 10001
 _START_S = 60.0
-_HEADER = struct.Struct(">BxxxL")
-_CHUNK = 256 * 1024
 
 
 async def probe_docker() -> str:
@@ -54,48 +52,6 @@ async def probe_docker() -> str:
         return ""
 
     return await anyio.to_thread.run_sync(ask)
-
-
-@dataclass(slots=True)
-class _Attached:
-    """The container's streams: one socket, whose output comes in frames that name the stream."""
-
-    sock: socket.socket
-    _buffer: bytearray = field(default_factory=bytearray)
-
-    @property
-    def readers(self) -> Sequence[Callable[[], Awaitable[tuple[int, bytes]]]]:
-        return (self._frame,)
-
-    async def send(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[self.sock.send(view) :]
-            except BlockingIOError:
-                await anyio.wait_writable(self.sock)
-
-    async def _frame(self) -> tuple[int, bytes]:
-        """One whole frame; bytes are only taken from the buffer when the frame is complete, so cancelling is safe."""
-        while True:
-            if len(self._buffer) >= _HEADER.size:
-                stream, length = _HEADER.unpack_from(self._buffer)
-                end = _HEADER.size + length
-                if len(self._buffer) >= end:
-                    data = bytes(self._buffer[_HEADER.size : end])
-                    del self._buffer[:end]
-                    return (2 if stream == 2 else 1), data
-            await self._more()
-
-    async def _more(self) -> None:
-        try:
-            data = self.sock.recv(_CHUNK)
-        except BlockingIOError:
-            await anyio.wait_readable(self.sock)
-            return
-        if not data:
-            raise anyio.EndOfStream
-        self._buffer += data
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +116,7 @@ class Docker:
             with anyio.CancelScope(shield=True):  # never lose hold of a container that was just made
                 parts = started = await anyio.to_thread.run_sync(_start, client, plan, control)
             container, sock, inside = parts
-            channel = Channel(_Attached(sock), inside, _post_mortem(container))
+            channel = Channel(Attached(sock), inside, _post_mortem(container))
             await channel.run(["true"], timeout_s=_START_S)
             yield ChannelSession(channel)
         finally:
@@ -235,27 +191,13 @@ def _start(client: docker.DockerClient, plan: _Plan, control: Path) -> tuple[Con
         image = client.images.get(plan.image)
         container = client.containers.create(**_options(plan, control, (uid, gid)))
         raw = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-        sock = _raw_socket(raw)
+        sock = raw_socket(raw)
         container.start()
     except (DockerException, RequestException, OSError) as error:
         _remove(None, container)
         raise SandboxUnavailable(f"Docker could not start a sandbox: {_first_sentence(error)}") from error
     environment = {**_image_path(image.attrs), **_environment(), **plan.env}
     return container, sock, Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, environment)
-
-
-def _raw_socket(stream: object) -> socket.socket:
-    """Docker hands out a file object that cannot be made non-blocking: keep a copy of the socket, let the rest go."""
-    inner = getattr(stream, "_sock", None)
-    if not isinstance(inner, socket.socket):
-        raise SandboxUnavailable("this kind of connection to Docker is not supported; use its local socket")
-    own = inner.dup()
-    own.setblocking(False)
-    for part in (getattr(stream, "_response", None), stream, inner):
-        close = getattr(part, "close", None)
-        if close is not None:
-            close()
-    return own
 
 
 def _options(plan: _Plan, control: Path, owner: tuple[int, int]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from perstack.core.errors import SandboxUnavailable, UserError
 from perstack.core.sandbox import ExecResult, SandboxSpec
 from perstack.infrastructure.process import BoundedBuffer
 from perstack.infrastructure.sandbox import snapshot
+from perstack.infrastructure.sandbox.docker_stream import raw_socket, read_frames
 
 BASE_IMAGE = "perstack-base"
 _REPOSITORY = "perstack-snapshot"
@@ -159,20 +160,19 @@ def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 def _execute(client: docker.DockerClient, container: Container, command: str, deadline: float) -> ExecResult:
     """Run one shell command in a running container; past the deadline the container is killed."""
     started = time.monotonic()
-    made = client.api.exec_create(container.id, ["/bin/sh", "-c", command], workdir="/" if not command else None)
+    made = client.api.exec_create(container.id, ["/bin/sh", "-c", command])
     output = BoundedBuffer(100_000)
     timed_out = False
-    stream = client.api.exec_start(made["Id"], stream=True)
-    for chunk in stream:
-        output.feed(chunk)
-        if time.monotonic() > deadline:
-            timed_out = True
-            break
-    if timed_out:
-        container.kill()
-        code = 124
-    else:
+    sock = raw_socket(client.api.exec_start(made["Id"], socket=True))
+    try:
+        for data in read_frames(sock, deadline):
+            output.feed(data)
         code = int(client.api.exec_inspect(made["Id"])["ExitCode"] or 0)
+    except TimeoutError:
+        timed_out, code = True, 124
+        container.kill()
+    finally:
+        sock.close()
     return ExecResult(code, output.value(), b"", time.monotonic() - started, timed_out=timed_out)
 
 

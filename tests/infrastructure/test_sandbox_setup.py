@@ -1,0 +1,149 @@
+"""The set-up phase: its products, its cache, its failures; and cleaning up after a killed harness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from docker.errors import DockerException
+
+from perstack.core.contracts import Sandbox
+from perstack.core.errors import UserError
+from perstack.core.sandbox import SandboxSpec
+from perstack.infrastructure.sandbox.docker import Docker, reap
+from perstack.infrastructure.sandbox.docker_image import BASE_IMAGE, snapshots
+from perstack.infrastructure.sandbox.host import Host
+from tests.infrastructure.gitkit import write
+from tests.infrastructure.sandboxes import BACK_ENDS, all_gone, back_end, plain, sh
+
+pytestmark = pytest.mark.anyio
+
+SETUP = (
+    "mkdir -p .venv/bin && ln -s /usr/bin/env .venv/bin/env && echo lib >.venv/lib.txt",
+    "echo made >pkg/built.so && echo changed >pkg/a.py",
+    'mkdir -p "$HOME/.local/bin" && printf "#!/bin/sh\\necho tool\\n" >"$HOME/.local/bin/tool"',
+    'chmod +x "$HOME/.local/bin/tool"',
+    'test -n "$TOKEN_NAME"',
+)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    root = tmp_path / "source"
+    root.mkdir()
+    write(root, {"pkg/a.py": "x = 1\n", "requirements.txt": "one\n"})
+    return root
+
+
+@pytest.fixture(params=[*BACK_ENDS, "host"])
+async def sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> Sandbox:
+    if request.param == "host":
+        return Host(cache=tmp_path / "cache")
+    return await back_end(request.param, tmp_path / "cache")
+
+
+async def test_what_set_up_made_is_in_every_session(sandbox: Sandbox, source: Path, tmp_path: Path) -> None:
+    spec = SandboxSpec(setup=SETUP, env=(("TOKEN_NAME", "x"),))
+    log: list[str] = []
+    made = await sandbox.prepare(spec, source, log.append)
+    assert log[-1] == f"set-up: {SETUP[-1]}"
+    for number in (1, 2):
+        work = tmp_path / f"work{number}"
+        work.mkdir()
+        write(work, {"pkg/a.py": "x = 1\n", "requirements.txt": "one\n"})
+        async with sandbox.open(made, work) as session:
+            code, output = await sh(session, "cat .venv/lib.txt pkg/built.so pkg/a.py && tool && .venv/bin/env true")
+            assert (code, output) == (0, "lib\nmade\nx = 1\ntool\n")
+            assert (await sh(session, 'echo x >"$HOME/new" && echo y >new'))[0] == 0
+        assert sorted(path.name for path in work.rglob("*")) == ["a.py", "new", "pkg", "requirements.txt"]
+        assert (work / "new").read_text() == "y\n"
+    assert (source / "pkg/a.py").read_text() == "x = 1\n"
+
+
+async def test_set_up_runs_again_only_when_what_it_depends_on_changes(sandbox: Sandbox, source: Path) -> None:
+    spec = SandboxSpec(setup=("true",))
+    first = await sandbox.prepare(spec, source, lambda _: None)
+    write(source, {"pkg/a.py": "x = 2\n"})
+    log: list[str] = []
+    assert await sandbox.prepare(spec, source, log.append) == first
+    assert log[-1] == "set-up is cached"
+    write(source, {"requirements.txt": "two\n"})
+    assert (await sandbox.prepare(spec, source, log.append)).digest != first.digest
+    assert log[-1] == "set-up: true"
+
+
+async def test_a_failing_command_is_named_with_its_last_words(sandbox: Sandbox, source: Path) -> None:
+    spec = SandboxSpec(setup=("echo fine", "echo no such package >&2; exit 3"))
+    with pytest.raises(UserError, match=r"exit 3` exited with 3\n  no such package"):
+        await sandbox.prepare(spec, source, lambda _: None)
+
+
+async def test_set_up_that_never_ends_is_stopped(sandbox: Sandbox, source: Path) -> None:
+    spec = SandboxSpec(setup=("echo waiting; sleep 66.0625",), setup_timeout_s=1)
+    with pytest.raises(UserError, match=r"ran out of time\n  waiting"):
+        await sandbox.prepare(spec, source, lambda _: None)
+    assert await all_gone("66.0625")
+
+
+@pytest.mark.slow
+async def test_an_image_is_built_from_a_dockerfile(source: Path, tmp_path: Path) -> None:
+    sandbox = await back_end("docker", tmp_path / "cache")
+    write(source, {"ci/Dockerfile": f"FROM {BASE_IMAGE}\nENV BUILT=yes\nRUN echo built >/built\n"})
+    made = await sandbox.prepare(SandboxSpec(build="ci/Dockerfile"), source, lambda _: None)
+    (tmp_path / "w").mkdir()
+    async with sandbox.open(made, tmp_path / "w") as session:
+        assert await sh(session, "cat /built; echo $BUILT") == (0, "built\nyes\n")
+    write(source, {"ci/Dockerfile": f"FROM {BASE_IMAGE}\nRUN echo oh no; exit 9\n"})
+    with pytest.raises(UserError, match="does not build"):
+        await sandbox.prepare(SandboxSpec(build="ci/Dockerfile"), source, lambda _: None)
+    with pytest.raises(UserError, match=r"no \.\./outside"):
+        await sandbox.prepare(SandboxSpec(build="../outside"), source, lambda _: None)
+
+
+@pytest.mark.slow
+async def test_containers_of_a_killed_harness_are_taken_away(tmp_path: Path) -> None:
+    sandbox = await back_end("docker", tmp_path / "cache")
+    (tmp_path / "w").mkdir()
+    client = docker.from_env()
+    try:
+        dead = "999999999:1:" + str(Path("/proc/self/ns/pid").readlink())
+        orphan = client.containers.create(BASE_IMAGE, "true", labels={"perstack": "session", "perstack.owner": dead})
+        async with sandbox.open(await plain(sandbox, tmp_path), tmp_path / "w") as session:
+            reap(client)
+            assert orphan.id not in {c.id for c in client.containers.list(all=True)}
+            assert await sh(session, "echo alive") == (0, "alive\n")
+    finally:
+        client.close()
+
+
+@pytest.mark.slow
+async def test_an_image_that_cannot_be_had_is_a_user_error(source: Path, tmp_path: Path) -> None:
+    assert isinstance(await back_end("docker", tmp_path / "cache"), Docker)
+    with pytest.raises(UserError, match=r"image localhost:1/no-such:1 cannot be had"):
+        await Docker(cache=tmp_path).prepare(SandboxSpec(image="localhost:1/no-such:1"), source, lambda _: None)
+
+
+def kept_images() -> set[str]:
+    """Tags of snapshot images; none where no engine answers."""
+    try:
+        client = docker.from_env(timeout=5)
+    except DockerException:
+        return set()
+    try:
+        return set(snapshots(client))
+    finally:
+        client.close()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def tidy() -> Iterator[None]:
+    """Take the images of these tests away again."""
+    before = kept_images()
+    yield
+    if left := kept_images() - before:
+        client = docker.from_env()
+        for tag in left:
+            client.images.remove(tag, force=True)
+        client.close()
