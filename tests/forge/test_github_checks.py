@@ -171,3 +171,10 @@ def test_a_rate_limit_is_not_taken_for_a_missing_permission(bench: Bench) -> Non
     with pytest.raises(ForgeError):
         start(bench)
     assert bench.log == []
+
+
+def test_progress_that_was_overtaken_does_not_open_a_completed_check_run(bench: Bench) -> None:
+    check = start(bench)
+    complete(bench, check, DONE, "success")
+    bench.forge.update_check(check, WORKING, status=CheckStatus.IN_PROGRESS)
+    assert bench.checks[0].history[-1] == "completed:success"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 
 import pytest
 
@@ -196,3 +198,23 @@ def test_the_state_can_be_watched_from_outside(bench: Bench) -> None:
     assert pull["comments"][0]["reactions"] == [{"content": "eyes", "user": "github-actions[bot]"}]
     assert pull["comments"][1]["body"].endswith("hello")
     assert bench.token not in str(bench.state())
+
+
+def test_a_text_that_was_overtaken_does_not_replace_the_newer_one(bench: Bench) -> None:
+    began, go_on = Event(), Event()
+
+    def slow_for_old(text: str) -> str:
+        if text == "old":
+            began.set()
+            assert go_on.wait(10)
+        return text
+
+    forge = bench.make(redact=slow_for_old)
+    forge.upsert_comment(2, "fix-2", "working")
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(forge.upsert_comment, 2, "fix-2", "old")
+        assert began.wait(10)
+        newer = forge.upsert_comment(2, "fix-2", "new")
+        go_on.set()
+        assert late.result(10) == newer
+    assert bench.comments[0].body.endswith("new")

@@ -33,6 +33,7 @@ class CheckRuns:
         self._denied = denied
         self._is_denied = False
         self._annotated: dict[int, set[Diagnostic]] = {}  # updates add annotations: none may be sent twice
+        self._completed: set[int] = set()
         self._lock = threading.Lock()
         self.app_id = 0
 
@@ -79,6 +80,9 @@ class CheckRuns:
                 self._log(output.annotations)
             return
         with self._lock:
+            # A progress update that was overtaken by the end must not open the check run again.
+            if status is not CheckStatus.COMPLETED and check.id in self._completed:
+                return
             sent = self._annotated.setdefault(check.id, set())
             wanted = sorted_findings(d for d in output.annotations if can_annotate(d))
             most = max(0, self._settings.max_annotations - len(sent))
@@ -87,6 +91,7 @@ class CheckRuns:
             state: dict[str, Json] = {"status": status.value}
             if status is CheckStatus.COMPLETED:
                 state["conclusion"] = conclusion
+                self._completed.add(check.id)
             document = output_document(output, left_out=left_out)
             for batch in batches(fresh):  # the state goes first: should a later batch fail, the result stands
                 self._patch(check.id, {**state, "output": document}, batch)

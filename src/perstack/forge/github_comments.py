@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,6 +30,8 @@ class Comments:
         self._author_ids = set(settings.author_ids)
         self._app_id = 0
         self._asked_who = False
+        self._turns = itertools.count(1)
+        self._last_turn: dict[tuple[int, str], int] = {}
         self._lock = threading.Lock()
 
     def learn_app(self, app_id: int) -> None:
@@ -37,15 +40,18 @@ class Comments:
 
     def upsert(self, number: int, key: str, body: str) -> Ref:
         """Create or edit the comment with this key; nothing is sent when nothing changed. Raises: ForgeError."""
+        turn = next(self._turns)
         marker = f"{MARKER}{quote(key, safe='')} -->"
         text = f"{marker}\n{fit(self._redact(body), COMMENT_LIMIT - utf16_units(marker) - 1)}"
         with self._lock:
             known = self._posted.get((number, key)) or self._find(number, marker)
-            if known and known[2] == text:
+            overtaken = self._last_turn.get((number, key), 0) > turn  # an older text may not replace a newer one
+            if known and (overtaken or known[2] == text):
                 return Ref(known[0], known[1])
             found = self._edit(known[0], text) if known else None
             if found is None:
                 found = self._create(number, marker, text)
+            self._last_turn[number, key] = turn
             self._posted[number, key] = (found["id"], found["html_url"], text)
         return Ref(found["id"], found["html_url"])
 
