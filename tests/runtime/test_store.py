@@ -14,7 +14,7 @@ from perstack.runtime.store import JobRecord, JobStore
 
 def test_a_job_is_laid_out_as_published(tmp_path: Path) -> None:
     paths = JobStore(tmp_path).create(JobRecord("j1", "app", 5, extra={"task": "fix it"}))
-    assert paths.record == tmp_path / "perstack" / "jobs" / "j1" / "job.json"
+    assert paths.record == tmp_path / "jobs" / "j1" / "job.json"
     assert json.loads(paths.record.read_text())["coordinatorExpertKey"] == "app"
 
 
@@ -56,6 +56,6 @@ def test_a_missing_job_is_said(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    (tmp_path / "perstack").write_text("a file")
+    (tmp_path / "jobs").write_text("a file")
     with pytest.raises(InfrastructureError, match="cannot be written"):
         JobStore(tmp_path).create(JobRecord("j1", "app", 1))

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from perstack.api.choice import AUTOMATIC, choose_provider, make_provider, with_suggestion, working_sandbox
@@ -21,7 +21,9 @@ from perstack.core.json import JsonObject
 from perstack.core.outcome import FixOutcome
 from perstack.core.sandbox import SandboxSpec, Snapshot
 from perstack.core.signals import SignalSpec
+from perstack.core.usage import Usage
 from perstack.core.verdict import Report
+from perstack.definition.topology import check_delegates, resolve_expert
 from perstack.infrastructure.git import Repository
 from perstack.infrastructure.secrets import Redactor
 from perstack.providers import catalogue
@@ -29,7 +31,9 @@ from perstack.runtime.driver import Runner, RunOutcome, TokenBudget
 from perstack.runtime.log import EventLog
 from perstack.runtime.pipeline import FixPipeline, FixRequest, Tools, base_skill
 from perstack.runtime.staff import SkillsFor, Staff
+from perstack.runtime.store import JobRecord, JobStore
 from perstack.signals.protocol import Verifier, VerifyRequest
+from perstack.skills.selection import require_available
 
 
 class Engine:
@@ -42,15 +46,27 @@ class Engine:
     @asynccontextmanager
     async def job(self, kind: str, watch: EventSink | None = None) -> AsyncIterator[Job]:
         """A new job with its own event log and scratch directory."""
-        job_id = new_id()
-        folder = self.host.storage / "jobs" / job_id
-        log = EventLog(folder / "events.jsonl", redact=self.redact)
+        store = JobStore(self.host.storage)
+        record = JobRecord(new_id(), "", now_ms(), extra={"kind": kind})
+        paths = store.create(record)
+        log = EventLog(paths.events, redact=self.redact)
+        job, status = Job(self, record.id, paths.directory, log, watch), "stoppedByError"
         try:
-            job = Job(self, job_id, folder, log, watch)
             job.emit("startJob", {"kind": kind})
             yield job
+            status = "completed"
         finally:
             log.close()
+            store.save(
+                replace(
+                    record,
+                    coordinator_expert_key=job.expert,
+                    status=status,
+                    total_steps=job.steps,
+                    usage=job.usage,
+                    finished_at=now_ms(),
+                )
+            )
 
 
 @dataclass(slots=True)
@@ -62,6 +78,9 @@ class Job:
     folder: Path
     log: EventLog
     watch: EventSink | None = None
+    expert: str = ""
+    steps: int = 0
+    usage: Usage = field(default_factory=Usage)
 
     def sink(self, event: Event) -> None:
         """Log first, then show: what people saw is in the log."""
@@ -90,6 +109,7 @@ class Job:
         pipeline = fix.config.pipelines.get(fix.pipeline) or PipelineSpec(name=fix.pipeline)
         budgets = pipeline.budgets
         async with self._staff(fix.config, budgets.steps, budgets.tokens, None) as staff:
+            self.expert = pipeline.name
             staff.check((pipeline.plan, pipeline.build, pipeline.verify))
             specs, sandbox, snapshot = await self._prepare(fix.repository, fix.base, fix.config)
             request = FixRequest(
@@ -107,6 +127,7 @@ class Job:
             verifier = Verifier(sandbox, self.emit, self._scratch("verify"))
             tools = Tools(sandbox, verifier, staff, self.emit, time.monotonic)
             outcome = await FixPipeline(request, pipeline, tools).run()
+        self.steps, self.usage = sum(r.steps for r in outcome.rounds), outcome.usage
         self.emit("finishJob", {"outcome": outcome.ending.value, "verdict": outcome.verdict.value,
                                 "rounds": len(outcome.rounds), "usage": outcome.usage.to_json()})  # fmt: skip
         return outcome
@@ -135,17 +156,18 @@ class Job:
 
     async def run(self, config: Config, key: str, query: str, workspace: Path) -> RunOutcome:
         """One expert over a workspace directory, delegates included."""
-        expert = config.experts.get(key)
-        if expert is None:
-            known = ", ".join(sorted(config.experts)) or "none"
-            raise UserError(f"expert `{key}` is not defined", hint=f"defined experts: {known}")
+        expert, self.expert = resolve_expert(config, key), key
+        for one in (expert, *check_delegates(config, key)):
+            require_available(one)
         async with self.session(config, workspace) as session:
 
             async def skills_for(one: Expert) -> tuple[Skill, ...]:
                 return (base_skill(one, workspace, session),)
 
             async with self._staff(config, config.max_steps, 0, skills_for) as staff:
-                return await staff(expert, query, await skills_for(expert))
+                outcome = await staff(expert, query, await skills_for(expert))
+            self.steps, self.usage = outcome.steps, outcome.usage
+            return outcome
 
     @asynccontextmanager
     async def session(self, config: Config, workspace: Path) -> AsyncIterator[Session]:
@@ -208,13 +230,20 @@ class Job:
         host = self.engine.host
         spec = choose_provider(host, config)
         wanted = host.model or config.model
-        provider = make_provider(spec, host.env, self.say)
-        runner = Runner(
-            provider, self.sink, new_id=new_id, now_ms=now_ms, tokens=TokenBudget(tokens), skills_for=skills_for
-        )
 
         def model_of(expert: Expert) -> str:
             return catalogue.resolve(spec.name, wanted, expert.default_model_tier)
+
+        provider = make_provider(spec, host.env, self.say)
+        runner = Runner(
+            provider,
+            self.sink,
+            new_id=new_id,
+            now_ms=now_ms,
+            tokens=TokenBudget(tokens),
+            skills_for=skills_for,
+            model_for=model_of,
+        )
 
         try:
             yield Staff(runner, config, self.id, model_of, max_steps)

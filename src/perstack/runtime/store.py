@@ -1,6 +1,6 @@
-"""Where jobs live on disk: `<root>/perstack/jobs/<jobId>/` with `job.json` and `events.jsonl`.
+"""Where jobs live on disk: `<root>/jobs/<jobId>/` with `job.json` and `events.jsonl`.
 
-The layout of the public format; the log replaces its checkpoint and event files. Root must be outside anything a
+The layout of the public format, where the root is the `perstack` folder beside the configuration; the log replaces its checkpoint and event files. Root must be outside anything a
 sandbox can write.
 """
 
@@ -74,7 +74,7 @@ class JobStore:
     """The jobs under one root."""
 
     def __init__(self, root: Path) -> None:
-        self._jobs = root / "perstack" / "jobs"
+        self._jobs = root / "jobs"
 
     def create(self, record: JobRecord) -> JobPaths:
         """Make a new job's directory and record.
