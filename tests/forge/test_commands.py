@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from perstack.forge.commands import Command, CommandProblem, parse_commands
 from perstack.forge.contract import Action
@@ -118,3 +120,22 @@ def test_the_longest_possible_comment_is_read_at_once(piece: str) -> None:
     started = time.perf_counter()
     parse_commands(body + "\n/perstack fix")
     assert time.perf_counter() - started < 2.0
+
+
+_LINES = st.sampled_from(
+    ["/perstack fix", "```", "~~~", "> q", "", "`", "<!--", "-->", "    x", "words", "<pre>", "</pre>"]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(_LINES, max_size=12))
+def test_every_command_found_stands_where_it_says(lines: list[str]) -> None:
+    for item in parse_commands("\n".join(lines)):
+        assert lines[item.line - 1][item.column - 1 :].startswith("fix")
+
+
+@settings(deadline=None)
+@given(st.text(), st.text())
+def test_any_text_is_read_without_a_crash(body: str, previous: str) -> None:
+    assert parse_commands(body, body) == ()
+    parse_commands(body, previous)

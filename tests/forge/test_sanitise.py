@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import re
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from perstack.forge.sanitise import clean, code_block, inline_code, neutralise
 
@@ -70,6 +73,30 @@ def test_only_links_to_the_forge_stay_links() -> None:
 def test_posted_text_cannot_command_us_or_forge_our_marker() -> None:
     assert not re.search(r"^/perstack", neutralise("/perstack fix\n  /perstack fix"), re.MULTILINE)
     assert "<!--" not in neutralise("<<!-- a -->!-- perstack:key=x -->")
+
+
+@pytest.mark.parametrize("text", ["&#64;octocat", "\\@octocat", "&commat;octocat", "\\#12", "GH\\-12", "&#x40;a"])
+def test_escapes_and_entities_do_not_bring_a_mention_or_reference_back(text: str) -> None:
+    shown = html.unescape(re.sub(r"\\([@#-])", r"\1", neutralise(f"see {text} there")))
+    assert not re.search(r"@\w|#\d|GH-\d", shown)
+
+
+@settings(deadline=None)
+@given(st.text(alphabet=st.sampled_from("@a1#<>![]():/`~\\&;-\n \u200b\u202exGHfixes"), max_size=80) | st.text())
+def test_no_text_at_all_gets_through_active(text: str) -> None:
+    posted = neutralise(text)
+    assert not re.search(r"@[A-Za-z0-9]|#\d|!\[|<[A-Za-z/!?]|\]:", posted)
+    assert all(url.startswith("github.com") for url in re.findall(r"https?://(.*)", posted))
+    cleaned = clean(text).text
+    assert not re.search("[\u200b-\u200f\u202a-\u202e\u2066-\u2069\x1b\x00]", cleaned)
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_any_text_stays_inside_its_code_block_and_span(text: str) -> None:
+    lines = code_block(text).split("\n")
+    assert all(lines[0] not in line for line in lines[1:-1])
+    assert "\n" not in inline_code(text)
 
 
 @pytest.mark.parametrize("text", ["plain", "```\nx\n```", "````", "a`b``c", "~~~\n"])

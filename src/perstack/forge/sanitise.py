@@ -23,7 +23,8 @@ _CLEAN_ROUNDS = 8  # bounds the work a hostile text can cause; what is left is s
 _BREAK = "\u200b"
 _MENTION = re.compile(r"@(?=[A-Za-z0-9])")
 _CLOSING = re.compile(r"\b(clos|fix|resolv)(?=(?:e|es|ed|ing)?:?\s+(?:\S{0,200}#\d|gh-\d|https?:))", re.IGNORECASE)
-_REFERENCE = re.compile(r"#(?=\d)|\b(?<=[Gg][Hh])-(?=\d)")
+_REFERENCE = re.compile(r"#(?=\d)|(?<=[Gg][Hh])\\?-(?=\d)")
+_ENTITY = re.compile(r"&(?=#?\w{1,40};)")  # would become the character after all of this looked at the text
 _INLINE_LINK = re.compile(r"\](?=\()\(\s{0,8}<?([^)\s>]{0,4000})")
 _BARE_URL = re.compile(r"\b(https?|ftp)(://[^\s<>)\]\"'`]{0,4000})", re.IGNORECASE)
 _SLASH_COMMAND = re.compile(r"^([ ]{0,3}/)(?=perstack)", re.IGNORECASE | re.MULTILINE)
@@ -51,7 +52,7 @@ def clean(text: str) -> Cleaned:
 
 def neutralise(text: str, *, link_host: str = "github.com") -> str:
     """Prose for posting: no images, mentions, issue references, closing keywords or HTML; links only to `link_host`."""
-    text = clean(text).text
+    text = _ENTITY.sub(f"&{_BREAK}", clean(text).text)
     text = text.replace("![", f"!{_BREAK}[").replace("]:", f"]{_BREAK}:")
     text = _INLINE_LINK.sub(lambda m: m[0] if _is_forge_link(m[1], link_host) else f"]{_BREAK}{m[0][1:]}", text)
     text = _BARE_URL.sub(lambda m: m[0] if _is_forge_link(m[0], link_host) else f"{m[1]}{_BREAK}{m[2]}", text)
