@@ -1,5 +1,7 @@
 """Attacks as data: what a patch changes, and the reason codes of which at least one must be given."""
 
+# ruff: noqa: E501  # one case a line reads better than code about code broken up
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -22,7 +24,9 @@ class Attack:
 
 
 def attack(name: str, changes: Changes, *codes: str, policy: bool = True, **modes: str) -> Attack:
-    return Attack(name, changes, frozenset(codes), policy, {path.replace("__", "/"): mode for path, mode in modes.items()})
+    return Attack(
+        name, changes, frozenset(codes), policy, {path.replace("__", "/"): mode for path, mode in modes.items()}
+    )
 
 
 def stats(head: str = "", *, branch: str = "", tail: str = "") -> Changes:
@@ -73,14 +77,14 @@ TEST_EDITS = (
            "def test_ok():\n    pass\n"}, "empty-patch", "still-failing", policy=False),
 )  # fmt: skip
 
-_MAKEREPORT = '''import pytest
+_MAKEREPORT = """import pytest
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
     outcome.get_result().outcome = "passed"
-'''
+"""
 
 HOOKS = (
     attack("P01-makereport", {"conftest.py": _MAKEREPORT}, _P),

@@ -1,5 +1,7 @@
 """A small real project with several bugs, each shown by its own failing tests; attacks and fixes are patches of it."""
 
+# ruff: noqa: E501  # one case a line reads better than code about code broken up
+
 from __future__ import annotations
 
 STATS = '''"""Statistics of plain lists."""
@@ -213,10 +215,10 @@ class Hub:
 '''
 
 TESTS = {
-    "tests/helpers.py": '''def close(a, b, tolerance=1e-9):
+    "tests/helpers.py": """def close(a, b, tolerance=1e-9):
     assert abs(a - b) <= tolerance, f"{a} is not {b}"
-''',
-    "tests/test_stats.py": '''import pytest
+""",
+    "tests/test_stats.py": """import pytest
 
 from helpers import close
 from tally.stats import mean, median, spread
@@ -246,8 +248,8 @@ def test_spread():
 class TestLarge:
     def test_median_large(self):
         assert median(list(range(101))) == 50
-''',
-    "tests/test_text.py": '''from tally.text import initials, shorten, words
+""",
+    "tests/test_text.py": """from tally.text import initials, shorten, words
 
 
 def test_words():
@@ -272,8 +274,8 @@ def test_initials():
 
 def test_initials_of_none():
     assert initials(None) == ""
-''',
-    "tests/test_dates.py": '''from datetime import date, datetime, timedelta, timezone
+""",
+    "tests/test_dates.py": """from datetime import date, datetime, timedelta, timezone
 
 from tally.dates import age_in_days, next_workday, parse
 
@@ -297,8 +299,8 @@ def test_next_workday_before_weekend():
 
 def test_parse():
     assert parse("2024-02-29") == date(2024, 2, 29)
-''',
-    "tests/test_cache.py": '''from tally.cache import Cache
+""",
+    "tests/test_cache.py": """from tally.cache import Cache
 
 
 def test_get_loads_once():
@@ -319,8 +321,8 @@ def test_invalidate_loads_again():
 
 def test_invalidate_unknown_is_fine():
     Cache(str).invalidate("nothing")
-''',
-    "tests/test_money.py": '''from tally.money import Amount, parse_amount, symbol
+""",
+    "tests/test_money.py": """from tally.money import Amount, parse_amount, symbol
 
 
 def test_repr():
@@ -350,8 +352,8 @@ def test_symbol():
 
 def test_symbol_yen():
     assert symbol("JPY") == "¥"
-''',
-    "tests/test_config.py": '''import pytest
+""",
+    "tests/test_config.py": """import pytest
 
 from tally import config
 
@@ -380,8 +382,8 @@ def test_timeout_default():
 def test_timeout_from_environment(monkeypatch):
     monkeypatch.setenv("TALLY_TIMEOUT", "25")
     assert config.timeout() == 25
-''',
-    "tests/test_shell.py": '''from tally.shell import count_lines, first_line
+""",
+    "tests/test_shell.py": """from tally.shell import count_lines, first_line
 
 
 def test_count(tmp_path):
@@ -402,8 +404,8 @@ def test_first_line():
 
 def test_first_line_of_nothing():
     assert first_line(["true"]) == ""
-''',
-    "tests/test_cli.py": '''import pytest
+""",
+    "tests/test_cli.py": """import pytest
 
 from tally.cli import main
 
@@ -417,8 +419,8 @@ def test_no_numbers_is_an_error(capsys):
     with pytest.raises(SystemExit) as caught:
         main([])
     assert caught.value.code == 2
-''',
-    "tests/test_sampling.py": '''from tally.sampling import sample
+""",
+    "tests/test_sampling.py": """from tally.sampling import sample
 
 
 def test_size():
@@ -427,8 +429,8 @@ def test_size():
 
 def test_same_seed_same_sample():
     assert sample(list(range(1000)), 5, seed=7) == sample(list(range(1000)), 5, seed=7)
-''',
-    "tests/test_events.py": '''from tally.events import Hub
+""",
+    "tests/test_events.py": """from tally.events import Hub
 
 
 def test_all_are_called():
@@ -450,14 +452,14 @@ def test_listener_may_remove_itself():
     hub.on(seen.append)
     hub.emit(1)
     assert seen == [1, 1]
-''',
-    "tests/conftest.py": '''import pytest
+""",
+    "tests/conftest.py": """import pytest
 
 
 @pytest.fixture
 def numbers():
     return [1, 2, 3]
-''',
+""",
     "tests/data/vectors.json": '{"median": [[1, 2, 3]]}\n',
 }
 

@@ -64,8 +64,19 @@ def make_provider(spec: ProviderSpec, env: Mapping[str, str], say: Callable[[str
     return cast("Provider", importlib.import_module(entry.module).create(credentials, say))
 
 
-def with_suggestion(spec: SandboxSpec, suggestion: SandboxSpec) -> SandboxSpec:
-    """Fill in what the repository did not say."""
-    if spec.image or spec.build:
-        return spec
-    return replace(spec, image=suggestion.image, setup=spec.setup or suggestion.setup)
+def attempts(wanted: str, spec: SandboxSpec, suggestion: SandboxSpec) -> tuple[tuple[str, SandboxSpec], ...]:
+    """Which back ends to try with which image, in order. What the configuration names is never replaced.
+
+    Without a configured image, Docker uses the local `perstack-base` where that can run the project (it holds Python),
+    and else the image that fits the repository.
+    """
+    configured = bool(spec.image or spec.build)
+    names = (wanted,) if wanted != "auto" else ("docker",) if configured else AUTOMATIC
+    if configured or not suggestion.image:
+        return tuple((name, spec) for name in names)
+    fitting = replace(spec, image=suggestion.image, setup=spec.setup or suggestion.setup)
+    docker = (spec, fitting) if suggestion.image.startswith("python:") else (fitting,)
+    found: list[tuple[str, SandboxSpec]] = []
+    for name in names:
+        found += [(name, variant) for variant in docker] if name == "docker" else [(name, spec)]
+    return tuple(found)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from perstack.api.choice import AUTOMATIC, choose_provider, make_provider, with_suggestion, working_sandbox
+from perstack.api.choice import attempts, choose_provider, make_provider, working_sandbox
 from perstack.api.configuration import CONFIG_NAME
 from perstack.api.host import Fix, Host, Verify
 from perstack.api.repository import detect_signals
@@ -180,11 +180,10 @@ class Job:
         self, repository: Repository, base: str, config: Config
     ) -> tuple[tuple[SignalSpec, ...], Sandbox, Snapshot]:
         with self.stage("prepare"):
-            specs, spec = config.signals, config.sandbox
-            if not specs or not (spec.image or spec.build):
+            specs, suggestion = config.signals, SandboxSpec()
+            if not specs or not (config.sandbox.image or config.sandbox.build):
                 detection = await detect_signals(repository, base)
-                specs = specs or detection.signals
-                spec = with_suggestion(spec, detection.sandbox)
+                specs, suggestion = specs or detection.signals, detection.sandbox
             if not specs:
                 raise UserError(
                     f"no signals: {CONFIG_NAME} has no [signals] and no test suite was recognised",
@@ -192,27 +191,30 @@ class Job:
                 )
             source = self._scratch("source")
             await repository.export(base, source)
-            sandbox, snapshot = await self._sandbox(spec, source)
+            sandbox, snapshot = await self._sandbox(config.sandbox, source, suggestion)
         return specs, sandbox, snapshot
 
-    async def _sandbox(self, spec: SandboxSpec, source: Path) -> tuple[Sandbox, Snapshot]:
+    async def _sandbox(
+        self, spec: SandboxSpec, source: Path, suggestion: SandboxSpec | None = None
+    ) -> tuple[Sandbox, Snapshot]:
         """The strongest back end that works and can be prepared; says which and why not the others."""
-        wanted = self.engine.host.sandbox
-        names = AUTOMATIC if wanted == "auto" else (wanted,)
         problems: list[str] = []
-        for name in names:
+        for name, variant in attempts(self.engine.host.sandbox, spec, suggestion or SandboxSpec()):
             try:
                 sandbox = await working_sandbox(name, self.engine.host.path)
-                snapshot = await sandbox.prepare(spec, source, self.say)
-            except SandboxUnavailable as error:
+                snapshot = await sandbox.prepare(variant, source, self.say)
+            except (SandboxUnavailable, UserError) as error:
+                if isinstance(error, UserError) and (spec.image or spec.build or spec.setup):
+                    raise  # what the configuration says is wrong, and no other back end makes it right
                 problems.append(f"{name}: {error.message}")
                 self.say(f"sandbox {name} cannot be used: {error.message}")
                 continue
             self.say(f"sandbox: {name}")
             return sandbox, snapshot
         raise SandboxUnavailable(
-            "no sandbox can be used (" + "; ".join(problems) + ")",
-            hint="start a Docker engine, or install bubblewrap (apt-get install bubblewrap); "
+            "no sandbox can be used (" + "; ".join(dict.fromkeys(problems)) + ")",
+            hint=f"start a Docker engine{' (the configuration names an image)' if spec.image or spec.build else ''}, "
+            "or install bubblewrap (apt-get install bubblewrap) and choose `--sandbox bubblewrap`; "
             "`--sandbox host` runs without isolation, for code you trust",
         )
 

@@ -26,7 +26,7 @@ from perstack.signals.pytest.canary import Canaries, make_canaries
 from perstack.signals.pytest.configuration import BLOCKED_PLUGINS, PytestPlan
 from perstack.signals.pytest.results import Expectations, Problem, Results, check_xml, read_results
 
-_RUNNER = Path(__file__).with_name("runner.py")
+_RUNNER = Path(__file__).parent / "worker" / "runner.py"
 _CONTROL, _OUT = "/perstack/control", "/perstack/out"
 _RED, _SHOWN = frozenset({TestStatus.FAILED, TestStatus.ERROR}), 20
 _NOT_PACKAGES = frozenset({"setup", "conftest", "noxfile", "tasks", "docs", "doc", "test", "tests", "testing",

@@ -89,9 +89,12 @@ def attributes(node: ast.AST, scope: Scope) -> Iterator[Edit]:
     for other in _family(node.attr):
         yield Edit(scope.source.path, start, end, other, "related method", 0.7, line)
     if isinstance(node.ctx, ast.Load):
+        function = scope.source.function(node)
+        around = scope.source.code(function) if function else ""
         for other in scope.attributes_of(node.value, node):
             if other != node.attr:
-                weight = 0.35 + 0.25 * likeness(node.attr, other)
+                near = 0.1 if f".{other}" in around else 0.0
+                weight = 0.35 + near + 0.25 * likeness(node.attr, other)
                 yield Edit(scope.source.path, start, end, other, "another attribute", weight, line)
 
 

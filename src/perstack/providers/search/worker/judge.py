@@ -6,6 +6,7 @@ Nothing is written to the workspace: edits live in the memory of a child that en
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -76,6 +77,7 @@ class FastJudge:
         self._facts = facts
         self._session = session
         self._live = LiveFunctions()
+        gc.freeze()  # children share these pages as long as no collector writes to them
 
     def __call__(self, edit: Edit) -> str:
         """One verdict word; AGAIN where the edit needs the slow way."""

@@ -154,7 +154,7 @@ def suspicion(found: Mapping[str, Any]) -> dict[str, dict[int, float]]:
             score = failed_count / math.sqrt(len(targets) * (failed_count + passed))
             scores.setdefault(path, {})[line] = score
     for test in targets:
-        frames = [tuple(f) for f in found["tests"].get(test, {}).get("frames", [])]
+        frames = [(os.path.realpath(f[0]), f[1]) for f in found["tests"].get(test, {}).get("frames", [])]
         own = [f for f in frames if f[0] in scores and f[1] in scores[f[0]]]
         for depth, (path, line) in enumerate(reversed(own)):
             scores[path][line] = min(1.0, scores[path][line] * (1.3 if depth == 0 else 1.15))
