@@ -48,8 +48,10 @@ def cut(patch: str) -> tuple[Section, ...]:
     Raises: InvariantBroken where two readers see different files.
     """
     starts = [match.start() for match in _SECTION.finditer(patch)]
+    if not starts:
+        return ()
     texts = [patch[start:end] for start, end in zip(starts, [*starts[1:], len(patch)], strict=True)]
-    changes = parse_patch(patch) if texts else ()
+    changes = parse_patch(patch)
     if len(changes) != len(texts):
         raise InvariantBroken(f"a patch of {len(texts)} sections was read as {len(changes)} files")
     return tuple(_section(change, text) for change, text in zip(changes, texts, strict=True))

@@ -1,0 +1,151 @@
+"""Reading JUnit XML of many producers, and refusing what is not a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import junitparser
+import pytest
+
+from perstack.core.sandbox import ExecResult
+from perstack.core.signals import SignalKind, SignalSpec, SignalStatus, TestStatus
+from perstack.signals.junit import ReportInvalid, read_junit
+from perstack.signals.junit_run import clear_reports, judge_reports, report_pattern
+
+NODE = """<?xml version="1.0" encoding="utf-8"?>
+<testsuites>
+  <testcase name="adds" time="0.001" classname="test"/>
+  <testcase name="fails" time="" classname="test"><failure type="x" message="3 !== 2.5">stack</failure></testcase>
+  <testsuite name="group" time="1,234.5">
+    <testcase name="adds" classname="inner" time="1,234.5" file="a.js" line="7"/>
+    <testcase name="skipped" classname="inner"><skipped type="skip"/></testcase>
+  </testsuite>
+</testsuites>"""
+
+
+def write(tmp_path: Path, text: str | bytes) -> Path:
+    path = tmp_path / "report.xml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def suite(cases: str) -> str:
+    return f'<testsuite name="s" tests="99" failures="0">{cases}</testsuite>'
+
+
+def statuses(path: Path) -> dict[str, str]:
+    return {identity: case.status.value for identity, case in read_junit(path).items()}
+
+
+def test_cases_outside_a_suite_are_read_as_well(tmp_path: Path) -> None:
+    path = write(tmp_path, NODE)
+    assert statuses(path) == {
+        "test::adds": "passed", "test::fails": "failed", "a.js::inner::adds": "passed", "inner::skipped": "skipped",
+    }  # fmt: skip
+    assert read_junit(path)["a.js::inner::adds"].seconds == 1234.5
+    library = sum(1 for outer in junitparser.JUnitXml.fromfile(str(path)) for _ in outer)
+    assert library < len(read_junit(path)), "where the library is right as well, our own walk can go"
+
+
+def test_inside_suites_we_read_what_the_library_reads(tmp_path: Path) -> None:
+    cases = "".join(
+        f'<testcase classname="c" name="n{n}">{child}</testcase>'
+        for n, child in enumerate(("", "<failure/>", "<error/>", "<skipped/>", "<system-out>x</system-out>"))
+    )
+    deep = suite(suite('<testcase name="deep"/>'))
+    path = write(tmp_path, f"<testsuites>{suite(cases)}{deep}</testsuites>")
+    library = {
+        f"{case.classname}::{case.name}": case.is_passed
+        for outer in junitparser.JUnitXml.fromfile(str(path))
+        for case in outer
+    }
+    ours = {identity: case.status is TestStatus.PASSED for identity, case in read_junit(path).items()}
+    assert {key.removeprefix("None::"): passed for key, passed in library.items()} == ours
+
+
+@pytest.mark.parametrize(
+    ("children", "status"),
+    [
+        ("<failure/><error/>", "error"),
+        ('<skipped type="pytest.xfail"/>', "xfailed"),
+        ('<skipped type="XFAIL"/>', "xfailed"),
+        ('<rerunFailure message="m"/>', "failed"),
+        ('<flakyFailure message="m"/>', "failed"),
+        ("<system-err>failure</system-err><properties><property name='a' value='b'/></properties>", "passed"),
+    ],
+)
+def test_the_worst_word_about_a_case_counts(tmp_path: Path, children: str, status: str) -> None:
+    assert statuses(write(tmp_path, suite(f'<testcase name="a">{children}</testcase>'))) == {"a": status}
+
+
+@pytest.mark.parametrize(("word", "status"), [("notrun", "skipped"), ("disabled", "skipped"), ("fail", "failed")])
+def test_a_status_attribute_is_heard(tmp_path: Path, word: str, status: str) -> None:
+    assert statuses(write(tmp_path, suite(f'<testcase name="a" status="{word}"/>'))) == {"a": status}
+
+
+def test_one_name_twice_is_the_worse_of_both(tmp_path: Path) -> None:
+    twice = '<testcase name="a"><failure/></testcase><testcase name="a"/>'
+    assert statuses(write(tmp_path, suite(twice))) == {"a": "failed"}
+
+
+def test_control_characters_do_not_make_a_report_unreadable(tmp_path: Path) -> None:
+    raw = b'<testsuite><testcase name="a\x07b"><failure>\x1b[31mred</failure></testcase></testsuite>'
+    assert statuses(write(tmp_path, raw)) == {"ab": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "not XML"),
+        ("<testsuite><testcase name='a'/>", "not XML"),
+        ("8 passed in 0.1s", "not XML"),
+        ("<html><testcase name='a'/></html>", "root element"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>', "document type"),
+        (" " * ((1 << 18) - 4) + '<!DOCTYPE x SYSTEM "file:///etc/passwd"><testsuite/>', "document type"),
+        (b"\xff\xfe<\x00t\x00>\x00", "not XML"),
+    ],
+)
+def test_what_is_not_one_whole_report_is_refused(tmp_path: Path, text: str | bytes, why: str) -> None:
+    with pytest.raises(ReportInvalid, match=why):
+        read_junit(write(tmp_path, text))
+
+
+def test_a_link_is_not_a_report(tmp_path: Path) -> None:
+    link = tmp_path / "link.xml"
+    link.symlink_to(write(tmp_path, suite('<testcase name="a"/>')))
+    with pytest.raises(ReportInvalid, match="regular file"):
+        read_junit(link)
+
+
+SPEC = SignalSpec("js", SignalKind.TEST, ("npx", "jest"), framework="jest", expect={"report": "out/*.xml"})
+
+
+@pytest.mark.parametrize(
+    ("text", "exit_code", "code"),
+    [
+        (suite('<testcase name="a"/>'), 0, ""),
+        (suite('<testcase name="a"/>'), 1, "results-disagree"),
+        (suite('<testcase name="a"><failure/></testcase>'), 0, "results-disagree"),
+        (suite('<testcase name="a"><failure/></testcase>'), 1, ""),
+        (suite(""), 0, "no-tests"),
+        ("<oops", 0, "report-invalid"),
+        (None, 0, "report-missing"),
+        (suite('<testcase name="a"/>'), 127, "signal-error"),
+    ],
+)
+def test_report_and_exit_code_must_agree(tmp_path: Path, text: str | None, exit_code: int, code: str) -> None:
+    (tmp_path / "out").mkdir()
+    if text is not None:
+        (tmp_path / "out" / "r.xml").write_text(text)
+    run = judge_reports(SPEC, ExecResult(exit_code, b"", b"", 1.0), tmp_path, report_pattern(SPEC))
+    assert run.problem_code == code
+    assert (run.status is SignalStatus.ERROR) == bool(code)
+
+
+def test_stale_reports_are_deleted_and_patterns_stay_in_the_tree(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old.xml").write_text(suite('<testcase name="a"/>'))
+    clear_reports(tmp_path, "out/*.xml")
+    assert list((tmp_path / "out").iterdir()) == []
+    for pattern in ("../x.xml", "/etc/*.xml", ""):
+        assert report_pattern(SignalSpec("a", SignalKind.TEST, ("x",), expect={"report": pattern})) == ""
