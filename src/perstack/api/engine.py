@@ -25,6 +25,7 @@ from perstack.core.usage import Usage
 from perstack.core.verdict import Report
 from perstack.definition.topology import check_delegates, resolve_expert
 from perstack.infrastructure.git import Repository
+from perstack.infrastructure.sandbox.ownership import given_back
 from perstack.infrastructure.secrets import Redactor
 from perstack.providers import catalogue
 from perstack.runtime.driver import Runner, RunOutcome, TokenBudget
@@ -159,15 +160,20 @@ class Job:
         expert, self.expert = resolve_expert(config, key), key
         for one in (expert, *check_delegates(config, key)):
             require_available(one)
-        async with self.session(config, workspace) as session:
+        with given_back(workspace):
+            async with self.session(config, workspace) as session:
+                return await self._run_in(session, config, expert, query, workspace)
 
-            async def skills_for(one: Expert) -> tuple[Skill, ...]:
-                return (base_skill(one, workspace, session),)
+    async def _run_in(
+        self, session: Session, config: Config, expert: Expert, query: str, workspace: Path
+    ) -> RunOutcome:
+        async def skills_for(one: Expert) -> tuple[Skill, ...]:
+            return (base_skill(one, workspace, session),)
 
-            async with self._staff(config, config.max_steps, 0, skills_for) as staff:
-                outcome = await staff(expert, query, await skills_for(expert))
-            self.steps, self.usage = outcome.steps, outcome.usage
-            return outcome
+        async with self._staff(config, config.max_steps, 0, skills_for) as staff:
+            outcome = await staff(expert, query, await skills_for(expert))
+        self.steps, self.usage = outcome.steps, outcome.usage
+        return outcome
 
     @asynccontextmanager
     async def session(self, config: Config, workspace: Path) -> AsyncIterator[Session]:

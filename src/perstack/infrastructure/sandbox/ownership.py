@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from perstack.core.sandbox import Mount
@@ -23,6 +23,17 @@ def open_up(workspace: Path, mounts: Sequence[Mount], uid: int, gid: int) -> Non
             wanted = 0o555 if mount.source.is_dir() else 0o444
             if mode & wanted != wanted:
                 mount.source.chmod((mode & 0o777) | wanted)
+
+
+@contextlib.contextmanager
+def given_back(place: Path) -> Iterator[None]:
+    """A user's own directory belongs to its owner again when the sandbox is done with it."""
+    before = place.stat()
+    try:
+        yield
+    finally:
+        if os.getuid() == 0:
+            _give(place, before.st_uid, before.st_gid)
 
 
 def _give(place: Path, uid: int, gid: int) -> None:
