@@ -10,7 +10,7 @@ from tests.forge.bench import Bench
 from tests.github_server import READ_ALL, Fault
 from tests.github_server.git_data import commit_files, git, set_branch
 
-HOSTILE_BRANCHES = ["a/b", "ünï", "a#b", "a%2Fb", "a+b", "x;touch-pwned", "$(x)", "a'b\"c", "heads/x", "a&b=c"]
+HOSTILE_BRANCHES = ["a/b", "ünï", "a#b", "z%2Fb", "a+b", "x;touch-pwned", "$(x)", "a'b\"c", "heads/x", "a&b=c"]
 
 
 def test_it_is_a_forge(bench: Bench) -> None:
@@ -19,11 +19,11 @@ def test_it_is_a_forge(bench: Bench) -> None:
     assert forge.default_branch() == "main"
 
 
-@pytest.mark.parametrize("role", ["admin", "maintain", "write", "triage", "read", "custom-role"])
-def test_the_exact_role_is_asked_for(bench: Bench, role: str) -> None:
+def test_the_exact_role_is_asked_for(bench: Bench) -> None:
     actor = bench.scene.actor
-    bench.scene.repository.roles[actor.id] = role
-    assert bench.forge.role_of(Actor(actor.login, actor.id)) == role
+    for role in ("admin", "maintain", "write", "triage", "read", "custom-role"):
+        bench.scene.repository.roles[actor.id] = role
+        assert bench.forge.role_of(Actor(actor.login, actor.id)) == role
 
 
 def test_strangers_unknown_names_and_taken_over_names_have_no_role(bench: Bench) -> None:
@@ -40,13 +40,14 @@ def test_a_role_that_may_not_be_asked_is_unknown(bench: Bench) -> None:
     assert bench.forge.role_of(Actor(bench.scene.actor.login, bench.scene.actor.id)) == ""
 
 
-@pytest.mark.parametrize("branch", HOSTILE_BRANCHES)
-def test_branches_of_any_name_are_found_exactly(bench: Bench, branch: str) -> None:
-    set_branch(bench.scene.repository.git, branch, bench.scene.base_sha)
-    assert bench.forge.branch_sha(branch) == bench.scene.base_sha
-    assert not bench.forge.is_protected(branch)
-    bench.scene.repository.protect(branch)
-    assert bench.forge.is_protected(branch)
+def test_branches_of_any_name_are_found_exactly(bench: Bench) -> None:
+    for branch in HOSTILE_BRANCHES:
+        set_branch(bench.scene.repository.git, branch, bench.scene.base_sha)
+        assert bench.forge.branch_sha(branch) == bench.scene.base_sha, branch
+    assert not any(bench.forge.is_protected(branch) for branch in HOSTILE_BRANCHES)
+    for branch in HOSTILE_BRANCHES:
+        bench.scene.repository.protect(branch)
+    assert all(bench.forge.is_protected(branch) for branch in HOSTILE_BRANCHES)
 
 
 def test_a_missing_branch_has_no_sha_and_no_protection(bench: Bench) -> None:

@@ -127,6 +127,8 @@ class _Http(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # with it, each small answer would wait 40 ms for an acknowledgement
+    wbufsize = 1 << 16
 
     def log_message(self, *_: Any) -> None:
         """Nothing on stderr."""
