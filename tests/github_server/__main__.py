@@ -45,8 +45,9 @@ def main() -> None:
         comment_id, payload = _happen(scene, options)
         event = options.folder / "event.json"
         event.write_text(json.dumps(payload, indent=2), encoding="utf-8")
+        permissions = READ_ALL if options.read_only else WRITE_ALL
         facts = {
-            "url": server.url, "token": server.token(READ_ALL if options.read_only else WRITE_ALL), "repository": scene.name, "event_path": str(event),
+            "url": server.url, "token": server.token(permissions), "repository": scene.name, "event_path": str(event),
             "event_name": options.event, "comment_id": comment_id, "head_sha": scene.head_sha,
             "base_sha": scene.base_sha,
         }  # fmt: skip

@@ -117,6 +117,7 @@ class Scene:
         payload["issue"] |= {
             "number": issue.number, "id": issue.id, "title": issue.title, "body": issue.body, "state": issue.state,
             "user": self._user(issue.user), "created_at": CLOCK, "updated_at": CLOCK,
+            "html_url": f"{self.server.url}/{self.name}/issues/{issue.number}",
         }  # fmt: skip
         payload["issue"].pop("pull_request", None)
         if issue.pull:
