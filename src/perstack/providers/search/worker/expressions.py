@@ -223,6 +223,7 @@ def bounds(node: ast.AST, scope: Scope) -> Iterator[Edit]:
         index = node.slice
         if isinstance(index, ast.Slice):
             yield from _slice(scope, index)
+            yield from _open_ends(scope, node, index)
         elif not isinstance(index, ast.Tuple):
             yield from _by_one(scope, index, 0.4)
     elif isinstance(node, ast.Call):
@@ -253,6 +254,19 @@ def _slice(scope: Scope, node: ast.Slice) -> Iterator[Edit]:
         statement = scope.source.statement(node.upper)
         if colon >= 0 and statement and node.step is None:
             yield Edit(scope.source.path, colon, end, f"{text}:", "slice side", 0.5, statement.lineno)
+
+
+def _open_ends(scope: Scope, node: ast.Subscript, index: ast.Slice) -> Iterator[Edit]:
+    """`[:]` → `[:-1]`, `[1:]`."""
+    source = scope.source
+    after = source.span(index.lower if index.lower is not None else node.value)[1]
+    colon = source.text.find(":", after, source.span(node)[1])
+    if colon < 0:
+        return
+    if index.upper is None:
+        yield Edit(source.path, colon + 1, colon + 1, "-1", "slice end", 0.5, node.lineno)
+    if index.lower is None:
+        yield Edit(source.path, colon, colon, "1", "slice start", 0.5, node.lineno)
 
 
 def defaults(node: ast.AST, scope: Scope) -> Iterator[Edit]:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from perstack.providers.search.worker.constants import constant_at, swap_constant
 from perstack.providers.search.worker.forks import Outcome, in_fork
 from perstack.providers.search.worker.session import PrivateTemp, Session, open_session
 from perstack.providers.search.worker.source import Edit, Source
@@ -59,8 +60,15 @@ class Facts:
             return None
         return home
 
-    def witnesses(self, path: str, home: Home) -> list[str]:
-        """Passing tests that run the function, in suite order; all where coverage is unknown."""
+    def constant(self, edit: Edit) -> int | None:
+        """The module's assignment an edit is in, by index; None for any other place."""
+        self.home(edit)
+        return constant_at(self._homes[edit.path][0], edit)
+
+    def witnesses(self, path: str, home: Home | None) -> list[str]:
+        """Passing tests that run the function, in suite order; all where coverage or the function is unknown."""
+        if home is None:
+            return self.passing
         lines = set(home.lines)
         return [t for t in self.passing if t not in self.covers or lines & set(self.covers[t].get(path, ()))]
 
@@ -83,7 +91,7 @@ class FastJudge:
         """One verdict word; AGAIN where the edit needs the slow way."""
         facts = self._facts
         home = facts.home(edit)
-        if home is None:
+        if home is None and facts.constant(edit) is None:
             return AGAIN
         verdict = self._run(edit, home, facts.targets)
         if verdict != PLAUSIBLE:
@@ -91,16 +99,14 @@ class FastJudge:
         verdict = self._run(edit, home, facts.witnesses(edit.path, home))
         return BROKEN if verdict in {WORSE, STUCK} else verdict
 
-    def _run(self, edit: Edit, home: Home, ids: Sequence[str]) -> str:
+    def _run(self, edit: Edit, home: Home | None, ids: Sequence[str]) -> str:
         temp = PrivateTemp() if len(ids) > len(self._facts.targets) else None
 
         def action(emit: Emit) -> None:
             if temp:
                 temp.enter()
-            text = self._facts.texts[edit.path]
             try:
-                new = compile(edit.apply(text), edit.path, "exec", dont_inherit=True)
-                self._live.swap(edit.path, home, compile(text, edit.path, "exec", dont_inherit=True), new)
+                self._bring_in(edit, home)
             except (SyntaxError, ValueError):
                 emit(INVALID)
                 return
@@ -113,6 +119,16 @@ class FastJudge:
         if temp:
             temp.remove()
         return _word(outcome)
+
+    def _bring_in(self, edit: Edit, home: Home | None) -> None:
+        """Raises: SyntaxError, ValueError, NotSwappable."""
+        text = self._facts.texts[edit.path]
+        constant = self._facts.constant(edit) if home is None else None
+        new = compile(edit.apply(text), edit.path, "exec", dont_inherit=True)
+        if home is not None:
+            self._live.swap(edit.path, home, compile(text, edit.path, "exec", dont_inherit=True), new)
+        elif constant is not None:
+            swap_constant(edit.path, edit.apply(text), constant)
 
 
 def _passes(session: Session, ids: Sequence[str]) -> str:
@@ -210,7 +226,7 @@ def _serve(channel: socket.socket, facts: Facts, edits: Sequence[Edit]) -> None:
         for line in channel.makefile("r", encoding="utf-8"):
             edit = edits[int(line)]
             word = AGAIN
-            if facts.home(edit) is not None:
+            if facts.home(edit) is not None or facts.constant(edit) is not None:
                 near.sendall(line.encode())
                 word = fast.readline().strip() or AGAIN
             if word == AGAIN:

@@ -1,4 +1,4 @@
-"""Commands of the worker: `locate`, `try`, `confirm`. One JSON document in, one marked line of JSON out."""
+"""The commands `locate` and `try`: find suspicious lines, then deal edits to judges until one passes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import importlib
 import json
 import os
 import select
-import shutil
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from perstack.providers.search.worker.catalogue import ranked
-from perstack.providers.search.worker.entry import MARK
 from perstack.providers.search.worker.judge import PLAUSIBLE, Facts, Slot
 from perstack.providers.search.worker.locate import locate, suspicion
 from perstack.providers.search.worker.patches import placed, rejected, undo
@@ -24,20 +21,7 @@ from perstack.providers.search.worker.source import Edit
 _SHOWN = 8  # edits and lines reported at most
 
 
-def run(spec: Mapping[str, Any], answer: int) -> None:
-    """Carry out one command and write its result to the descriptor `answer`."""
-    began = time.monotonic()
-    before = _listing(spec["root"])
-    command = {"locate": _locate, "try": _try, "confirm": _confirm}[spec["command"]]
-    result = command(spec)
-    _remove_new(spec["root"], before)
-    result.update(command=spec["command"], home=spec["home"], seconds=round(time.monotonic() - began, 2))
-    if result.get("finished"):
-        shutil.rmtree(spec["home"], ignore_errors=True)
-    os.write(answer, f"{MARK}{json.dumps(result)}\n".encode())
-
-
-def _locate(spec: Mapping[str, Any]) -> dict[str, Any]:
+def find(spec: Mapping[str, Any]) -> dict[str, Any]:
     back = undo(spec["root"], spec["rejected"])
     if back:
         return {"undo": back}
@@ -90,10 +74,10 @@ def _facts(state: Mapping[str, Any]) -> Facts:
     return Facts(**{name: state[name] for name in names})
 
 
-def _try(spec: Mapping[str, Any]) -> dict[str, Any]:
+def attempt(spec: Mapping[str, Any]) -> dict[str, Any]:
     path = os.path.join(spec["home"], "state.json")  # noqa: PTH118
     if not os.path.exists(path):  # noqa: PTH110  # a new sandbox: find the places again
-        again = _locate(spec)
+        again = find(spec)
         if "targets" not in again:
             return {**again, "cursor": spec["cursor"]}
     with open(path, encoding="utf-8") as stream:  # noqa: PTH123
@@ -168,49 +152,3 @@ class _Search:
             "cursor": self._cursor, "total": len(self._edits), "counts": dict(self._counts), "found": found,
             "exhausted": self._cursor >= len(self._edits),
         }  # fmt: skip
-
-
-def _confirm(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Run the signals' own commands on the edited files on disk."""
-    for argv, cwd in spec["commands"]:
-        began = time.monotonic()
-        try:
-            process = subprocess.run(  # noqa: PLW1510
-                argv, cwd=os.path.join(spec["root"], cwd), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,  # noqa: PTH118
-                stderr=subprocess.STDOUT, timeout=float(spec["seconds"]),
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return {"confirmed": False, "output": str(error)[:500], "seconds_run": time.monotonic() - began}
-        if process.returncode != 0:
-            green = _no_worse(spec)
-            tail = process.stdout.decode("utf-8", errors="replace")[-800:]
-            return {"confirmed": green, "exit": process.returncode, "output": tail, "finished": green}
-    return {"confirmed": True, "exit": 0, "output": "", "finished": True}
-
-
-def _no_worse(spec: Mapping[str, Any]) -> bool:
-    """The command may stay red for failures that were not asked about; then compare test by test."""
-    path = os.path.join(spec["home"], "state.json")  # noqa: PTH118
-    if not os.path.exists(path):  # noqa: PTH110
-        return False
-    with open(path, encoding="utf-8") as stream:  # noqa: PTH123
-        state = json.load(stream)
-    tests = locate({**spec, "failing": [], "pytest": state["arguments"]}).get("tests", {})
-    return all(tests.get(i, {}).get("status") == "passed" for i in [*state["targets"], *state["passing"]])
-
-
-def _listing(root: str) -> set[str]:
-    found: set[str] = set()
-    for folder, folders, files in os.walk(root):
-        folders[:] = [f for f in folders if f not in {".git", ".venv", "node_modules"}]
-        found.update(os.path.join(folder, name) for name in files)  # noqa: PTH118
-    return found
-
-
-def _remove_new(root: str, before: set[str]) -> None:
-    """What test runs left in the workspace is not part of any edit."""
-    for path in _listing(root) - before:
-        try:
-            os.unlink(path)  # noqa: PTH108
-        except OSError:
-            continue

@@ -59,8 +59,8 @@ class Session:
             return None
         frames = [(f.f_code.co_filename, line) for f, line in traceback.walk_tb(excinfo.tb)]
         self._failure[item.nodeid] = {"frames": frames, "message": type(excinfo.value).__name__}
-        keywords = dict.fromkeys(item.keywords, 1)
-        return pytest.TestReport(item.nodeid, item.location, keywords, "failed", "failed", call.when)
+        when = "call" if call.when == "collect" else call.when
+        return pytest.TestReport(item.nodeid, item.location, {}, "failed", "failed", when)
 
     def run(self, ids: Sequence[str], around: Callable[[Callable[[], None]], None] | None = None) -> Iterator[Any]:
         """Run tests in the given order, yielding id, status, seconds and failure after each.
