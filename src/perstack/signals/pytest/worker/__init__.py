@@ -1,0 +1,1 @@
+"""Scripts that run inside the sandbox, in the toolchain of the repository. Nothing of ours imports them."""
