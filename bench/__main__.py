@@ -1,0 +1,121 @@
+"""`make bench`, `python -m bench`: all measurements, each beside its floor. Progress on stderr, result on stdout."""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from bench import starts, steps
+from bench.processes import ROOT, Broken, Model, ask, model
+from bench.report import Results, Row, Skipped, show
+
+Part = tuple[str, Callable[[], Iterator[Row | Skipped]]]
+PARTS = ("start", "feedback", "steps", "memory", "disk", "sandbox", "protocol")
+
+
+def sandbox(*, quick: bool) -> Iterator[Row | Skipped]:
+    """Commands on the channel and session starts of both back ends."""
+    found = ask("bench.sandboxes", "12" if quick else "60", "2" if quick else "6")
+    for name, figures in found.items():
+        if "unavailable" in figures:
+            yield Skipped(f"sandbox, {name}", figures["unavailable"])
+            continue
+        limit = figures["plain"] + 10
+        yield Row(
+            f"sandbox, {name}", "one command", figures["command"], "ms",
+            floor=figures["plain"], target="≤ plain + 10 ms", limit=limit,
+        )  # fmt: skip
+        note = f"end {figures['stop']:.0f} ms"
+        yield Row(f"sandbox, {name}", "start of a session", figures["start"], "ms", note=note)
+
+
+def protocol(*, quick: bool) -> Iterator[Row | Skipped]:
+    """The whole protocol beside one run of its only signal, and where its time goes."""
+    found = ask("bench.protocol", "1" if quick else "5")
+
+    def middle(of: Callable[[dict[str, float]], float]) -> float:
+        return statistics.median(map(of, found))
+
+    single = middle(lambda each: each["single"])
+    runs = found[0]["spans"]["runs"]
+    yield Row(
+        "protocol", "small pytest project", middle(lambda each: each["total"]), "s", floor=single,
+        target="≤ 1.15 × one run + 1.5 s", limit=1.15 * single + 1.5, note=f"{runs} runs of the suite, bubblewrap",
+    )  # fmt: skip
+    plain = middle(lambda each: each["plain"])
+    yield Row("protocol", "one run of the suite, in its sandbox", single, "s", floor=plain, note="floor: plain pytest")
+    parts = {
+        "before": "git, policy, trees",
+        "both": "base and candidate, side by side",
+        "necessity": "taking the patch back",
+        "after": "judging",
+    }
+    for key, name in parts.items():
+        seconds = statistics.median(each["spans"][key] for each in found)
+        yield Row("protocol", f"of it: {name}", seconds, "s")
+
+
+def parts(server: Model, *, quick: bool) -> Iterator[Part]:
+    """What there is to measure, in order."""
+    few = 2 if quick else 6
+    yield "start", partial(starts.version, few * 2)
+    yield "start", partial(starts.cold_start, server, few)
+    yield "feedback", partial(starts.feedback, 1 if quick else 5)
+    for plan in steps.plans(quick=quick):
+        yield "steps", partial(steps.steps, server, plan)
+    yield "memory", partial(starts.memory, server)
+    yield "disk", partial(steps.log_size, server)
+    yield "sandbox", partial(sandbox, quick=quick)
+    yield "protocol", partial(protocol, quick=quick)
+
+
+def run(*, quick: bool, only: frozenset[str], say: Callable[[str], None]) -> Results:
+    """Measure everything, or the parts in `only`."""
+    results, started = Results(quick), time.monotonic()
+    say("compiling this checkout's modules, as an installed package's are")
+    compileall.compile_dir(str(ROOT / "src"), quiet=2)
+    compileall.compile_dir(str(ROOT / "bench"), quiet=2)
+    with model() as server:
+        for name, part in parts(server, quick=quick):
+            if only and name not in only:
+                continue
+            try:
+                for row in part():
+                    if isinstance(row, Skipped):
+                        results.skipped.append(row)
+                        say(f"{row.section}: not measured: {row.why}")
+                    else:
+                        results.rows.append(row)
+                        say(f"{row.section}: {row.name}: {row.value:.2f} {row.unit} {row.status}".rstrip())
+            except Broken as error:
+                results.skipped.append(Skipped(name, str(error)))
+                say(f"{name}: not measured: {error}")
+    results.seconds = time.monotonic() - started
+    return results
+
+
+def main() -> int:
+    """Exit code 0 however fast the machine is; 1 where something could not be measured."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few repetitions: about half a minute")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--only", action="append", choices=PARTS, default=[], help="one part; may be repeated")
+    options = parser.parse_args()
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        sys.stderr.write(f"bench {time.monotonic() - started:5.0f} s  {line}\n")
+        sys.stderr.flush()
+
+    results = run(quick=options.quick, only=frozenset(options.only), say=say)
+    show(results, sys.stdout, as_json=options.format == "json")
+    return 1 if results.skipped else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""One command on the long-lived channel beside a plain subprocess, and the start of a session. Prints JSON."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import anyio
+
+from perstack.api.choice import working_sandbox
+from perstack.core.contracts import Session
+from perstack.core.errors import SandboxUnavailable
+from perstack.core.sandbox import SandboxSpec
+from perstack.infrastructure import process
+
+_PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+
+async def back_end(name: str, commands: int, sessions: int) -> dict[str, object]:
+    """Medians in milliseconds: `command`, `plain` beside it, `start` and `stop` of a session."""
+    try:
+        sandbox = await working_sandbox(name, ())
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            place = Path(folder)
+            snapshot = await sandbox.prepare(SandboxSpec(), place, lambda _: None)
+            starts, ends, inside, plain = [], [], [], []
+            for _ in range(sessions):
+                at = time.perf_counter()
+                async with sandbox.open(snapshot, place) as session:
+                    starts.append(time.perf_counter() - at)
+                    await session.run(["true"])
+                    for _ in range(commands // sessions):
+                        inside.append(await _in(session))
+                        plain.append(await _plain())
+                    at = time.perf_counter()
+                ends.append(time.perf_counter() - at)
+    except SandboxUnavailable as error:
+        return {"unavailable": error.message}
+    named = {"command": inside, "plain": plain, "start": starts, "stop": ends}
+    return {key: statistics.median(values) * 1000 for key, values in named.items()}
+
+
+async def _in(session: Session) -> float:
+    at = time.perf_counter()
+    result = await session.run(["true"])
+    seconds = time.perf_counter() - at
+    if result.exit_code:
+        raise RuntimeError(result.text())
+    return seconds
+
+
+async def _plain() -> float:
+    at = time.perf_counter()
+    await process.run(["true"], env=_PATH)
+    return time.perf_counter() - at
+
+
+async def _main(commands: int, sessions: int) -> None:
+    found = {name: await back_end(name, commands, sessions) for name in ("bubblewrap", "docker")}
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    anyio.run(_main, int(sys.argv[1]), int(sys.argv[2]))

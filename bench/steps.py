@@ -1,0 +1,127 @@
+"""Overhead of one agent step, side by side with the SDK's own loop, and the size of the event log.
+
+Both sides talk to the same model server, which notes when each request comes: the time between two requests is a
+step. Runs of both sides take turns in two processes that live on, so imports do not count.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.processes import Helper, Model, helper
+from bench.replies import FILE
+from bench.report import Row
+
+_LINE = "0123456789" * 6 + "abc\n"  # 64 bytes
+_TARGET_MS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many steps, how often; `floor` False where the SDK's loop would take minutes."""
+
+    protocol: str
+    steps: int
+    repetitions: int
+    floor: bool = True
+
+
+def plans(*, quick: bool) -> Sequence[Plan]:
+    """What is measured. The SDK of OpenAI walks the whole history at every call: its floor is kept short."""
+    if quick:
+        return [Plan("anthropic", 20, 2), Plan("chat", 20, 1), Plan("responses", 20, 1)]
+    return [
+        Plan("anthropic", 20, 6),
+        Plan("anthropic", 100, 5),
+        Plan("anthropic", 400, 2),
+        *(
+            plan
+            for protocol in ("chat", "responses")
+            for plan in (
+                Plan(protocol, 20, 3),
+                Plan(protocol, 100, 1),
+                Plan(protocol, 400, 1, floor=False),
+            )
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: milliseconds of each step, and processor milliseconds a step."""
+
+    gaps: Sequence[float]
+    cpu_ms: float
+
+    @property
+    def step_ms(self) -> float:
+        return statistics.median(self.gaps)
+
+    @property
+    def growth(self) -> float:
+        """Median of the last quarter of the steps over that of the first."""
+        quarter = max(1, len(self.gaps) // 4)
+        return statistics.median(self.gaps[-quarter:]) / statistics.median(self.gaps[:quarter])
+
+
+def steps(model: Model, plan: Plan) -> Iterator[Row]:
+    """A row for the time of a step, and one for its growth."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        (folder / FILE).write_text(_LINE * 4, encoding="utf-8")
+        sides = ("floor", "ours") if plan.floor else ("ours",)
+        workers = {side: stack.enter_context(helper("bench.worker", side, plan.protocol)) for side in sides}
+        for worker in workers.values():
+            _run(model, worker, Plan(plan.protocol, 3, 1), folder)
+        found: dict[str, list[Run]] = {side: [] for side in workers}
+        for _ in range(plan.repetitions):
+            for side, worker in workers.items():
+                found[side].append(_run(model, worker, plan, folder))
+    yield from _rows(plan, found)
+
+
+def _rows(plan: Plan, found: dict[str, list[Run]]) -> Iterator[Row]:
+    ours, floor = found["ours"], found.get("floor")
+    section, value = f"step, {plan.protocol}", _median_ms(ours)
+    cpu = f"processor {statistics.median(run.cpu_ms for run in ours):.1f} ms"
+    if floor is None:
+        yield Row(section, f"N = {plan.steps}", value, "ms", note=f"{cpu}; floor left out: minutes")
+    else:
+        least = _median_ms(floor)
+        cpu += f", floor {statistics.median(run.cpu_ms for run in floor):.1f} ms"
+        target = f"≤ floor + {_TARGET_MS:.0f} ms"
+        yield Row(
+            section, f"N = {plan.steps}", value, "ms", floor=least, target=target, limit=least + _TARGET_MS, note=cpu
+        )
+    if plan.steps >= 100:
+        grown = statistics.median(run.growth for run in ours)
+        base = statistics.median(run.growth for run in floor) if floor else None
+        limit = max(1.5, 1.2 * base) if base else 1.5
+        name = f"N = {plan.steps}, last quarter of the steps over the first"
+        yield Row(section, name, grown, "×", floor=base, target="flat, or as the floor", limit=limit)
+
+
+def log_size(model: Model) -> Iterator[Row]:
+    """Bytes of the event log after 100 steps with outputs of 1 kB."""
+    with helper("bench.worker", "ours", "anthropic") as worker, tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        (folder / FILE).write_text(_LINE * 16, encoding="utf-8")
+        answer = worker.ask(url=model.session(100), folder=str(folder))
+    size = int(answer["log_bytes"]) / 1_000_000
+    yield Row("disk", "event log, 100 steps with outputs of 1 kB", size, "MB", target="≤ 0.5 MB", limit=0.5)
+
+
+def _run(model: Model, worker: Helper, plan: Plan, folder: Path) -> Run:
+    answer = worker.ask(url=model.session(plan.steps, plan.protocol), folder=str(folder))
+    if answer["calls"] != plan.steps:
+        raise RuntimeError(f"{answer['calls']} calls instead of {plan.steps}")
+    return Run(model.gaps_ms(), float(answer["cpu_s"]) * 1000 / (plan.steps + 1))
+
+
+def _median_ms(runs: Sequence[Run]) -> float:
+    return statistics.median(run.step_ms for run in runs)
