@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ import anyio
 from anyio import from_thread
 
 from perstack import api
-from perstack.core.events import Event
+from perstack.core.events import EventSink
 from perstack.forge.contract import Action, Actor, PullRequest, Trigger
 from perstack.forge.local import REPOSITORY_ID, LocalForge
 from perstack.infrastructure.git import Repository
@@ -87,7 +87,7 @@ class Scene:
         actor: Actor = ADA,
         number: int = 7,
         host: Mapping[str, Any] | None = None,
-        watch: Callable[[Event], None] | None = None,
+        watch: EventSink | None = None,
         **fields: Any,
     ) -> JobResult:
         trigger = Trigger(
