@@ -1,25 +1,37 @@
-"""Composition root and programmatic API: interface and scripts come in here; concrete classes are picked here."""
+"""Composition root and programmatic API: interface and scripts come in here; concrete classes are picked here.
 
-from perstack.api.configuration import CONFIG_NAME, parse_config, read_config, validate
-from perstack.api.engine import Engine, Job
-from perstack.api.host import Fix, Host, Verify
-from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
-from perstack.definition.document import json_schema, reference
-from perstack.definition.load import find_config
-from perstack.definition.topology import tree_lines as expert_lines
-from perstack.infrastructure.apply import apply_tree
-from perstack.infrastructure.git import Repository
-from perstack.infrastructure.git_remote import locate
-from perstack.signals.detect import Detection, render_toml
+Names are loaded when they are first used: what answers a comment must not wait for what fixes code.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from perstack.api.configuration import CONFIG_NAME, parse_config, read_config, validate
+    from perstack.api.deferred import DeferredEngine, Jobs
+    from perstack.api.engine import Engine, Job
+    from perstack.api.host import Fix, Host, Verify
+    from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
+    from perstack.definition.document import json_schema, reference
+    from perstack.definition.load import find_config
+    from perstack.definition.topology import tree_lines as expert_lines
+    from perstack.infrastructure.apply import apply_tree
+    from perstack.infrastructure.git import Repository
+    from perstack.infrastructure.git_remote import locate
+    from perstack.signals.detect import Detection, render_toml
 
 __all__ = [
     "CONFIG_NAME",
+    "DeferredEngine",
     "Detection",
     "Engine",
     "Fix",
     "GitRemote",
     "Host",
     "Job",
+    "Jobs",
     "Repository",
     "Verify",
     "apply_tree",
@@ -36,3 +48,33 @@ __all__ = [
     "render_toml",
     "validate",
 ]
+
+# Module below `perstack` → the names it gives; `new=old` where a name differs there.
+_PLACES = {
+    "api.configuration": "CONFIG_NAME parse_config read_config validate",
+    "api.deferred": "DeferredEngine Jobs",
+    "api.engine": "Engine Job",
+    "api.host": "Fix Host Verify",
+    "api.repository": "GitRemote commit detect_signals open_bare",
+    "definition.document": "json_schema reference",
+    "definition.load": "find_config",
+    "definition.topology": "expert_lines=tree_lines",
+    "infrastructure.apply": "apply_tree",
+    "infrastructure.git": "Repository",
+    "infrastructure.git_remote": "locate",
+    "signals.detect": "Detection render_toml",
+}
+_NAMES = {
+    new: (f"perstack.{module}", old or new)
+    for module, names in _PLACES.items()
+    for new, _, old in (name.partition("=") for name in names.split())
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, original = _NAMES[name]
+    value: object = getattr(importlib.import_module(module), original)
+    globals()[name] = value
+    return value

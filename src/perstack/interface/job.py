@@ -53,7 +53,7 @@ class ForgeJob:
     def __init__(
         self,
         forge: Forge,
-        engine: api.Engine,
+        engine: api.Jobs,
         trigger: Trigger,
         *,
         scratch: Path,

@@ -50,7 +50,7 @@ def _answer(env: dict[str, str], sandbox: str, provider: str, model: str) -> int
 
     async def work() -> JobResult:
         with host(sandbox=sandbox, provider=provider, model=model, storage=storage) as machine:
-            engine = api.Engine(machine)
+            engine = api.DeferredEngine(machine)
             forge = github_forge(env, trigger, run_url=run_url(env), redact=engine.redact)
             job = ForgeJob(forge, engine, trigger, scratch=machine.scratch, run_url=run_url(env), watch=_tell)
             return await _until_signalled(job)
