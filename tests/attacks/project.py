@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from perstack.core.experts import VerifySpec
 from perstack.core.signals import SignalKind, SignalSpec
@@ -19,10 +21,11 @@ _WHO = {f"GIT_{role}_{what}": "x@example.org" for role in ("AUTHOR", "COMMITTER"
 _ENVIRONMENT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", **_WHO}
 
 
-def git(root: Path, *words: str) -> str:
+def git(root: Path, *words: str, codes: tuple[int, ...] = (0,)) -> str:
     done = subprocess.run(
-        ["git", *words], cwd=root, env={**os.environ, **_ENVIRONMENT}, check=True, capture_output=True
+        ["git", *words], cwd=root, env={**os.environ, **_ENVIRONMENT}, check=False, capture_output=True
     )
+    assert done.returncode in codes, done.stderr
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
@@ -44,19 +47,24 @@ class Specimen:
         return cls(root, git(root, "rev-parse", "HEAD").strip(), files)
 
     def patch(self, changes: Mapping[str, str | None], modes: Mapping[str, str] | None = None) -> str:
-        """What `git diff` says about some changed files; None deletes one."""
-        _write(self.root, changes)
-        for path, mode in (modes or {}).items():
-            place = self.root / path
-            if mode == "executable":
-                place.chmod(0o755)
-            else:
-                place.unlink()
-                place.symlink_to(mode.removeprefix("symlink:"))
-        git(self.root, "add", "-A", "-f")
-        text = git(self.root, "diff", "--cached", "--binary", "--full-index", "--no-renames", "HEAD")
-        git(self.root, "reset", "-q", "--hard")
-        return text
+        """What git says about some changed files; None deletes one."""
+        with TemporaryDirectory(dir=self.root.parent) as folder:
+            before, after = Path(folder) / "a", Path(folder) / "b"
+            for side in (before, after):
+                side.mkdir()
+            _write(before, {path: self.files[path] for path in changes if path in self.files})
+            _write(after, {path: text for path, text in changes.items() if text is not None})
+            for path, mode in (modes or {}).items():
+                place = after / path
+                if mode == "executable":
+                    place.chmod(0o755)
+                else:
+                    place.unlink()
+                    place.symlink_to(mode.removeprefix("symlink:"))
+            words = ("diff", "--no-index", "--no-prefix", "--binary", "--full-index", "--no-renames", "a", "b")
+            text = git(Path(folder), *words, codes=(0, 1))
+            # without an index git names the side that exists twice
+            return re.sub(r"^diff --git [ab]/(.*) [ab]/\1$", r"diff --git a/\1 b/\1", text, flags=re.MULTILINE)
 
     def policy(self, patch: str, verify: VerifySpec | None = None, *specs: SignalSpec) -> tuple[PolicyFinding, ...]:
         """The findings of the text alone."""
@@ -71,13 +79,8 @@ class Specimen:
         )
 
 
-def _write(root: Path, files: Mapping[str, str | None]) -> None:
+def _write(root: Path, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         path = root / name
-        if text is None:
-            path.unlink()
-            continue
-        if path.parent.is_file():
-            path.parent.unlink()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode("utf-8", "surrogateescape"))

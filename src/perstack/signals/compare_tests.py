@@ -178,7 +178,8 @@ def _claim(tally: _Tally, before: Mapping[str, Outcome], targets: Sequence[str])
             found.append(Reason(ReasonCode.BASELINE_FLAKY, identity))
         elif is_collection_error(identity, base):
             found.append(Reason(ReasonCode.RED_NOT_BEHAVIOURAL, identity))
-    if targets or tally.fail_to_pass or tally.still_failing:
+    judged_red = any(reason.code is ReasonCode.STILL_FAILING for reason in tally.reasons)
+    if targets or tally.fail_to_pass or judged_red:
         return tuple(found)
     for identity, base in before.items():
         if base.flaky:

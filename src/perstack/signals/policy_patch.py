@@ -108,7 +108,7 @@ class _Reader:
     """One pass over the lines, which end at `\\n` only: other separators belong to the content."""
 
     def __init__(self, text: str) -> None:
-        self.lines = text.split("\n")
+        self.lines = text.removesuffix("\n").split("\n")
         self.at = 0
         self.sections: list[_Section] = []
 

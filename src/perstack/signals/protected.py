@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePosixPath
 
 from pathspec import GitIgnoreSpec
@@ -15,14 +16,15 @@ from perstack.core.experts import VerifySpec
 from perstack.core.signals import SignalKind, SignalSpec
 from perstack.signals.protected_patterns import ANYWHERE, DEFAULT, STRUCTURAL, TEST_DATA, TEST_FILE, TEST_ROOT_NAMES
 
-_TEST_FILES = GitIgnoreSpec.from_lines(TEST_FILE)
-_STRUCTURAL = GitIgnoreSpec.from_lines(STRUCTURAL)
-_DEFAULT = GitIgnoreSpec.from_lines(DEFAULT)
-_ANYWHERE = GitIgnoreSpec.from_lines(ANYWHERE)
-_TEST_DATA = GitIgnoreSpec.from_lines(TEST_DATA)
 _CHECK_WORDS = frozenset(
     ["test", "tests", "check", "checks", "ci", "scripts", "script", "tools", "bin", "hack", "run", "verify", "lint"]
 )
+
+
+@cache
+def _compiled(patterns: tuple[str, ...]) -> GitIgnoreSpec:
+    """Hundreds of regular expressions: made when first asked for, not when a process starts."""
+    return GitIgnoreSpec.from_lines(patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,9 @@ class Protection:
 
     def is_test_file(self, path: str) -> bool:
         """Whether the path is a test, or a fixture, helper or data file under a test root."""
-        return _TEST_FILES.match_file(path) or _TEST_DATA.match_file(path) or self.under_test_root(path)
+        return (
+            _compiled(TEST_FILE).match_file(path) or _compiled(TEST_DATA).match_file(path) or self.under_test_root(path)
+        )
 
     def under_test_root(self, path: str) -> bool:
         """Whether a directory above the path holds the tests of the base."""
@@ -62,7 +66,7 @@ class Protection:
 
     def is_structural(self, path: str) -> bool:
         """Whether no configuration can allow a change of this path."""
-        return _STRUCTURAL.match_file(path)
+        return _compiled(STRUCTURAL).match_file(path)
 
     def is_allowed(self, path: str) -> bool:
         """Whether `[verify] allow` names the path and nothing stronger forbids it."""
@@ -90,8 +94,8 @@ class Protection:
             return ""
         if path in self.scripts:
             return "a signal runs it"
-        configures = _ANYWHERE if self.under_test_root(path) else _DEFAULT
-        if configures.match_file(path) or _ANYWHERE.match_file(path):
+        configures = ANYWHERE if self.under_test_root(path) else DEFAULT
+        if _compiled(configures).match_file(path) or _compiled(ANYWHERE).match_file(path):
             return "it configures tests, builds, dependencies, linters or CI, or is a baseline"
         return ""
 
@@ -100,7 +104,7 @@ def _test_roots(files: Iterable[str]) -> frozenset[str]:
     """Directories with a test-like name that hold at least one test file, at any depth."""
     roots: set[str] = set()
     for path in files:
-        if not _TEST_FILES.match_file(path) and PurePosixPath(path).name != "conftest.py":
+        if not _compiled(TEST_FILE).match_file(path) and PurePosixPath(path).name != "conftest.py":
             continue
         for parent in PurePosixPath(path).parents:
             if parent.name.lower() in TEST_ROOT_NAMES:

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from perstack.core.verdict import PolicyFinding, ReasonCode
-from perstack.signals.suspicious_cases import known_cases, special_cases, special_data
+from perstack.signals.suspicious_cases import Case, known_cases, special_cases, special_data
 from perstack.signals.suspicious_prose import instructions_to_judges
 from perstack.signals.suspicious_python import scan_python
-from perstack.signals.suspicious_rules import Hit
+from perstack.signals.suspicious_rules import Hit, words_of
 from perstack.signals.suspicious_tokens import LANGUAGES, scan_tokens
 
-_MANY = 400  # base files read to learn what the project does already
+_MANY = 400  # test files of the base that are read for their cases
 _LARGE = 400_000  # characters
+_SCANNED = 40  # of them, files read closely for one habit
 _PROSE = frozenset({"md", "rst", "adoc", "html", "tex"})
 
 
@@ -39,26 +40,38 @@ class Project:
     files: Sequence[str]
     read: Callable[[str], str]
     is_test: Callable[[str], bool]
-    _habits: Counter[str] | None = field(default=None, repr=False)
+    _habits: dict[str, bool] = field(default_factory=dict, repr=False)
+    _cases: tuple[Case, ...] | None = field(default=None, repr=False)
 
-    def habits(self) -> Counter[str]:
-        """How many product files of the base do each kind of thing already."""
-        if self._habits is None:
-            habits: Counter[str] = Counter()
-            product = [path for path in self.files if path.endswith(".py") and not self.is_test(path)]
-            for path in product[:_MANY]:
-                text = self.read(path)
-                if len(text) < _LARGE:
-                    habits.update({hit.family for hit in scan_python(text, ()) or ()})
-            self._habits = habits
-        return self._habits
+    def does(self, family: str) -> bool:
+        """Whether some product file of the base does this kind of thing already."""
+        if family not in self._habits:
+            self._habits[family] = any(
+                hit.family == family
+                for text in self._likely(family)
+                for hit in scan_python(text, self.test_names()) or ()
+            )
+        return self._habits[family]
 
-    def test_texts(self) -> Iterator[str]:
-        """The texts of the base's Python tests."""
-        for path in [path for path in self.files if path.endswith(".py") and self.is_test(path)][:_MANY]:
+    def _likely(self, family: str) -> Iterator[str]:
+        """Texts of product files that hold a word without which the family cannot be there."""
+        pattern = words_of(family)
+        found = 0
+        for path in self.files:
+            if not path.endswith(".py") or self.is_test(path) or found >= _SCANNED:
+                continue
             text = self.read(path)
-            if len(text) < _LARGE:
+            if len(text) < _LARGE and pattern.search(text):
+                found += 1
                 yield text
+
+    def cases(self) -> tuple[Case, ...]:
+        """Inputs and expectations of the base's Python tests."""
+        if self._cases is None:
+            tests = [path for path in self.files if path.endswith(".py") and self.is_test(path)]
+            texts = (self.read(path) for path in tests[:_MANY])
+            self._cases = known_cases(text for text in texts if len(text) < _LARGE)
+        return self._cases
 
     def test_names(self) -> tuple[str, ...]:
         """File names of tests and names of test directories, as product code would have to spell them."""
@@ -85,7 +98,7 @@ def _hits(file: Changed, project: Project) -> Iterator[Hit]:
         if suffix in LANGUAGES:
             yield from scan_tokens(LANGUAGES[suffix], file.before, file.after, file.added)
         elif suffix not in _PROSE and len(file.after) < _LARGE:
-            yield from special_data(file.before, file.after, known_cases(project.test_texts()))
+            yield from special_data(file.before, file.after, project.cases())
 
 
 def _python_hits(file: Changed, project: Project) -> Iterator[Hit]:
@@ -103,8 +116,7 @@ def _python_hits(file: Changed, project: Project) -> Iterator[Hit]:
             continue
         if hit.family in old_families:
             continue
-        known = hit.project_habit and project.habits()[hit.family] > 0
-        if known:
+        if hit.project_habit and project.does(hit.family):
             continue
         yield hit
-    yield from special_cases(file.before, file.after, known_cases(project.test_texts()))
+    yield from special_cases(file.before, file.after, project.cases())

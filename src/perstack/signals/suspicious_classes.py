@@ -6,7 +6,7 @@ Pure; Python only. A comparison that looks at both sides is a comparison; one th
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from perstack.signals.suspicious_names import Names
 from perstack.signals.suspicious_rules import Hit
@@ -18,9 +18,9 @@ _VALUES = frozenset({"float", "int", "str", "bytes", "complex", "list", "tuple",
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
-def scan_classes(tree: ast.Module, names: Names) -> Iterator[Hit]:
+def scan_classes(nodes: Sequence[ast.AST], names: Names) -> Iterator[Hit]:
     """Judge every class statement, `type(…)` call and assigned comparison of a module."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ClassDef):
             yield from _class(node, names)
         elif isinstance(node, ast.Call):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from perstack.signals.suspicious_names import Names
+from perstack.signals.suspicious_place import Places
 from perstack.signals.suspicious_rules import ADDRESSES, CHANCE, CLOCKS, Hit
 
 _EPOCH = 1e8  # numbers this large, compared with a clock, are points in time
@@ -22,20 +23,23 @@ _CALENDAR = frozenset(
 _PERIODIC = (ast.Mod, ast.BitAnd, ast.FloorDiv)
 
 
-def scan_flow(tree: ast.Module, names: Names) -> Iterator[Hit]:
+def scan_flow(names: Names, places: Places) -> Iterator[Hit]:
     """Hits of one module."""
-    clock = _Tainted(tree, names, "clock")
-    chance = _Tainted(tree, names, "chance")
-    address = _Tainted(tree, names, "address")
-    conditions = list(_conditions(tree))
-    for condition in conditions:
+    clock, chance, address = (_Tainted(names, places, source) for source in ("clock", "chance", "address"))
+    if clock.used or chance.used or address.used:
+        yield from _branches(names, places, clock, chance, address)
+    yield from _counters(places.nodes)
+
+
+def _branches(names: Names, places: Places, clock: _Tainted, chance: _Tainted, address: _Tainted) -> Iterator[Hit]:
+    for condition in _conditions(places.nodes):
         if chance.reaches(condition):
             yield _hit("chance", condition, "decides by chance", certain=True, habit=True)
         elif clock.reaches(condition) and _by_period(condition, clock):
             yield _hit("clock-chance", condition, "decides by the clock's digits", certain=True)
         elif address.reaches(condition) and _by_period(condition, address):
             yield _hit("address", condition, "decides by an address or hash that changes from run to run", certain=True)
-    for node in ast.walk(tree):
+    for node in places.nodes:
         if isinstance(node, ast.Compare) and clock.reaches(node):
             if _asks_year(node, names) or any(_absolute(side, names) for side in (node.left, *node.comparators)):
                 yield _hit("deadline", node, "compares the clock with a fixed point in time", certain=True)
@@ -43,7 +47,6 @@ def scan_flow(tree: ast.Module, names: Names) -> Iterator[Hit]:
                 yield _hit("calendar", node, "decides by the calendar", certain=False)
         elif isinstance(node, ast.Call) and chance.reaches(node.func) and _literal_arguments(node):
             yield _hit("chance", node, "picks one of several answers by chance", certain=True, habit=True)
-    yield from _counters(tree)
 
 
 def _hit(family: str, node: ast.AST, detail: str, *, certain: bool, habit: bool = False) -> Hit:
@@ -51,42 +54,61 @@ def _hit(family: str, node: ast.AST, detail: str, *, certain: bool, habit: bool 
 
 
 class _Tainted:
-    """Names that hold a value from a source, and whether an expression uses one."""
+    """Names that hold a value from a source, and which expressions use one."""
 
-    def __init__(self, tree: ast.Module, names: Names, source: str) -> None:
-        self.names = names
-        self.source = source
-        self.tainted: set[str] = set()
-        assigns = [n for n in ast.walk(tree) if isinstance(n, ast.Assign | ast.AnnAssign | ast.NamedExpr)]
-        functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+    def __init__(self, names: Names, places: Places, source: str) -> None:
+        self._parents = places.parents
+        self._reached: set[int] = set()
+        direct = [n for n in places.nodes if isinstance(n, ast.Name | ast.Attribute) and _from(names.dotted(n), source)]
+        self.used = bool(direct)
+        for node in direct:
+            self._mark(node)
+        if self.used:
+            self._follow(places.nodes)
+
+    def reaches(self, node: ast.AST) -> bool:
+        """Whether a value from the source is somewhere in the expression."""
+        return id(node) in self._reached
+
+    def _mark(self, node: ast.AST | None) -> None:
+        while node is not None and id(node) not in self._reached and not isinstance(node, ast.stmt):
+            self._reached.add(id(node))
+            node = self._parents.get(id(node))
+
+    def _follow(self, nodes: Sequence[ast.AST]) -> None:
+        """Through assignments and short functions, three steps far."""
+        assigns = [n for n in nodes if isinstance(n, ast.Assign | ast.AnnAssign | ast.NamedExpr)]
+        returns = [
+            (f.name, n) for f in nodes if isinstance(f, ast.FunctionDef) and len(f.body) <= 2 for n in _returns(f)
+        ]
+        loads = [n for n in nodes if isinstance(n, ast.Name)]
+        known: set[str] = set()
         for _ in range(3):
+            tainted = {name for name, value in returns if self.reaches(value)}
             for node in assigns:
                 if node.value is not None and self.reaches(node.value):
                     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                    self.tainted |= {t.id for t in targets if isinstance(t, ast.Name)}
-            for function in functions:
-                returned = [n.value for n in ast.walk(function) if isinstance(n, ast.Return) and n.value is not None]
-                if len(function.body) <= 2 and any(self.reaches(value) for value in returned):
-                    self.tainted.add(function.name)
-
-    def reaches(self, node: ast.AST) -> bool:
-        return any(self._is_source(part) for part in ast.walk(node))
-
-    def _is_source(self, node: ast.AST) -> bool:
-        if isinstance(node, ast.Name) and node.id in self.tainted:
-            return True
-        if not isinstance(node, ast.Name | ast.Attribute):
-            return False
-        dotted = self.names.dotted(node)
-        if self.source == "clock":
-            return dotted in CLOCKS
-        if self.source == "chance":
-            return dotted.startswith(CHANCE)
-        return dotted in ADDRESSES
+                    tainted |= {t.id for t in targets if isinstance(t, ast.Name)}
+            for load in loads:
+                if load.id in tainted - known:
+                    self._mark(load)
+            known |= tainted
 
 
-def _conditions(tree: ast.Module) -> Iterator[ast.expr]:
-    for node in ast.walk(tree):
+def _returns(function: ast.FunctionDef) -> list[ast.expr]:
+    return [n.value for n in ast.walk(function) if isinstance(n, ast.Return) and n.value is not None]
+
+
+def _from(dotted: str, source: str) -> bool:
+    if source == "clock":
+        return dotted in CLOCKS
+    if source == "chance":
+        return dotted.startswith(CHANCE)
+    return dotted in ADDRESSES
+
+
+def _conditions(nodes: Sequence[ast.AST]) -> Iterator[ast.expr]:
+    for node in nodes:
         if isinstance(node, ast.If | ast.While | ast.IfExp | ast.Assert):
             yield node.test
         elif isinstance(node, ast.Compare):
@@ -145,15 +167,19 @@ def _literal_arguments(node: ast.Call) -> bool:
     return any(isinstance(argument, ast.List | ast.Tuple) and len(argument.elts) >= 2 for argument in node.args)
 
 
-def _counters(tree: ast.Module) -> Iterator[Hit]:
+def _counters(nodes: Sequence[ast.AST]) -> Iterator[Hit]:
     """A module-wide count of calls that a condition looks at."""
-    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    if not any(isinstance(n, ast.AugAssign) for n in nodes):
+        return
+    functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     own = {function.name for function in functions}
     for function in functions:
         shared = {name for n in ast.walk(function) if isinstance(n, ast.Global) for name in n.names}
         counted = {
             ast.dump(n.target) for n in ast.walk(function) if isinstance(n, ast.AugAssign) and _shared(n, shared, own)
         }
+        if not counted:
+            continue
         loaded = {dump.replace("Store()", "Load()") for dump in counted}
         for node in ast.walk(function):
             counts = isinstance(node, ast.Compare) and _has_number(node)

@@ -12,6 +12,7 @@ import binascii
 import builtins
 import codecs
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 _BUILTINS = frozenset(dir(builtins))
@@ -27,15 +28,15 @@ class Names:
     own: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, tree: ast.Module) -> Names:
+    def of(cls, tree: ast.Module, nodes: Sequence[ast.AST]) -> Names:
         """Collect the names of a module, whatever the scope they are bound in."""
         names = cls()
-        for node in ast.walk(tree):
+        for node in nodes:
             names._bind_import(node)
         for node in tree.body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 names.own.add(node.name)
-        assigned = [n for n in ast.walk(tree) if isinstance(n, ast.Assign) and len(n.targets) == 1]
+        assigned = [n for n in nodes if isinstance(n, ast.Assign) and len(n.targets) == 1]
         for node in assigned:
             names._bind_value(node)
         return names

@@ -25,9 +25,9 @@ _FILE_METHODS = frozenset(
 )
 
 
-def scan_patching(tree: ast.Module, names: Names, places: Places) -> Iterator[Hit]:
+def scan_patching(names: Names, places: Places) -> Iterator[Hit]:
     """Hits of one module."""
-    for node in ast.walk(tree):
+    for node in places.nodes:
         if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete):
             value = None if isinstance(node, ast.Delete) else node.value
             targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else [node.target]

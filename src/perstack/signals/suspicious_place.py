@@ -16,6 +16,7 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 class Places:
     """Parents of every node, and the functions that run when the module is imported."""
 
+    nodes: list[ast.AST] = field(default_factory=list)
     parents: dict[int, ast.AST] = field(default_factory=dict)
     eager: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
@@ -23,13 +24,14 @@ class Places:
     @classmethod
     def of(cls, tree: ast.Module) -> Places:
         """Index a module."""
-        places = cls()
-        for node in ast.walk(tree):
+        places = cls([tree])
+        for node in places.nodes:  # grows while it is read
             for child in ast.iter_child_nodes(node):
                 places.parents[id(child)] = node
+                places.nodes.append(child)
         places.words = frozenset(
             node.attr if isinstance(node, ast.Attribute) else node.id
-            for node in ast.walk(tree)
+            for node in places.nodes
             if isinstance(node, ast.Attribute | ast.Name)
         )
         places.eager = places._called_at_import(tree)
@@ -41,7 +43,7 @@ class Places:
         reached: set[str] = set()
         waiting = [
             node.func.id
-            for node in ast.walk(tree)
+            for node in self.nodes
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and self._outside_functions(node)
         ]
         while waiting:

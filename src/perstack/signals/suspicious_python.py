@@ -36,21 +36,21 @@ def scan_python(text: str, test_names: Sequence[str]) -> tuple[Hit, ...] | None:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return None
-    names = Names.of(tree)
     places = Places.of(tree)
-    scanner = _Scanner(names, places, _uses_command_line(tree))
+    names = Names.of(tree, places.nodes)
+    scanner = _Scanner(names, places, _uses_command_line(places.nodes))
     found = [
-        *scanner.scan(tree),
-        *scan_words(tree, names, places, test_names),
-        *scan_patching(tree, names, places),
-        *scan_classes(tree, names),
-        *scan_flow(tree, names),
+        *scanner.scan(places.nodes),
+        *scan_words(names, places, test_names),
+        *scan_patching(names, places),
+        *scan_classes(places.nodes, names),
+        *scan_flow(names, places),
     ]
     return tuple({(hit.family, hit.line, hit.key): hit for hit in found}.values())
 
 
-def _uses_command_line(tree: ast.Module) -> bool:
-    for node in ast.walk(tree):
+def _uses_command_line(nodes: Sequence[ast.AST]) -> bool:
+    for node in nodes:
         modules = (
             [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
@@ -71,8 +71,8 @@ class _Scanner:
         self.places = places
         self.command_line = command_line
 
-    def scan(self, tree: ast.Module) -> Iterator[Hit]:
-        for node in ast.walk(tree):
+    def scan(self, nodes: Sequence[ast.AST]) -> Iterator[Hit]:
+        for node in nodes:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 yield from self._import(node)
             elif isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript):

@@ -138,3 +138,25 @@ CLI_MODULES: Final = frozenset({"argparse", "click", "typer", "docopt", "optpars
 CLI_FUNCTION: Final = re.compile(
     r"^_*(?:main|cli|run|entry|console|cmd|command|do|parse|usage|die|fatal|handle_sig)\w*$"
 )
+
+_WORDS: Final = {
+    "runner": r"pytest|unittest|doctest|coverage|hypothesis|nose|mock|tox|pluggy",
+    "runner-word": r"pytest|unittest|nose|hypothesis|conftest|PYTEST|py\.test|tox",
+    "internals": "|".join(sorted(INTERNALS | SKIPS)),
+    "ci-environment": r"environ|getenv",
+    "environment": "environ",
+    "modules": r"sys\.modules",
+    "chance": r"random|secrets|uuid",
+    "interrupt": r"KeyboardInterrupt|GeneratorExit",
+    "descriptors": r"os\.write|dup2|pwrite|closerange",
+    "host-path": r"/proc|/sys|/dev|dockerenv|hostname",
+    "patching": r"\.\w+ = |setattr",
+}
+
+
+def words_of(family: str) -> re.Pattern[str]:
+    """A pattern without which a text cannot hold this family."""
+    name = family.removesuffix("@import")
+    ends = [dotted.rpartition(".")[2] for rule in RULES if rule.family == name for dotted in rule.names]
+    pattern = "|".join(filter(None, [_WORDS.get(name, ""), *map(re.escape, ends)]))
+    return re.compile(pattern or ".")

@@ -25,11 +25,11 @@ from perstack.signals.suspicious_rules import (
 _DECODERS = ("base64.", "binascii.", "codecs.decode", "builtins.bytes.fromhex", "zlib.decompress", "marshal.")
 
 
-def scan_words(tree: ast.Module, names: Names, places: Places, test_names: Sequence[str]) -> Iterator[Hit]:
+def scan_words(names: Names, places: Places, test_names: Sequence[str]) -> Iterator[Hit]:
     """Hits of one module; `test_names` are file and directory names of the base's tests."""
-    prose = _docstrings(tree)
+    prose = _docstrings(places.nodes)
     files = frozenset(name for name in test_names if "." in name)
-    for node in ast.walk(tree):
+    for node in places.nodes:
         if not isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp | ast.Call | ast.Subscript):
             continue
         if id(node) in prose or isinstance(places.parent(node), ast.JoinedStr | ast.FormattedValue):
@@ -39,14 +39,12 @@ def scan_words(tree: ast.Module, names: Names, places: Places, test_names: Seque
             value = value.decode("utf-8", "replace")
         if isinstance(value, str) and value:
             yield from _judge(value, node, names, places, files)
-    yield from _environment(tree, names, places)
+    yield from _environment(names, places)
 
 
-def _docstrings(tree: ast.Module) -> set[int]:
+def _docstrings(nodes: Sequence[ast.AST]) -> set[int]:
     """Ids of bare strings: documentation, never data."""
-    return {
-        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    }
+    return {id(node.value) for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)}
 
 
 def _hit(family: str, node: ast.AST, detail: str, *, certain: bool) -> Hit:
@@ -102,9 +100,9 @@ def _as_path(node: ast.expr, names: Names, places: Places) -> bool:
     return False
 
 
-def _environment(tree: ast.Module, names: Names, places: Places) -> Iterator[Hit]:
+def _environment(names: Names, places: Places) -> Iterator[Hit]:
     """Reads of variables that a test or CI machine sets, and looks at the environment as a whole."""
-    for node in ast.walk(tree):
+    for node in places.nodes:
         key: ast.expr | None = None
         if isinstance(node, ast.Subscript) and names.dotted(node.value) in {"os.environ", "os.environb"}:
             key = node.slice
