@@ -187,6 +187,14 @@ async def test_a_builder_that_changes_nothing_ends_without_a_candidate(tmp_path:
     assert outcome.candidate is None
 
 
+async def test_a_workspace_that_cannot_be_recorded_ends_without_a_candidate_and_says_why(tmp_path: Path) -> None:
+    trap = reply(calls=[("exec", {"command": "mkfifo", "args": ["pipe"]})])
+    outcome, _, events = await fix(tmp_path, [done("plan"), trap, done()])
+    assert outcome.ending is Ending.NO_CANDIDATE
+    assert "pipe" in outcome.why
+    assert "refuse" in [kind for kind, _ in events]
+
+
 async def test_the_same_candidate_twice_is_no_progress(tmp_path: Path) -> None:
     replies = [done("plan"), edit("xs[0]"), done(), done(), edit("xs[0]"), done()]
     outcome, _, _ = await fix(tmp_path, replies, budgets=Budgets(rounds=5))

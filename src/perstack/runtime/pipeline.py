@@ -15,7 +15,7 @@ import anyio
 
 from perstack.context.fix_queries import FixFacts, build_query, plan_query, verify_query
 from perstack.core.contracts import Sandbox, Session, Skill
-from perstack.core.errors import BudgetExceeded, ProviderError
+from perstack.core.errors import BudgetExceeded, ProviderError, ToolError
 from perstack.core.experts import BASE_SKILL, Config, Expert, PipelineSpec
 from perstack.core.json import JsonObject
 from perstack.core.outcome import Candidate, Ending, FixOutcome, Round
@@ -77,6 +77,7 @@ class _Progress:
     best: tuple[Candidate, Report] | None = None
     rejected: tuple[str, ...] = ()
     feedback: Report | None = None
+    refused: str = ""
 
 
 class FixPipeline:
@@ -173,7 +174,7 @@ class FixPipeline:
     ) -> FixOutcome | None:
         """What a finished round means. None: go on with the next."""
         if candidate is None:
-            return self._end(Ending.NO_CANDIDATE, "the build expert changed nothing")
+            return self._end(Ending.NO_CANDIDATE, self._progress.refused or "the build expert changed nothing")
         if report is None:
             return self._end(Ending.NO_PROGRESS, "the same candidate was built twice")
         self._keep_best(candidate, report)
@@ -192,7 +193,12 @@ class FixPipeline:
 
     async def _candidate(self, number: int, workspace: Path) -> Candidate | None:
         """Computed by the harness from the files; an expert never hands in a patch."""
-        tree, patch = await self._request.repository.snapshot(self._request.base, workspace)
+        try:
+            tree, patch = await self._request.repository.snapshot(self._request.base, workspace)
+        except ToolError as error:
+            self._tools.emit("refuse", {"code": "workspace", "message": error.message})
+            self._progress.refused = error.message
+            return None
         if patch.is_empty:
             return None
         self._tools.emit(
