@@ -1,7 +1,7 @@
 """Where jobs live on disk: `<root>/jobs/<jobId>/` with `job.json` and `events.jsonl`.
 
-The layout of the public format, where the root is the `perstack` folder beside the configuration; the log replaces its checkpoint and event files. Root must be outside anything a
-sandbox can write.
+The layout of the public format, where the root is the `perstack` folder beside the configuration; the log replaces
+its checkpoint and event files. Root must be outside anything a sandbox can write.
 """
 
 from __future__ import annotations
