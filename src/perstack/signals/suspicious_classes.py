@@ -95,8 +95,7 @@ def _honest(name: str, function: _Function, owner: str) -> str:
     if all(_is_constant(result) for result in results):
         if answers == {not positive} or name in {"__lt__", "__le__", "__gt__", "__ge__"}:
             return ""  # a value unlike any other, or an extreme of an order
-        guarded = any(isinstance(node, ast.Compare) and _uses(node, parameters) for node in ast.walk(function))
-        return "" if guarded else "gives one answer whatever it is compared with"
+        return "" if _looks_at_both(function, parameters) else "gives one answer whatever it is compared with"
     used = {node.id for result in results for node in ast.walk(result) if isinstance(node, ast.Name)}
     body = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
     if parameters[1] not in body:
@@ -108,9 +107,16 @@ def _honest(name: str, function: _Function, owner: str) -> str:
     return ""
 
 
-def _uses(node: ast.Compare, parameters: list[str]) -> bool:
-    used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-    return set(parameters) <= used
+def _looks_at_both(function: _Function, parameters: list[str]) -> bool:
+    """Whether constant answers hang on a comparison of the two, or come both ways after looking at both."""
+    compared = {
+        n.id for c in ast.walk(function) if isinstance(c, ast.Compare) for n in ast.walk(c) if isinstance(n, ast.Name)
+    }
+    if set(parameters) <= compared:
+        return True
+    answers = {result.value for result in _results(function) if isinstance(result, ast.Constant)}
+    read = {n.value.id for n in ast.walk(function) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)}
+    return {True, False} <= answers and set(parameters) <= read
 
 
 def _call(node: ast.Call, names: Names) -> Iterator[Hit]:

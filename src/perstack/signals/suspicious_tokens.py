@@ -116,4 +116,6 @@ def scan_tokens(patterns: Sequence[Pattern], before: str, after: str, added: Col
 
 
 def _without_comment(line: str) -> str:
-    return "" if re.match(r"\s*(?://(?!go:)|\*)", line) else _COMMENT.sub("", line)
+    if re.match(r"\s*(?://(?!go:)|\*)", line):
+        return ""
+    return _COMMENT.sub("", re.sub(r"/\*.*?\*/", "", line))
