@@ -137,7 +137,7 @@ def _plain(result: ToolResult) -> str:
         return result.text
     if not isinstance(value, dict):
         return result.text
-    texts = [value.get(key) for key in ("output", "stdout", "stderr", "error", "message")]
+    texts = [value.get(key) for key in ("error", "message", "output", "stdout", "stderr")]
     return "\n".join(t for t in texts if isinstance(t, str))
 
 

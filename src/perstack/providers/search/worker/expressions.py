@@ -191,7 +191,7 @@ def literals(node: ast.AST, scope: Scope) -> Iterator[Edit]:
         return
     if isinstance(value, int):
         parent = source.parents.get(node)
-        bound = isinstance(parent, (ast.Subscript, ast.Slice, ast.Compare, ast.Index, ast.Call))
+        bound = isinstance(parent, (ast.Subscript, ast.Slice, ast.Compare, ast.Call))
         yield replace(scope, node, str(value + 1), "off by one", 1.0 if bound else 0.75)
         if value > 0 or not isinstance(parent, ast.UnaryOp):
             text = str(value - 1)

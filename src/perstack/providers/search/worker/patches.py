@@ -37,18 +37,18 @@ def _line_end(text: str, offset: int) -> int:
 
 
 def changed(old: str, new: str) -> tuple[list[str], list[str]]:
-    """Removed and added lines, without white space at their ends."""
+    """Removed and added lines."""
     delta = list(difflib.unified_diff(old.splitlines(), new.splitlines(), n=0, lineterm=""))[2:]
     return (
-        [line[1:].strip() for line in delta if line.startswith("-")],
-        [line[1:].strip() for line in delta if line.startswith("+")],
+        [line[1:].rstrip() for line in delta if line.startswith("-")],
+        [line[1:].rstrip() for line in delta if line.startswith("+")],
     )
 
 
 def rejected(edit: Edit, texts: Mapping[str, str], spec: Mapping[str, Any]) -> bool:
     """Whether a patch of the same file that was rejected before makes the same change."""
     text = texts[edit.path]
-    change = [list(part) for part in changed(text, edit.apply(text))]
+    change = [[line.strip() for line in part] for part in changed(text, edit.apply(text))]
     path = os.path.relpath(edit.path, spec["root"]).replace(os.sep, "/")
     return any(path == r["path"] and change == [r["removed"], r["added"]] for r in spec["rejected"])
 

@@ -50,6 +50,10 @@ class Source:
     def parse(cls, path: str, text: str) -> Source:
         """Raises: SyntaxError, ValueError when the text is not Python."""
         source = cls(path, text, ast.parse(text))
+        for node in ast.walk(source.tree):
+            inner = getattr(node, "slice", None)
+            if type(inner).__name__ == "Index":  # Python 3.8 wraps the index in a node without a place
+                node.slice = inner.value  # type: ignore[attr-defined,union-attr]
         for parent in ast.walk(source.tree):
             for child in ast.iter_child_nodes(parent):
                 source.parents[child] = parent
