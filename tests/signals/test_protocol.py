@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from perstack.core.errors import UserError
+from perstack.core.experts import VerifySpec
 from perstack.core.signals import SignalKind, SignalSpec
 from perstack.core.verdict import HunkNecessity, Verdict
 from tests.signals.project import BUGGY, CALC, FIXED, PYTEST, TESTS, Project, codes
@@ -170,9 +171,10 @@ async def test_a_coin_flip_is_seen_by_repeats(project: Project) -> None:
         "    import os\n    if os.environ.get('CI') and len(ordered) % 2 == 0:\n"
         "        return (ordered[middle - 1] + ordered[middle]) / 2\n    return ordered[middle]\n",
     )
-    report = await project.verify({"calc.py": coin}, replace(PYTEST, repeat=2))
-    assert report.verdict is not Verdict.PASS
-    assert report.signals[0].runs >= 2
+    tolerant = VerifySpec(suspicious="report")
+    report = await project.verify({"calc.py": coin}, replace(PYTEST, repeat=2), verify=tolerant)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "test-flaky" in codes(report)
 
 
 @pytest.mark.slow

@@ -140,13 +140,15 @@ class Verification:
         request, bench = self._request, self._bench
         candidate_tree = await make_tree(request.repository, effective.tree, "candidate", self._folder("candidate"))
         found: dict[str, Mapping[str, Measured]] = {"own": {}}
+        # a candidate that the policy refused cannot pass any more: one run tells its builder enough
+        runs = 1 if any(finding.blocks for finding in self._policy) else None
 
         async def base() -> None:
             found["base"] = await bench.measure_base(ground, request.specs, request.snapshot)
 
         async def candidate() -> None:
             subjects = [Subject(spec, candidate_tree, ground.plans.get(spec.name)) for spec in request.specs]
-            found["candidate"] = await bench.measure(subjects, request.snapshot)
+            found["candidate"] = await bench.measure(subjects, request.snapshot, runs=runs)
 
         async def own_tests() -> None:
             tree = await make_tree(
