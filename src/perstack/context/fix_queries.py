@@ -18,6 +18,20 @@ MAX_FAILURES = 20
 MAX_MESSAGE = 1500
 MAX_DIFF = 60_000
 
+_PLAN = (
+    "Find the cause of the failing signals below and write a plan for the fix: the cause at file and line, "
+    "the files to change, and which signals must turn green. Do not change anything."
+)
+_BUILD = (
+    "Change the code so that the failing signals below turn green and nothing that is green turns red. "
+    "Tests, their data and the configuration are protected: a change to them is refused. "
+    "The result is judged from the files alone, in a place you cannot reach."
+)
+_VERIFY = (
+    "Call `runSignals` once and read its verdict. Then remark on the change in a few sentences: does it treat "
+    "the cause, what might it miss? The verdict is the harness's; a remark cannot change it."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FixFacts:
@@ -35,8 +49,7 @@ def plan_query(facts: FixFacts) -> str:
     """Asks for a cause, the files to change and the signals that must turn green."""
     return "\n\n".join(
         (
-            "Find the cause of the failing signals below and write a plan for the fix: the cause at file and line, "
-            "the files to change, and which signals must turn green. Do not change anything.",
+            _PLAN,
             *_shared(facts),
             _facts_block("plan", facts),
         )
@@ -46,9 +59,7 @@ def plan_query(facts: FixFacts) -> str:
 def build_query(facts: FixFacts, plan: str, *, feedback: Report | None = None, rejected: Sequence[str] = ()) -> str:
     """Asks for the change itself. `feedback` is the last verdict; `rejected` are patches that did not pass."""
     parts = [
-        "Change the code so that the failing signals below turn green and nothing that is green turns red. "
-        "Tests, their data and the configuration are protected: a change to them is refused. "
-        "The result is judged from the files alone, in a place you cannot reach.",
+        _BUILD,
         *_shared(facts),
         fence("plan from the planning expert", plan or "(no plan)"),
     ]
@@ -62,8 +73,7 @@ def verify_query(facts: FixFacts, plan: str, diff: str) -> str:
     """Asks for a look at the change. Carries nothing of what the builder said."""
     return "\n\n".join(
         (
-            "Call `runSignals` once and read its verdict. Then remark on the change in a few sentences: does it treat "
-            "the cause, what might it miss? The verdict is the harness's; a remark cannot change it.",
+            _VERIFY,
             *_shared(facts),
             fence("plan from the planning expert", plan or "(no plan)"),
             fence("the change under verification", _cut(diff, MAX_DIFF)),
