@@ -14,6 +14,8 @@ from perstack.providers.search.bundle import install_arguments
 from perstack.providers.search.progress import Progress, Stage
 from perstack.providers.search.query import Query, Runner, Signal, read_runner
 
+_LONGEST_MS = 600_000  # what the exec tool allows
+
 
 @dataclass(frozen=True, slots=True)
 class Effort:
@@ -22,7 +24,7 @@ class Effort:
     total_s: float = 240.0
     first_s: float = 15.0
     round_s: float = 40.0
-    confirm_s: float = 600.0
+    confirm_s: float = 480.0
     processes: int = 2
 
 
@@ -43,8 +45,7 @@ def build_move(query: Query | None, progress: Progress, effort: Effort) -> Move:
     if suite is None:
         return _complete("No edit: none of the signals runs pytest, and this builder only works with a pytest suite.")
     if progress.stage in {Stage.STUCK, Stage.FIXED}:
-        fixed = progress.stage is Stage.FIXED
-        return _complete(_account(progress) if fixed else f"No edit found: {progress.problem}.")
+        return _complete(_account(progress, suite) if progress.applied else f"No edit found: {progress.problem}.")
     if progress.stage is Stage.UNDO:
         return _edit("Taking back the rejected patch.", progress.undo[0], suite)
     if progress.stage is Stage.REVERT and progress.applied:
@@ -110,7 +111,7 @@ def _exec(say: str, spec: Mapping[str, Json], runner: Runner, progress: Progress
             "cwd": ".",
             "stdout": True,
             "stderr": True,
-            "timeout": int((seconds * 1.5 + 60) * 1000),
+            "timeout": min(_LONGEST_MS, int((seconds * 1.5 + 60) * 1000)),
         },
     )
 
@@ -144,7 +145,7 @@ def _suspects(progress: Progress) -> str:
     return f" Most suspicious lines: {', '.join(shown)}."
 
 
-def _account(progress: Progress) -> str:
+def _account(progress: Progress, suite: Signal) -> str:
     """What was done and why, for people."""
     edit = progress.applied or {}
     removed, added = edit.get("removed"), edit.get("added")
@@ -153,8 +154,11 @@ def _account(progress: Progress) -> str:
     change = "\n".join(part for part in (before, after) if part)
     also = f" {len(progress.queue)} other edits passed too; this one ranked first." if progress.queue else ""
     refused = f" {progress.refused} earlier finds were refused by the suite's own command." if progress.refused else ""
+    green = "and the suite's own command is green."
+    if progress.stage is not Stage.FIXED:
+        green = f"but the suite's own command could not confirm it: {progress.problem}."
     return (
-        f"Changed {edit.get('path')}:{edit.get('line')} ({edit.get('kind')}).\n\n{change}\n\n"
-        f"Found by search, not by understanding: {_tried(progress)} The line is executed by the failing tests, and "
-        f"with this edit they pass and the suite's own command is green.{also}{refused}"
+        f"Changed {_place(edit, suite)} ({edit.get('kind')}).\n\n{change}\n\n"
+        f"Found by search, not by understanding: {_tried(progress)} The line is executed by the failing tests; "
+        f"with this edit they pass {green}{also}{refused}"
     )

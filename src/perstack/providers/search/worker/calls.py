@@ -55,11 +55,13 @@ def _other_functions(node: ast.Name, scope: Scope) -> Iterator[Edit]:
 
 def _other_values(node: ast.Name, scope: Scope) -> Iterator[Edit]:
     others = scope.names_at(node)
+    unused = set(scope.unused_at(node))
     if node.id.isupper():
         others += [n for n in scope.module_names if n.isupper()]
     for other in others:
         if other != node.id:
-            yield replace(scope, node, other, "another name", 0.4 + 0.25 * likeness(node.id, other))
+            weight = 0.4 + 0.25 * likeness(node.id, other) + (0.2 if other in unused else 0.0)
+            yield replace(scope, node, other, "another name", weight)
     owner = scope.source.owner(node)
     if owner is not None and node.id in scope.members(owner):
         yield replace(scope, node, f"self.{node.id}", "own field", 0.4)
@@ -115,6 +117,11 @@ def arguments(node: ast.AST, scope: Scope) -> Iterator[Edit]:
     parts = [*node.args, *(k.value for k in node.keywords)]
     if len(parts) > 1:
         yield from _without_each(node, scope)
+    for unused in scope.unused_at(node):
+        close = source.span(node)[1] - 1
+        for text in (unused, f"{unused}={unused}"):
+            glue = ", " if parts and not source.text[:close].rstrip().endswith(",") else ""
+            yield Edit(source.path, close, close, f"{glue}{text}", "unused parameter", 0.4, node.lineno)
     name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
     if name in {"sorted", "sort"} and all(k.arg != "reverse" for k in node.keywords):
         close = source.span(node)[1] - 1

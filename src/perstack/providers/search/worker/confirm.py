@@ -60,5 +60,6 @@ def remove_new(root: str, before: set[str]) -> None:
     for path in listing(root) - before:
         try:
             Path(path).unlink()
+            os.removedirs(Path(path).parent)  # as far up as nothing else is in it
         except OSError:
             continue

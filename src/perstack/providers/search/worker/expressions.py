@@ -152,6 +152,19 @@ def conditions(node: ast.AST, scope: Scope) -> Iterator[Edit]:
             yield replace(scope, value, text, "another condition", 0.3)
             for word in ("and", "or"):
                 yield replace(scope, value, f"{_enclosed(scope, value)} {word} {text}", "added condition", 0.3)
+        for text in _with_unused(scope, value):
+            for word in ("and", "or"):
+                yield replace(scope, value, f"{_enclosed(scope, value)} {word} {text}", "unused parameter", 0.5)
+
+
+def _with_unused(scope: Scope, node: ast.expr) -> Iterator[str]:
+    """Conditions on parameters that the function never reads."""
+    unused = scope.unused_at(node)
+    for name in unused:
+        yield from (name, f"not {name}")
+        for other in scope.names_at(node):
+            if other not in unused:
+                yield from (f"{other} {sign} {name}" for sign in ("not in", "in", "<", "<=", ">", ">=", "==", "!="))
 
 
 def _siblings(scope: Scope, node: ast.expr) -> list[str]:

@@ -52,6 +52,15 @@ class Scope:
                     found += [n for n in _targets(generator.target) if n not in found]
         return found
 
+    def unused_at(self, node: ast.AST) -> list[str]:
+        """Parameters of the enclosing function that it never reads: something may be missing that did."""
+        function = self.source.function(node)
+        if function is None:
+            return []
+        read = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        arguments = [*function.args.args, *function.args.kwonlyargs]
+        return [a.arg for a in arguments if a.arg not in read and a.arg not in {"self", "cls"}]
+
     def attributes_of(self, receiver: ast.AST, node: ast.AST) -> list[str]:
         """Attribute names that may be meant on `receiver`: used on it elsewhere, or members of the own class."""
         text = self.source.code(receiver)
