@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.act.runner import Act
 from tests.github_server import GithubServer, Scene
 from tests.github_server.openapi import PACKAGE
 from tests.interface.scene import FILES, FIXED
@@ -39,3 +40,9 @@ def make_scene(server: GithubServer) -> MakeScene:
 @pytest.fixture
 def scene(make_scene: MakeScene) -> Scene:
     return make_scene()
+
+
+@pytest.fixture(scope="session")
+def act(tmp_path_factory: pytest.TempPathFactory) -> Act:
+    """act with one workspace and one tool cache: the action's packages are installed once a session."""
+    return Act(tmp_path_factory.mktemp("act"))

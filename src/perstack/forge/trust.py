@@ -53,7 +53,7 @@ def decide_trust(trigger: Trigger, role: str, github: GithubSpec, pull: PullRequ
         return Refused(
             RefusalCode.BOT,
             f"the request came from a bot (account id {actor.id}); "
-            f"add the id to `allowed_bots` in `[github]` of `perstack.toml` to let it ask.",
+            f"add the id to `allowedBots` in `[github]` of `perstack.toml` to let it ask.",
             public=False,
         )
     needs_role = trigger.event != "pull_request" and not trigger.actor_checked
@@ -81,7 +81,7 @@ def _role_refusal(role: str, github: GithubSpec) -> Refused:
 
 def _about_pull_request(trigger: Trigger, github: GithubSpec, pull: PullRequest | None) -> Allowed | Refused:
     if trigger.event == "pull_request" and not github.verify_pull_requests:
-        sentence = "pull requests are not verified by themselves here (`verify_pull_requests = false`)."
+        sentence = "pull requests are not verified by themselves here (`verifyPullRequests = false`)."
         return Refused(RefusalCode.DISABLED, sentence, public=False)
     if pull is None or pull.number != trigger.number:
         sentence = f"pull request #{trigger.number} could not be read."
@@ -110,7 +110,7 @@ def _about_open_pull_request(trigger: Trigger, github: GithubSpec, pull: PullReq
 
 def _about_fork(github: GithubSpec) -> Allowed | Refused:
     if github.fork_policy != "suggest":
-        sentence = "pull requests from forks are not fixed here (`fork_policy` in `[github]` of `perstack.toml`)."
+        sentence = "pull requests from forks are not fixed here (`forkPolicy` in `[github]` of `perstack.toml`)."
         return Refused(RefusalCode.FORK, sentence, public=True)
     return Allowed(push=False, why="the pull request comes from a fork, which we never push to.")
 

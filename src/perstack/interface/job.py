@@ -71,6 +71,7 @@ class ForgeJob:
         self._pull: PullRequest | None = None
         self._allowed = Allowed(push=False, why="")
         self._base = ""
+        self._published: Story | None = None
 
     async def run(self) -> JobResult:
         """Do what the trigger asks for. What a user can cause is answered on the forge, not raised."""
@@ -79,14 +80,20 @@ class ForgeJob:
                 return await self._refuse(refused)
             if self._trigger.action is Action.HELP:
                 return await self._help()
-            await self._announce()
+            # Shielded: a request that is abandoned half-way would leave a check run that nobody completes.
+            with anyio.CancelScope(shield=True):
+                await self._announce()
             return await self._finish(await self._work())
         except PerstackError as error:
             return await self._abandon(error, "cancelled" if isinstance(error, Superseded) else "failure")
         except BaseException:
             # Cancelled, or a bug: people must not be left with a check that is in progress for ever.
             with anyio.CancelScope(shield=True), anyio.move_on_after(LAST_WORDS_S, shield=True):
-                await self._abandon(InfrastructureError("the job was interrupted before it had a result"), "cancelled")
+                if self._published is not None:
+                    await self._finish(self._published)
+                else:
+                    reason = InfrastructureError("the job was interrupted before it had a result")
+                    await self._abandon(reason, "cancelled")
             raise
 
     async def _admit(self) -> Refused | None:
@@ -170,8 +177,10 @@ class ForgeJob:
         if outcome.ending is not Ending.FIXED or outcome.candidate is None:
             await publication.fence()
             return story
-        with job.stage("publish"):
-            return await publication.publish(story, outcome.candidate, repository)
+        # Shielded: what is pushed is also told, whatever signal comes meanwhile.
+        with job.stage("publish"), anyio.CancelScope(shield=True):
+            story = self._published = await publication.publish(story, outcome.candidate, repository)
+        return story
 
     async def _verify(self, job: api.Job) -> Story:
         pull, path = self._pull, self._scratch / "repository.git"

@@ -56,7 +56,9 @@ def _answer(env: dict[str, str], sandbox: str, provider: str, model: str) -> int
             return await _until_signalled(job)
 
     result = anyio.run(work)
-    if result.message:
+    if result.message and result.exit_code != ExitCode.OK and env.get("GITHUB_ACTIONS"):
+        click.echo(workflow_command("error", result.message, {"title": "Perstack"}))
+    elif result.message:
         click.echo(f"perstack: {result.message}", err=result.exit_code != ExitCode.OK)
     elif result.story is not None:
         click.echo(f"perstack: verdict {result.story.verdict}")
@@ -111,18 +113,19 @@ def run_url(env: Mapping[str, str]) -> str:
 
 async def _until_signalled(job: ForgeJob) -> JobResult:
     """Actions sends SIGINT, later SIGTERM: both cancel the job, which then says its last words on the forge."""
-    async with anyio.create_task_group() as tasks:
+    # The receiver is open until the end: the second signal must not cut the last words short.
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with anyio.create_task_group() as tasks:
 
-        async def watch() -> None:
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async def watch() -> None:
                 async for _ in signals:
                     tasks.cancel_scope.cancel()
                     return
 
-        tasks.start_soon(watch)
-        result = await job.run()
-        tasks.cancel_scope.cancel()
-        return result
+            tasks.start_soon(watch)
+            result = await job.run()
+            tasks.cancel_scope.cancel()
+            return result
     raise KeyboardInterrupt
 
 
