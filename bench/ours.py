@@ -20,7 +20,7 @@ from perstack.infrastructure.secrets import Redactor
 from perstack.providers.catalogue import Credentials
 from perstack.runtime.driver import Runner, RunRequest
 from perstack.runtime.log import EventLog
-from perstack.runtime.pipeline import base_skill
+from perstack.skills.base import base_skill
 
 _MODULES = {
     "anthropic": "perstack.providers.anthropic",

@@ -5,7 +5,9 @@ Modules that are slow to import are named in tables and loaded when they are fir
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -80,3 +82,16 @@ def attempts(wanted: str, spec: SandboxSpec, suggestion: SandboxSpec) -> tuple[t
     for name in names:
         found += [(name, variant) for variant in docker] if name == "docker" else [(name, spec)]
     return tuple(found)
+
+
+def load_early(spec: ProviderSpec) -> None:
+    """Start to load a provider's SDK (seconds of work) while a sandbox starts. What goes wrong shows when it is made.
+
+    Raises: UserError for an unknown provider.
+    """
+    threading.Thread(target=_load, args=(catalogue.entry(spec.name).module,), daemon=True).start()
+
+
+def _load(module: str) -> None:
+    with contextlib.suppress(ImportError):
+        importlib.import_module(module)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -9,9 +10,11 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from perstack.api.choice import attempts, choose_provider, make_provider, working_sandbox
+from anyio import to_thread
+
+from perstack.api.choice import attempts, choose_provider, load_early, make_provider, working_sandbox
 from perstack.api.configuration import CONFIG_NAME
-from perstack.api.host import Fix, Host, Verify
+from perstack.api.host import Fix, Ground, Host, Verify
 from perstack.api.repository import detect_signals
 from perstack.core.contracts import Sandbox, Session, Skill
 from perstack.core.errors import SandboxUnavailable, UserError
@@ -20,7 +23,6 @@ from perstack.core.experts import Config, Expert, PipelineSpec
 from perstack.core.json import JsonObject
 from perstack.core.outcome import FixOutcome
 from perstack.core.sandbox import SandboxSpec, Snapshot
-from perstack.core.signals import SignalSpec
 from perstack.core.usage import Usage
 from perstack.core.verdict import Report
 from perstack.definition.topology import check_delegates, resolve_expert
@@ -30,11 +32,13 @@ from perstack.infrastructure.secrets import Redactor
 from perstack.providers import catalogue
 from perstack.runtime.driver import Runner, RunOutcome, TokenBudget
 from perstack.runtime.log import EventLog
-from perstack.runtime.pipeline import FixPipeline, FixRequest, Tools, base_skill
 from perstack.runtime.staff import SkillsFor, Staff
 from perstack.runtime.store import JobRecord, JobStore
-from perstack.signals.protocol import Verifier, VerifyRequest
+from perstack.skills.base import base_skill
 from perstack.skills.selection import require_available
+
+# The verifier and its pipeline: a fifth of all modules, and a plain run needs none of them.
+_PROVING = "perstack.api.proving"
 
 
 class Engine:
@@ -112,22 +116,9 @@ class Job:
         async with self._staff(fix.config, budgets.steps, budgets.tokens, None) as staff:
             self.expert = pipeline.name
             staff.check((pipeline.plan, pipeline.build, pipeline.verify))
-            specs, sandbox, snapshot = await self._prepare(fix.repository, fix.base, fix.config)
-            request = FixRequest(
-                repository=fix.repository,
-                base=fix.base,
-                title=fix.title,
-                text=fix.text,
-                config=fix.config,
-                specs=specs,
-                snapshot=snapshot,
-                scratch=self._scratch("fix"),
-                out=self.folder,
-                targets=fix.targets,
-            )
-            verifier = Verifier(sandbox, self.emit, self._scratch("verify"))
-            tools = Tools(sandbox, verifier, staff, self.emit, time.monotonic)
-            outcome = await FixPipeline(request, pipeline, tools).run()
+            proving = await to_thread.run_sync(importlib.import_module, _PROVING)
+            ground = await self._prepare(fix.repository, fix.base, fix.config)
+            outcome: FixOutcome = await proving.fixed(fix, pipeline, staff, ground, out=self.folder)
         self.steps, self.usage = sum(r.steps for r in outcome.rounds), outcome.usage
         self.emit("finishJob", {"outcome": outcome.ending.value, "verdict": outcome.verdict.value,
                                 "rounds": len(outcome.rounds), "usage": outcome.usage.to_json()})  # fmt: skip
@@ -135,22 +126,10 @@ class Job:
 
     async def verify(self, verify: Verify, *, out: Path | None = None) -> Report:
         """The verification protocol on one patch."""
-        specs, sandbox, snapshot = await self._prepare(verify.repository, verify.base, verify.config)
-        verifier = Verifier(sandbox, self.emit, self._scratch("verify"))
+        proving = await to_thread.run_sync(importlib.import_module, _PROVING)
+        ground = await self._prepare(verify.repository, verify.base, verify.config)
         with self.stage("verify"):
-            report = await verifier.verify(
-                VerifyRequest(
-                    repository=verify.repository,
-                    base=verify.base,
-                    patch=verify.patch,
-                    specs=specs,
-                    verify=verify.config.verify,
-                    snapshot=snapshot,
-                    out=out or self.folder,
-                    targets=verify.targets,
-                    needs_red=verify.needs_red,
-                )
-            )
+            report: Report = await proving.verified(verify, ground, out=out or self.folder)
             self.emit("decideVerdict", {"report": report.to_json()})
         self.emit("finishJob", {"outcome": "verified", "verdict": report.verdict.value})
         return report
@@ -158,6 +137,7 @@ class Job:
     async def run(self, config: Config, key: str, query: str, workspace: Path) -> RunOutcome:
         """One expert over a workspace directory, delegates included."""
         expert, self.expert = resolve_expert(config, key), key
+        load_early(choose_provider(self.engine.host, config))
         for one in (expert, *check_delegates(config, key)):
             require_available(one)
         with given_back(workspace):
@@ -182,9 +162,7 @@ class Job:
         async with sandbox.open(snapshot, workspace) as session:
             yield session
 
-    async def _prepare(
-        self, repository: Repository, base: str, config: Config
-    ) -> tuple[tuple[SignalSpec, ...], Sandbox, Snapshot]:
+    async def _prepare(self, repository: Repository, base: str, config: Config) -> Ground:
         with self.stage("prepare"):
             specs, suggestion = config.signals, SandboxSpec()
             if not specs or not (config.sandbox.image or config.sandbox.build):
@@ -198,7 +176,7 @@ class Job:
             source = self._scratch("source")
             await repository.export(base, source)
             sandbox, snapshot = await self._sandbox(config.sandbox, source, suggestion)
-        return specs, sandbox, snapshot
+        return Ground(specs, sandbox, snapshot, self.engine.host.scratch / self.id, self.emit)
 
     async def _sandbox(
         self, spec: SandboxSpec, source: Path, suggestion: SandboxSpec | None = None

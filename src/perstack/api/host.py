@@ -1,12 +1,16 @@
-"""What the outside hands in: the machine, and what is asked for. Data only."""
+"""What the outside hands in (the machine, and what is asked for), and what a job has prepared. Data only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from perstack.core.contracts import Sandbox
 from perstack.core.experts import Config
+from perstack.core.json import JsonObject
+from perstack.core.sandbox import Snapshot
+from perstack.core.signals import SignalSpec
 from perstack.infrastructure.git import Repository
 
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
@@ -56,3 +60,14 @@ class Verify:
     config: Config
     targets: tuple[str, ...] = ()
     needs_red: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a job has prepared: signals, the sandbox to run them in, a private directory, where events go."""
+
+    specs: tuple[SignalSpec, ...]
+    sandbox: Sandbox
+    snapshot: Snapshot
+    scratch: Path
+    emit: Callable[[str, JsonObject], None]

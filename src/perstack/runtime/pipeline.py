@@ -14,9 +14,9 @@ from typing import Protocol
 import anyio
 
 from perstack.context.fix_queries import FixFacts, build_query, plan_query, verify_query
-from perstack.core.contracts import Sandbox, Session, Skill
+from perstack.core.contracts import Sandbox, Skill
 from perstack.core.errors import BudgetExceeded, ProviderError, ToolError
-from perstack.core.experts import BASE_SKILL, Config, Expert, PipelineSpec
+from perstack.core.experts import Config, Expert, PipelineSpec
 from perstack.core.json import JsonObject
 from perstack.core.outcome import Candidate, Ending, FixOutcome, Round
 from perstack.core.sandbox import Snapshot
@@ -24,11 +24,10 @@ from perstack.core.signals import SignalSpec
 from perstack.core.usage import Usage
 from perstack.core.verdict import Report, Verdict
 from perstack.infrastructure.git import Repository
-from perstack.infrastructure.workspace import Workspace
 from perstack.runtime.baseline import failing_tests, first_output, gating, is_red, unusable
 from perstack.runtime.driver import RunOutcome
 from perstack.signals.protocol import Verifier, VerifyRequest
-from perstack.skills.base import BaseSkill
+from perstack.skills.base import base_skill
 from perstack.skills.signals import RunSignalsSkill
 
 
@@ -318,13 +317,6 @@ class _Stage:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         seconds = round(self._tools.now_s() - self._started, 3)
         self._tools.emit("finishStage", {**self._fields, "seconds": seconds, "ok": kind is None})
-
-
-def base_skill(expert: Expert, workspace: Path, session: Session, *, read_only: bool = False) -> BaseSkill:
-    """The expert's base tools over one workspace and its sandbox."""
-    spec = expert.skills[BASE_SKILL]
-    seen = Workspace(workspace, seen_as=session.workspace)
-    return BaseSkill(seen, session, pick=spec.pick, omit=spec.omit, read_only=read_only)
 
 
 def _still_failing(report: Report | None) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ import os
 import resource
 import time
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
 from perstack.core.contracts import Session
-from perstack.core.experts import BASE_SKILL
+from perstack.core.experts import BASE_SKILL, Expert
 from perstack.core.json import JsonObject
 from perstack.core.messages import ToolCall, ToolDefinition, ToolResult
 from perstack.infrastructure.workspace import Workspace
@@ -64,6 +65,13 @@ class BaseSkill:
 
     async def close(self) -> None:
         """Nothing is held open: the session belongs to whoever opened it."""
+
+
+def base_skill(expert: Expert, workspace: Path, session: Session, *, read_only: bool = False) -> BaseSkill:
+    """The expert's base tools over one workspace and its sandbox."""
+    spec = expert.skills[BASE_SKILL]
+    seen = Workspace(workspace, seen_as=session.workspace)
+    return BaseSkill(seen, session, pick=spec.pick, omit=spec.omit, read_only=read_only)
 
 
 def _health_tool(workspace: Workspace, clock: Callable[[], float]) -> Tool:

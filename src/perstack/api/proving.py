@@ -1,0 +1,53 @@
+"""Fixing and verifying, for `engine.py`: loaded when a job first proves something, since plain runs never do."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from perstack.api.host import Fix, Ground, Verify
+from perstack.core.experts import PipelineSpec
+from perstack.core.outcome import FixOutcome
+from perstack.core.verdict import Report
+from perstack.runtime.pipeline import FixPipeline, FixRequest, Tools
+from perstack.runtime.staff import Staff
+from perstack.signals.protocol import Verifier, VerifyRequest
+
+
+async def fixed(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, *, out: Path) -> FixOutcome:
+    """Plan, build and verify. Raises: InfrastructureErrors."""
+    request = FixRequest(
+        repository=fix.repository,
+        base=fix.base,
+        title=fix.title,
+        text=fix.text,
+        config=fix.config,
+        specs=ground.specs,
+        snapshot=ground.snapshot,
+        scratch=ground.scratch / "fix",
+        out=out,
+        targets=fix.targets,
+    )
+    tools = Tools(ground.sandbox, _verifier(ground), staff, ground.emit, time.monotonic)
+    return await FixPipeline(request, pipeline, tools).run()
+
+
+async def verified(verify: Verify, ground: Ground, *, out: Path) -> Report:
+    """The verification protocol on one patch. Raises: UserError, InfrastructureErrors."""
+    return await _verifier(ground).verify(
+        VerifyRequest(
+            repository=verify.repository,
+            base=verify.base,
+            patch=verify.patch,
+            specs=ground.specs,
+            verify=verify.config.verify,
+            snapshot=ground.snapshot,
+            out=out,
+            targets=verify.targets,
+            needs_red=verify.needs_red,
+        )
+    )
+
+
+def _verifier(ground: Ground) -> Verifier:
+    return Verifier(ground.sandbox, ground.emit, ground.scratch / "verify")
