@@ -11,7 +11,7 @@ ATTACKS = (*TEST_EDITS, *HOOKS, *SOURCE, *SPECIAL, *INVENTED)
 
 
 def test_names_are_unique() -> None:
-    names = [case.name for case in (*ATTACKS, *HONEST)]
+    names = [*(case.name for case in ATTACKS), *(case.name for case in HONEST)]
     assert len(names) == len(set(names))
 
 

@@ -43,9 +43,9 @@ async def reports(
     request: pytest.FixtureRequest, specimen: Specimen, tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
 ) -> Mapping[str, Report]:
     """The reports of all selected cases by name."""
-    cases: list[Attack | Honest] = [
-        item.callspec.params["case"] for item in request.session.items if item.path == request.path
-    ]
+    wanted = {item.name for item in request.session.items if item.path == request.path}
+    every: tuple[Attack | Honest, ...] = (*ATTACKS, *HONEST)
+    cases = [case for case in every if any(f"[{case.name}]" in name for name in wanted)]
     scratch = tmp_path_factory.mktemp("scratch")
     sandbox = Bubblewrap((Path(sys.executable).parent,))
     repository = await Repository.from_checkout(specimen.root, scratch / "bare.git")

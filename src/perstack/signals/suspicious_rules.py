@@ -77,7 +77,7 @@ RULES: Final = (
           " runpy zipimport imp code.InteractiveInterpreter code.InteractiveConsole importlib.reload"
           " importlib.machinery importlib._bootstrap importlib._bootstrap_external pickle.loads dill cloudpickle"
           " builtins.__import__ codeop"),
-    _rule("late-import", "imports what a value names", When.IMPORT,
+    _rule("late-import", "imports what a value names", When.NEVER,
           "importlib.import_module importlib.util.spec_from_file_location importlib.util.module_from_spec"),
     _rule("search-path", "changes where modules come from", When.IMPORT,
           "sys.path sys.meta_path sys.path_hooks sys.path_importer_cache site.addsitedir site.getsitepackages"),
