@@ -123,8 +123,10 @@ class Act:
 def _pip() -> dict[str, str]:
     """What pip would lose with another home: its settings and its downloads."""
     places = (Path.home() / ".config" / "pip" / "pip.conf", Path.home() / ".pip" / "pip.conf")
-    settings = {"PIP_CONFIG_FILE": str(path) for path in places if path.exists()}
-    return settings | {"PIP_CACHE_DIR": _output(sys.executable, "-m", "pip", "cache", "dir").strip()}
+    found = next((path for path in places if path.exists()), None)
+    return ({"PIP_CONFIG_FILE": str(found)} if found else {}) | {
+        "PIP_CACHE_DIR": _output(sys.executable, "-m", "pip", "cache", "dir").strip()
+    }
 
 
 def _output(*command: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.act.conftest import MakeScene
-from tests.act.runner import Act
+from tests.act.runner import ROOT, Act
 from tests.github_server import WRITE_ALL, Scene
 from tests.github_server.git_data import git
 from tests.interface.scene import BUGGY, FILES, FIXED
@@ -121,3 +122,12 @@ def test_an_event_that_is_not_githubs_ends_in_one_annotation(act: Act, scene: Sc
     (told,) = [line for line in job.lines if line.get("command") == "error"]
     assert "issue" in told["msg"]
     assert "Traceback" not in job.text
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/workflows").glob("*.yml")), ids=lambda p: p.stem)
+def test_a_reference_workflow_is_valid_and_has_one_job(act: Act, path: Path) -> None:
+    listed = act.command("--list", "-W", str(path))
+    assert listed.returncode == 0, listed.stderr
+    assert len(listed.stdout.strip().splitlines()) == 2, listed.stdout
+    checked = act.command("--validate", "--strict", "-W", str(path))
+    assert (checked.returncode, checked.stdout.strip()) == (0, ""), checked.stderr
