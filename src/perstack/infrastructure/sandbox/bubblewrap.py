@@ -93,6 +93,7 @@ class Bubblewrap:
     def __init__(self, path: tuple[Path, ...] = (), *, cache: Path | None = None) -> None:
         self._path = tuple(folder for folder in path if str(folder) not in toolchain.SYSTEM_PATH)
         self._cache = cache
+        self._features = ""  # of the installed bwrap: asked for once, not for every sandbox
 
     @property
     def name(self) -> str:
@@ -195,7 +196,7 @@ class Bubblewrap:
             raise SandboxUnavailable("bubblewrap (bwrap) is not installed", hint=INSTALL_HINT) from error
 
     async def _options(self, plan: _Plan, control: Path) -> list[str]:
-        features = (await host_process.run(["bwrap", "--help"], env=_ENV, timeout_s=10)).text()
+        features = self._features = self._features or await _features()
         size = ["--size", str(plan.limits.tmp_mb * 1024 * 1024)] if "--size " in features else []
         options = ["--unshare-all", "--unshare-user", "--uid", str(_UID), "--gid", str(_UID), "--hostname", "sandbox"]
         options += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
@@ -236,6 +237,10 @@ def _prepare_control(control: Path, environment: Mapping[str, str]) -> Inside:
     (control / "group").write_text(f"root:x:0:\nperstack:x:{_UID}:\n")
     (control / "hosts").write_text("127.0.0.1 localhost sandbox\n::1 localhost\n")
     return Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, environment)
+
+
+async def _features() -> str:
+    return (await host_process.run(["bwrap", "--help"], env=_ENV, timeout_s=10)).text()
 
 
 def _joining(groups: Sequence[Path]) -> list[str]:
