@@ -83,7 +83,9 @@ class ForgeJob:
             # Shielded: a request that is abandoned half-way would leave a check run that nobody completes.
             with anyio.CancelScope(shield=True):
                 await self._announce()
-            return await self._finish(await self._work())
+            story = await self._work()
+            with anyio.CancelScope(shield=True):
+                return await self._finish(story)
         except PerstackError as error:
             return await self._abandon(error, "cancelled" if isinstance(error, Superseded) else "failure")
         except BaseException:
