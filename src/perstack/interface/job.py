@@ -85,7 +85,8 @@ class ForgeJob:
                 await self._announce()
             story = await self._work()
             with anyio.CancelScope(shield=True):
-                return await self._finish(story)
+                result = await self._finish(story)
+            return result
         except PerstackError as error:
             return await self._abandon(error, "cancelled" if isinstance(error, Superseded) else "failure")
         except BaseException:
