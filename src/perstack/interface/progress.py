@@ -10,6 +10,8 @@ from perstack.core.events import Event
 from perstack.core.json import Json
 
 STAGES = ("prepare", "baseline", "plan", "build", "verify", "publish")
+MAX_SIGNALS = 12  # of one stage: a view is for looking at
+MAX_RUNS = 8  # of one signal
 
 
 class StageState(StrEnum):
@@ -22,24 +24,41 @@ class StageState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SignalRuns:
+    """One signal on one tree: the status of each run that ended, and how many are running now."""
+
+    name: str
+    tree: str
+    results: tuple[str, ...] = ()
+    running: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StageLine:
-    """One stage of one round (round 0: outside the rounds)."""
+    """One stage of one round (round 0: outside the rounds). `note` may quote what a tool said."""
 
     stage: str
     round: int
     state: StageState
     seconds: float = 0.0
     note: str = ""
+    signals: tuple[SignalRuns, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """Everything the live views show."""
+    """Everything the live views show. `rounds` is how many there may be, 0 where the events do not say."""
 
     lines: tuple[StageLine, ...] = ()
     steps: int = 0
     tokens: int = 0
     activity: str = ""
+    rounds: int = 0
+
+    @property
+    def running(self) -> StageLine | None:
+        """The stage at work, the latest where there are several."""
+        return next((line for line in reversed(self.lines) if line.state is StageState.RUNNING), None)
 
     def apply(self, event: Event) -> JobView:
         """The view after one more event."""
@@ -47,27 +66,56 @@ class JobView:
         return handler(self, event) if handler else self
 
 
+def _start_job(view: JobView, event: Event) -> JobView:
+    return replace(view, rounds=int(_number(event.payload, "rounds")) or view.rounds)
+
+
 def _start_stage(view: JobView, event: Event) -> JobView:
     line = StageLine(_text(event.payload, "stage"), int(_number(event.payload, "round")), StageState.RUNNING)
-    return replace(view, lines=(*view.lines, line), activity="")
+    rounds = int(_number(event.payload, "rounds")) or view.rounds
+    return replace(view, lines=(*view.lines, line), activity="", rounds=rounds)
 
 
 def _finish_stage(view: JobView, event: Event) -> JobView:
-    state = StageState.DONE if event.payload.get("ok") else StageState.FAILED
-    return _on_running(
-        view,
-        lambda line: replace(line, state=state, seconds=_number(event.payload, "seconds")),
-        _text(event.payload, "stage"),
-    )
+    def finish(line: StageLine) -> StageLine:
+        good = bool(event.payload.get("ok")) and (line.stage != "verify" or line.note in {"", "pass"})
+        state = StageState.DONE if good else StageState.FAILED
+        still = tuple(replace(runs, running=0) for runs in line.signals)
+        return replace(line, state=state, seconds=_number(event.payload, "seconds"), signals=still)
+
+    return replace(_on_running(view, finish, _text(event.payload, "stage")), activity="")
+
+
+def _start_signal(view: JobView, event: Event) -> JobView:
+    return _on_signal(view, event, lambda runs: replace(runs, running=runs.running + 1))
 
 
 def _finish_signal(view: JobView, event: Event) -> JobView:
-    text = f"{_text(event.payload, 'name')} on {_text(event.payload, 'tree')}: {_text(event.payload, 'status')}"
-    return replace(view, activity=text)
+    status = _text(event.payload, "status")
+
+    def finish(runs: SignalRuns) -> SignalRuns:
+        results = (*runs.results, status)[-MAX_RUNS:]
+        return replace(runs, results=results, running=max(0, runs.running - 1))
+
+    return _on_signal(view, event, finish)
+
+
+def _on_signal(view: JobView, event: Event, change: Callable[[SignalRuns], SignalRuns]) -> JobView:
+    name, tree = _text(event.payload, "name"), _text(event.payload, "tree")
+
+    def update(line: StageLine) -> StageLine:
+        known = {(runs.name, runs.tree): runs for runs in line.signals}
+        if (name, tree) not in known and len(known) >= MAX_SIGNALS:
+            return line
+        known[name, tree] = change(known.get((name, tree), SignalRuns(name, tree)))
+        return replace(line, signals=tuple(known.values()))
+
+    return _on_running(view, update)
 
 
 def _progress(view: JobView, event: Event) -> JobView:
-    return replace(view, activity=_text(event.payload, "message"))
+    message = _text(event.payload, "message")
+    return replace(_on_running(view, lambda line: replace(line, note=message)), activity=message)
 
 
 def _call_tools(view: JobView, event: Event) -> JobView:
@@ -102,8 +150,10 @@ def _verdict(view: JobView, event: Event) -> JobView:
 
 
 _HANDLERS = {
+    "startJob": _start_job,
     "startStage": _start_stage,
     "finishStage": _finish_stage,
+    "startSignal": _start_signal,
     "finishSignal": _finish_signal,
     "progress": _progress,
     "callTools": _call_tools,
@@ -112,10 +162,11 @@ _HANDLERS = {
 }
 
 
-def _on_running(view: JobView, change: Callable[[StageLine], StageLine], stage: str) -> JobView:
+def _on_running(view: JobView, change: Callable[[StageLine], StageLine], stage: str = "") -> JobView:
+    """Change the latest running line, of this stage if one is named; nothing runs: nothing changes."""
     lines = list(view.lines)
     for index in range(len(lines) - 1, -1, -1):
-        if lines[index].stage == stage and lines[index].state is StageState.RUNNING:
+        if (not stage or lines[index].stage == stage) and lines[index].state is StageState.RUNNING:
             lines[index] = change(lines[index])
             break
     return replace(view, lines=tuple(lines))

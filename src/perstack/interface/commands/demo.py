@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from perstack import api
 from perstack.core.errors import ExitCode, UserError
+from perstack.core.experts import PipelineSpec
 from perstack.core.verdict import Verdict
 from perstack.demo.scene import ISSUE, MAINTAINER, NAME, Scene, set_scene
 from perstack.demo.suite import session_runner
@@ -25,7 +27,7 @@ from perstack.forge.trigger import read_event
 from perstack.interface.commands.action import read_payload
 from perstack.interface.job import ForgeJob, JobResult
 from perstack.interface.options import engine_options, host
-from perstack.interface.render.terminal import LiveView, markdown_panel, outcome_report
+from perstack.interface.render.terminal import LiveView, check_panel, effort, markdown_panel, patch_panel
 
 MARK = ".perstack-demo"
 
@@ -56,13 +58,19 @@ def command(seed: int, out: Path, sandbox: str, provider: str, model: str) -> in
             # This interpreter's own directory first: the suite needs pytest, which is installed beside it.
             machine = replace(found, path=(Path(sys.executable).parent, *found.path))
             engine = api.Engine(machine)
-            with LiveView(console) as view:
+            with LiveView(console, rounds=_rounds()) as view:
                 scene = await _scene(engine, folder, seed, machine.scratch / "demo", console, view)
                 return scene, await _job(engine, scene, folder, view)
 
     scene, result = anyio.run(work)
     _show(results, scene, result, folder)
     return result.exit_code
+
+
+def _rounds() -> int:
+    """How many rounds the built-in pipeline has."""
+    pipeline = api.parse_config(None).pipelines.get("fix") or PipelineSpec("fix")
+    return pipeline.budgets.rounds
 
 
 def fresh_folder(folder: Path) -> Path:
@@ -82,17 +90,19 @@ def fresh_folder(folder: Path) -> Path:
 async def _scene(
     engine: api.Engine, folder: Path, seed: int, workspace: Path, console: Console, view: LiveView
 ) -> Scene:
-    console.print(Text.assemble(("1  ", "bold cyan"), f"a small project, and bug number {seed} of it"))
+    _step(console, 1, f"a small project is made and bug number {seed} is put into it")
     workspace.mkdir(parents=True)
     builtin = api.parse_config(None)
     async with engine.job("demo", view) as job, job.session(builtin, workspace) as session:
         scene = await set_scene(folder, seed, session_runner(session), workspace)
-    console.print(f"   {scene.bug.path}:{scene.bug.line} now has a bug of the kind “{scene.bug.kind}”", highlight=False)
-    console.print(Text.assemble(("2  ", "bold cyan"), f"issue #{ISSUE}: {scene.title}"), highlight=False)
-    console.print(
-        Text.assemble(("3  ", "bold cyan"), f"{MAINTAINER['login']} comments "), Text("/perstack fix", "bold")
-    )
+    console.print(Text(f"   {scene.bug.path}:{scene.bug.line}, kind “{scene.bug.kind}”", style="dim"))
+    _step(console, 2, f"issue #{ISSUE} is opened: {scene.title}")
+    _step(console, 3, f"{MAINTAINER['login']} comments: ", "/perstack fix")
     return scene
+
+
+def _step(console: Console, number: int, text: str, command: str = "") -> None:
+    console.print(Text.assemble((f"{number}  ", "bold cyan"), text, (command, "bold")), highlight=False)
 
 
 async def _job(engine: api.Engine, scene: Scene, folder: Path, view: LiveView) -> JobResult:
@@ -112,25 +122,34 @@ async def _job(engine: api.Engine, scene: Scene, folder: Path, view: LiveView) -
 
 
 def _show(console: Console, scene: Scene, result: JobResult, folder: Path) -> None:
+    """What people see on the forge, the change, where everything lies. The table is in the comment and only there."""
     story = result.story
     if story is None or story.outcome is None:
-        console.print(Panel(result.message or "no result", border_style="red"))
+        console.print(Panel(Text(result.message or "no result"), border_style="red"))
         return
     forge = folder / "forge"
     console.print()
-    for check in sorted((forge / "checks").glob("*.md")):
-        head = check.read_text(encoding="utf-8").split("\n<details>", 1)[0]
-        console.print(markdown_panel(f"the check run ({check.relative_to(folder)})", head))
+    checks = forge / "check-runs.json"
+    for check in json.loads(checks.read_text(encoding="utf-8")) if checks.exists() else ():
+        console.print(check_panel(check, f"forge/checks/{check['id']}.md"))
     for comment in sorted((forge / "comments").glob("*.md")):
-        title = f"the comment on #{ISSUE} ({comment.relative_to(folder)})"
-        console.print(markdown_panel(title, comment.read_text(encoding="utf-8")))
-    console.print(outcome_report(story.outcome))
-    rows = [("forge records", forge / "index.md"), ("git repository", folder / "repository.git")]
-    rows += [("event", scene.event), ("event log", folder / "perstack" / "jobs")]
-    if story.pull_url:
-        rows.insert(0, ("fix pull request", Path(story.pull_url)))
-    for name, path in rows:
-        console.print(Text.assemble((f"{name:>18}  ", "dim"), str(path)), soft_wrap=True)
+        title = f"the comment on #{ISSUE} · {comment.relative_to(folder)}"
+        console.print(markdown_panel(title, comment.read_text(encoding="utf-8"), story.outcome.report))
     proved = result.exit_code is ExitCode.OK and story.verdict is Verdict.PASS
-    word = "fixed and proved: the commit is on the branch" if proved else "not proved: nothing was pushed"
+    if story.outcome.candidate is not None:
+        console.print(patch_panel(story.outcome.candidate, proved=proved))
+    report = story.outcome.report
+    rows = [("everything", forge / "index.md"), ("repository", folder / "repository.git")]
+    rows += [("fix pull request", Path(story.pull_url))] if story.pull_url else []
+    rows += [("evidence", Path(report.evidence))] if report and report.evidence else []
+    rows += [("event that asked", scene.event)]
+    for name, value in (*((name, _near(path)) for name, path in rows), ("cost", effort(story.outcome))):
+        console.print(Text.assemble((f"{name:>18}  ", "dim"), value), soft_wrap=True)
+    word = f"fixed and proved: {story.commit[:12]} is on {story.branch}" if proved else "not proved: nothing was pushed"
     console.print(Text(f"\n{'✔' if proved else '✖'} {word}", style="bold green" if proved else "bold red"))
+
+
+def _near(path: Path) -> str:
+    """Relative to the current directory where it lies below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

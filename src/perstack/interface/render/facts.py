@@ -1,18 +1,29 @@
-"""Markdown pieces made from hard facts: tables of signals, red to green, reasons, rounds, the patch. Pure.
+"""Markdown pieces made from hard facts: one table from red to green, reasons, failures, rounds, the patch. Pure.
 
-Test names, messages and paths come from the repository: they are shown as code, cut, and never as Markdown.
+Test names, messages and paths come from the repository: they are shown as code, cut, and never as Markdown. Each piece
+has a limit of its own, so that a text made of them stays within the forge's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 
 from perstack.core.outcome import Round
 from perstack.core.signals import SignalStatus, TestCase
-from perstack.core.verdict import Report, SignalReport, Verdict
+from perstack.core.verdict import Reason, ReasonCode, Report, SignalReport
+from perstack.forge.limits import shorten
+from perstack.forge.sanitise import code_block, inline_code, neutralise
+from perstack.interface.render.sentences import SHOWN_IN_TABLE, why_line
 
 MAX_ROWS = 30
+MAX_SIGNALS = 20
+MAX_DETAILS = 5
+MAX_FAILURES = 8
 MAX_MESSAGE = 600
+MAX_PATCH = 16_000
+MAX_ROUNDS = 12
 
 MARK = {
     SignalStatus.PASS: "🟢",
@@ -20,141 +31,189 @@ MARK = {
     SignalStatus.FLAKY: "🟡",
     SignalStatus.ERROR: "⚪",
 }
-VERDICT_MARK = {
-    Verdict.PASS: "✅",
-    Verdict.FAIL: "❌",
-    Verdict.NEEDS_TEST_CHANGE: "✋",
-    Verdict.INCONCLUSIVE: "❔",
-    Verdict.ERROR: "⚠️",
-}
+_ANSI = re.compile(r"\x1b(?:\[[0-?]{0,40}[ -/]{0,10}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|[@-Z\\-_])")
+_KEPT_CONTROLS = frozenset("\n\t")
+
+
+def visible(text: str) -> str:
+    """Terminal colours removed, and characters that people do not see (bidirectional, zero width) written out."""
+    text = _ANSI.sub("", text.replace("\r\n", "\n"))
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_shown(char) for char in text)
+
+
+def _shown(char: str) -> str:
+    hidden = unicodedata.category(char) in {"Cc", "Cf", "Cs"} and char not in _KEPT_CONTROLS
+    return f"<U+{ord(char):04X}>" if hidden else char
+
+
+def cell(text: str, limit: int = 120) -> str:
+    """Untrusted text as inline code in a table: one line, no way out of the code, pipes escaped."""
+    flat = visible(" ".join(text[: 8 * limit].split()))
+    return inline_code(shorten(flat, limit)) if flat else ""
 
 
 def code(text: str, limit: int = 160) -> str:
-    """Untrusted text as inline code inside a table cell: no pipes, no line breaks, no way out of the backticks."""
-    flat = " ".join(text.split())
-    flat = flat if len(flat) <= limit else f"{flat[: limit - 1]}…"
-    return f"`{flat.replace('`', 'ˋ').replace('|', '¦')}`" if flat else ""
+    """Untrusted text as inline code outside a table, where a backslash before a pipe would be seen."""
+    return cell(text, limit).replace("\\|", "|")
 
 
-def block(text: str, language: str = "", limit: int = 20_000) -> str:
-    """Untrusted text as a code block whose fence it cannot close."""
-    cut = text if len(text) <= limit else f"{text[:limit]}\n… ({len(text) - limit} characters more in the evidence)"
-    longest = max((len(run) for run in _backtick_runs(cut)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{cut.rstrip()}\n{fence}"
+def prose(text: str, limit: int = 600) -> str:
+    """A sentence that may quote untrusted text: one line, without mentions, images, HTML or closing keywords."""
+    return neutralise(shorten(" ".join(text[: 8 * limit].split()), limit))
+
+
+def block(text: str, language: str = "", limit: int = MAX_PATCH) -> str:
+    """Untrusted text as a code block whose fence it cannot close; at most about `limit` characters of it."""
+    shown = shorten(visible(text[: 2 * limit]), limit)
+    if len(text) > 2 * limit or shown.endswith("…"):
+        at = shown.rfind("\n", len(shown) - 400)
+        shown = shown[:at] if at > 0 else shown
+        shown += f"\n… cut here; {len(text):,} characters in all, the rest is in the evidence"
+    return code_block(shown, language)
 
 
 def readable_patch(patch: str) -> str:
     """A patch as people read it: without the lines that only git needs."""
-    return "\n".join(line for line in patch.splitlines() if not line.startswith("index "))
+    return "\n".join(line for line in patch[: 8 * MAX_PATCH].splitlines() if not line.startswith("index "))
 
 
 def details(title: str, body: str) -> str:
-    """A folded section."""
+    """A folded section. `title` is HTML of ours."""
     return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
-def signal_table(signals: Sequence[SignalReport]) -> str:
-    """One row a signal: before, after, and what happened to its tests."""
-    rows = [
-        f"| {code(signal.name)}{'' if signal.priority == 'must' else ' (should)'} "
-        f"| {MARK[signal.baseline]} {signal.baseline} | {MARK[signal.status]} {signal.status} "
-        f"| {_what_happened(signal)} |"
-        for signal in signals
-    ]
-    return "\n".join(("| signal | before | after | what happened |", "|---|---|---|---|", *rows))
+def count(number: int, word: str) -> str:
+    """`1 test`, `2 tests`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
-def _what_happened(signal: SignalReport) -> str:
-    runs = f"{signal.runs} runs, {signal.seconds:.1f} s"
+def colours(signals: Sequence[SignalReport]) -> str:
+    """What happened to all tests of these signals together, in a few words, the worst first."""
+    deltas = [signal.tests for signal in signals if signal.tests]
+    counts = (
+        (sum(len(d.broken) for d in deltas), "broken"),
+        (sum(len(d.vanished) for d in deltas), "gone"),
+        (sum(len(d.still_failing) for d in deltas), "still red"),
+        (sum(len(d.skipped) for d in deltas), "skipped"),
+        (sum(len(d.flaky) for d in deltas), "flaky"),
+        (sum(len(d.fail_to_pass) for d in deltas), "red → green"),
+        (sum(d.pass_to_pass for d in deltas), "stayed green"),
+    )
+    return ", ".join(f"{number:,} {word}" for number, word in counts if number)
+
+
+def result_table(report: Report) -> str:
+    """The one table of a result: each signal, and under it the tests whose colour changed or should have."""
+    if not report.signals:
+        return ""
+    rows: list[str] = []
+    each = max(3, MAX_ROWS // len(report.signals))
+    for signal in report.signals[:MAX_SIGNALS]:
+        rows.append(_signal_row(signal))
+        rows += [
+            f"| {cell(name) if word else name} | {before} | {after} | {word} |"
+            for name, before, after, word in rows_of_tests(signal, each)
+        ]
+    left = len(report.signals) - MAX_SIGNALS
+    if left > 0:
+        rows.append(f"| … and {count(left, 'more signal')} | | | |")
+    return "\n".join(("| | before | after | |", "|---|---|---|---|", *rows))
+
+
+def _signal_row(signal: SignalReport) -> str:
+    note = "" if signal.priority == "must" else " (does not gate)"
+    return (
+        f"| **signal** {cell(signal.name, 60)}{note} | {MARK[signal.baseline]} {signal.baseline} "
+        f"| {MARK[signal.status]} {signal.status} | {effort(signal)} |"
+    )
+
+
+def effort(signal: SignalReport) -> str:
+    """What stands behind a signal's row; tests that changed colour have rows of their own."""
+    kept = f"{signal.tests.pass_to_pass:,} stayed green; " if signal.tests else ""
+    return f"{kept}{count(signal.runs, 'run')}, {signal.seconds:.1f} s"
+
+
+def rows_of_tests(signal: SignalReport, limit: int) -> Iterator[tuple[str, str, str, str]]:
+    """Name, mark before, mark after, word; the worst first, at most `limit`, then one row that counts the rest."""
     delta = signal.tests
     if delta is None:
-        return runs
-    counts = (
-        (len(delta.fail_to_pass), "red → green"),
-        (delta.pass_to_pass, "stayed green"),
-        (len(delta.still_failing), "still red"),
-        (len(delta.broken), "broken"),
-        (len(delta.vanished), "vanished"),
-        (len(delta.skipped), "skipped"),
-        (len(delta.flaky), "flaky"),
+        return
+    groups = (
+        (delta.broken, "🟢", "🔴", "broken"),
+        (delta.vanished, "🟢", "⚪", "gone"),
+        (delta.still_failing, "🔴", "🔴", "still red"),
+        (delta.skipped, "🟢", "⚪", "skipped"),
+        (delta.flaky, "🟡", "🟡", "flaky"),
+        (delta.fail_to_pass, "🔴", "🟢", "fixed"),
     )
-    return f"{', '.join(f'{n} {word}' for n, word in counts if n) or 'no tests'}; {runs}"
-
-
-def red_green_table(report: Report) -> str:
-    """One row a test whose colour changed or should have."""
-    rows: list[str] = []
-    for signal in report.signals:
-        delta = signal.tests
-        if delta is None:
-            continue
-        rows += [f"| {code(i)} | 🔴 | 🟢 |" for i in delta.fail_to_pass]
-        rows += [f"| {code(i)} | 🔴 | 🔴 |" for i in delta.still_failing]
-        rows += [f"| {code(i)} | 🟢 | 🔴 broken |" for i in delta.broken]
-        rows += [f"| {code(i)} | 🟢 | ⚪ vanished |" for i in delta.vanished]
-        rows += [f"| {code(i)} | 🟢 | ⚪ skipped |" for i in delta.skipped]
-        rows += [f"| {code(i)} | | 🟡 flaky |" for i in delta.flaky]
-    if not rows:
-        return ""
-    more = f"\n| … and {len(rows) - MAX_ROWS} more | | |" if len(rows) > MAX_ROWS else ""
-    return "\n".join(("| test | before | after |", "|---|---|---|", *rows[:MAX_ROWS])) + more
+    rows = [(name, before, after, word) for names, before, after, word in groups for name in names]
+    yield from rows[:limit]
+    if len(rows) > limit:
+        yield (f"… and {len(rows) - limit:,} more", "", "", "")
 
 
 def reasons_list(report: Report) -> str:
-    """Why the verdict is not `pass`, hardest first."""
+    """Why the verdict is not `pass`, hardest first: one sentence a reason, with the places the table does not show."""
+    grouped: dict[tuple[ReasonCode, str], list[Reason]] = {}
+    for reason in report.reasons:
+        grouped.setdefault((reason.code, reason.signal), []).append(reason)
+    lines = [_reason_line(key, reasons) for key, reasons in list(grouped.items())[:MAX_ROWS]]
+    return "\n".join(_with_rest(lines, len(grouped) - MAX_ROWS))
+
+
+def _reason_line(key: tuple[ReasonCode, str], reasons: Sequence[Reason]) -> str:
+    name, signal = key
+    where = f", {code(signal, 60)}" if signal else ""
+    line = f"- {why_line(name, len(reasons))} (`{name}`{where})"
+    found = [] if name in SHOWN_IN_TABLE else [r.detail for r in reasons if r.detail]
+    inner = [f"  - {code(detail, 240)}" for detail in found[:MAX_DETAILS]]
+    return "\n".join((line, *_with_rest(inner, len(found) - MAX_DETAILS, indent="  ")))
+
+
+def _with_rest(lines: Iterable[str], left: int, *, indent: str = "") -> list[str]:
+    return [*lines, f"{indent}- … and {left:,} more"] if left > 0 else list(lines)
+
+
+def findings_list(report: Report) -> str:
+    """What the diff policy wants people to look at. What blocks is among the reasons."""
+    found = [finding for finding in report.policy if not finding.blocks]
     lines = [
-        f"- **{reason.code}**{f' in {code(reason.signal)}' if reason.signal else ''}: {code(reason.detail, 300)}"
-        for reason in report.reasons[:MAX_ROWS]
+        f"- {why_line(f.code)} (`{f.code}`): {code(f'{f.path}:{f.line}' if f.line else f.path)} {code(f.detail, 240)}"
+        for f in found[:MAX_ROWS]
     ]
-    if len(report.reasons) > MAX_ROWS:
-        lines.append(f"- … and {len(report.reasons) - MAX_ROWS} more")
-    return "\n".join(lines)
-
-
-def policy_list(report: Report) -> str:
-    """What the diff policy found."""
-    return "\n".join(
-        f"- {'🚫' if f.blocks else '👀'} **{f.code}** {code(f'{f.path}:{f.line}' if f.line else f.path)} "
-        f"{code(f.detail, 300)}"
-        for f in report.policy[:MAX_ROWS]
-    )
+    return "\n".join(_with_rest(lines, len(found) - MAX_ROWS))
 
 
 def failures_list(cases: Sequence[TestCase]) -> str:
     """Failing tests with the first lines of what they said."""
     parts = []
-    for case in cases[:8]:
+    for case in cases[:MAX_FAILURES]:
         place = f" at {code(f'{case.path}:{case.line}' if case.line else case.path)}" if case.path else ""
         parts.append(f"{code(case.id)}{place}\n\n{block(case.message or case.status, 'text', MAX_MESSAGE)}")
-    if len(cases) > 8:
-        parts.append(f"… and {len(cases) - 8} more")
+    if len(cases) > MAX_FAILURES:
+        parts.append(f"… and {len(cases) - MAX_FAILURES:,} more")
     return "\n\n".join(parts)
 
 
 def rounds_table(rounds: Sequence[Round]) -> str:
-    """One row a round of build and verify."""
-    rows = ["| round | verdict | reasons | still red | steps | tokens | time |", "|---|---|---|---|---|---|---|"]
-    rows += [
-        f"| {r.number} | {r.verdict or 'no candidate'} | {', '.join(dict.fromkeys(r.reasons)) or '–'} "
-        f"| {len(r.failing)} | {r.steps} | {r.tokens} | {r.seconds:.1f} s |"
-        for r in rounds
-    ]
+    """One row a round of build and verify, the last ones where there are many."""
+    rows = ["| round | verdict | why | still red | steps | tokens | time |", "|---|---|---|---|---|---|---|"]
+    if len(rounds) > MAX_ROUNDS:
+        rows.append(f"| 1 to {len(rounds) - MAX_ROUNDS} | … | | | | | |")
+    for one in rounds[-MAX_ROUNDS:]:
+        why = ", ".join(f"`{code_}`" for code_ in list(dict.fromkeys(one.reasons))[:MAX_DETAILS])
+        rows.append(
+            f"| {one.number} | {one.verdict or 'nothing to judge'} | {why} | {len(one.failing):,} "
+            f"| {one.steps} | {one.tokens:,} | {one.seconds:.1f} s |"
+        )
     return "\n".join(rows)
 
 
 def unverified_hunks(report: Report) -> str:
     """Hunks that no signal depends on."""
     loose = [n for n in report.necessity if not n.verified]
-    return "\n".join(f"- {code(n.path)} hunk {n.hunk}: no signal depends on it" for n in loose[:MAX_ROWS])
-
-
-def _backtick_runs(text: str) -> list[str]:
-    runs, current = [], ""
-    for char in text:
-        if char == "`":
-            current += char
-        elif current:
-            runs.append(current)
-            current = ""
-    return [*runs, current] if current else runs
+    lines = [f"- {code(n.path)}, hunk {n.hunk}" for n in loose[:MAX_ROWS]]
+    return "\n".join(_with_rest(lines, len(loose) - MAX_ROWS))

@@ -1,45 +1,44 @@
 """The texts of a job on the forge: tracking comment, check run, job summary, commit and pull request. Pure.
 
-Facts come first. What a model wrote is quoted in its own section, without images, mentions or links that work.
+What happened comes first, then the table from red to green, then why not and what to do. Long material is folded.
+What a model wrote is quoted in one section of its own, last, without images, mentions or links that work.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
-from perstack.core.outcome import Ending, FixOutcome
+from perstack.core.outcome import Candidate, Ending, FixOutcome
 from perstack.core.signals import Diagnostic, TestCase
 from perstack.core.verdict import Report, Verdict
 from perstack.forge.contract import CheckOutput
+from perstack.forge.limits import shorten, utf16_units
 from perstack.forge.sanitise import neutralise
-from perstack.interface.progress import JobView, StageState
-from perstack.interface.render import facts
+from perstack.interface.progress import JobView
+from perstack.interface.render import facts, stages
+from perstack.interface.render.sentences import (
+    AFTER_ENDING,
+    AFTER_VERDICT,
+    ENDING,
+    ENDING_MARK,
+    VERDICT_MARK,
+    VERIFIED,
+)
 
-FOOTER = "<sub>Only signals decide: nothing a model says can turn this green. · Perstack</sub>"
-STAGE_MARK = {
-    StageState.WAITING: "▫️",
-    StageState.RUNNING: "⏳",
-    StageState.DONE: "✔️",
-    StageState.FAILED: "✖️",
-}
-STAGE_TEXT = {
-    "prepare": "prepare the sandbox",
-    "baseline": "measure the base commit",
-    "plan": "plan",
-    "build": "build",
-    "verify": "verify in a fresh sandbox",
-    "publish": "publish",
-}
-HEADLINE = {
-    Ending.FIXED: "Fixed, and proved",
-    Ending.NOTHING_TO_FIX: "Nothing to fix",
-    Ending.CANNOT_START: "Could not start",
-    Ending.NO_CANDIDATE: "No fix found",
-    Ending.ROUNDS_USED: "No proved fix",
-    Ending.NO_PROGRESS: "No proved fix",
-    Ending.BUDGET_USED: "Stopped at the budget",
-    Ending.MODEL_FAILED: "The model did not answer",
-}
+FOOTER = "<sub>Perstack: only signals decide; nothing a model says can turn this green.</sub>"
+PROVED = (
+    "This commit was pushed because it was proved: the red tests below turned green and no signal that gates got "
+    "worse, in sandboxes that the builder never touched and with the tests of the base commit."
+)
+HELD_BACK = (
+    "Workflows may wait here for an approval, or not start at all: GitHub holds them back for what the workflow's own "
+    "token pushes."
+)
+ROOM = 60_000  # UTF-16 units of one text; the forge takes 65,535, and its marker and notes need some
+MAX_SOFT = 5_000
+MAX_REMARKS = 3
+MAX_WARNINGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,52 +67,45 @@ class Story:
 
 def progress_comment(action: str, actor: str, base: str, view: JobView) -> str:
     """The tracking comment while the job runs."""
-    lines = [f"### ⏳ Perstack is working on `{action}`", "", f"asked by {facts.code(actor)}, at `{base[:12]}`", ""]
-    lines += [stage_line(view, index) for index in range(len(view.lines))]
-    if not view.lines:
-        lines.append(f"- {STAGE_MARK[StageState.RUNNING]} reading the repository")
-    return "\n".join((*lines, "", FOOTER))
+    asked = f"asked by {facts.code(actor, 40)}, at {base[:12]}"
+    return _join(f"### ⏳ Perstack is working on `{action}`", asked, stages.checklist(view), FOOTER)
 
 
-def stage_line(view: JobView, index: int) -> str:
-    """One stage of the job."""
-    line = view.lines[index]
-    number = f", round {line.round}" if line.round else ""
-    note = f" — {line.note}" if line.note else ""
-    seconds = f" ({line.seconds:.1f} s)" if line.seconds else ""
-    return f"- {STAGE_MARK[line.state]} {STAGE_TEXT.get(line.stage, line.stage)}{number}{note}{seconds}"
+def progress_check(action: str, view: JobView) -> CheckOutput:
+    """The check run while the job runs."""
+    return CheckOutput(title=f"{action}: {stages.now(view)}", summary=stages.checklist(view))
 
 
 def result_comment(story: Story) -> str:
     """The tracking comment at the end."""
-    return "\n\n".join(part for part in (f"### {headline(story)}", _where(story), *_body(story), FOOTER) if part)
+    return compose((f"### {headline(story)}", _where(story), *_result(story), *_folds(story)))
+
+
+def summary(story: Story) -> str:
+    """The job summary: the comment under a larger heading."""
+    return compose((f"## {headline(story)}", _where(story), *_result(story), *_folds(story)))
 
 
 def headline(story: Story) -> str:
     """One line: the mark and what happened."""
-    if story.outcome is not None:
-        return f"{facts.VERDICT_MARK[story.verdict]} Perstack: {HEADLINE[story.outcome.ending]}"
-    words = {
-        Verdict.PASS: "verified",
-        Verdict.FAIL: "verification failed",
-        Verdict.NEEDS_TEST_CHANGE: "a human has to look at the test changes",
-        Verdict.INCONCLUSIVE: "not proved",
-        Verdict.ERROR: "verification could not run",
-    }
-    return f"{facts.VERDICT_MARK[story.verdict]} Perstack: {words[story.verdict]}"
-
-
-def summary(story: Story) -> str:
-    """The job summary: the comment with everything unfolded that people look for in a log."""
-    return "\n\n".join(part for part in (f"## {headline(story)}", _where(story), *_body(story), FOOTER) if part)
+    outcome, report = story.outcome, _report(story)
+    counts = facts.colours(report.signals) if report else ""
+    more = f": {counts}" if counts else ""
+    if outcome is None:
+        return f"{VERDICT_MARK[story.verdict]} {VERIFIED[story.verdict]}{more}"
+    if outcome.ending is Ending.NOTHING_TO_FIX:
+        more = ": every signal is green on the base commit"
+    elif outcome.ending is not Ending.FIXED and story.verdict is Verdict.NEEDS_TEST_CHANGE:
+        return f"{VERDICT_MARK[story.verdict]} {VERIFIED[story.verdict]}{more}"
+    return f"{ENDING_MARK[outcome.ending]} {ENDING[outcome.ending]}{more}"
 
 
 def check_output(story: Story) -> CheckOutput:
     """The completed check run; annotations are the failing tests and findings at their places."""
     return CheckOutput(
-        title=_title(story),
-        summary="\n\n".join((headline(story), _where(story))),
-        text="\n\n".join(_body(story)),
+        title=shorten(headline(story).partition(" ")[2], 250),
+        summary=compose((_where(story), *_result(story)), ""),
+        text=compose(tuple(_folds(story))),
         annotations=places_of(_report(story), story.outcome),
     )
 
@@ -122,42 +114,42 @@ def head_output(story: Story) -> CheckOutput:
     """The completed check run on the pinned head: where a fix was pushed, the head itself is still red."""
     if not story.commit or story.outcome is None:
         return check_output(story)
+    place = f"{story.commit} on {facts.code(story.branch)}"
+    lead = f"This commit is still red. A proved fix is {place}; its own check run shows the proof."
     return CheckOutput(
-        title=f"red here, fixed by {story.commit[:12]}",
-        summary="\n\n".join((headline(story), _where(story))),
-        text="\n\n".join(_body(story)),
+        title=f"Red here, fixed by {story.commit[:12]}",
+        summary=compose((lead, *_result(story)), ""),
+        text=compose(tuple(_folds(story))),
         annotations=places_of(None, story.outcome),
     )
 
 
 def problem(action: str, message: str, hint: str, *, run_url: str = "") -> str:
     """What people see when a job had no result."""
-    link = f"[job log]({run_url})" if run_url else ""
-    parts = (f"### ⚠️ Perstack could not finish `{action}`", facts.block(message, "text", 4000), hint, link, FOOTER)
-    return "\n\n".join(part for part in parts if part)
+    many = "\n" in message.strip() or len(message) > 500
+    why = f"**Why:**\n\n{facts.block(message, 'text', 4000)}" if many else f"**Why:** {_sentence(message)}"
+    after = f"**Next:** {_sentence(hint, 1000)}" if hint else ""
+    link = _link("job log", run_url) if run_url else ""
+    return _join(f"### ⚠️ `{action}` ended without a result", why, after, link, FOOTER)
 
 
 def refusal(action: str, sentence: str) -> str:
     """Why a request was not acted on, in one sentence."""
-    return f"### Perstack did not run `{action}`\n\n{sentence[:1].upper()}{sentence[1:]}\n\n{FOOTER}"
+    return _join(f"### Perstack did not run `{action}`", _sentence(sentence, 1000, capital=True), FOOTER)
 
 
 def help_text(notes: tuple[str, ...]) -> str:
     """The commands, and what was wrong with the ones that were written."""
-    wrong = "\n".join(f"- {neutralise(note)}" for note in notes)
+    wrong = "\n".join(f"- {facts.prose(note)}" for note in notes[:MAX_WARNINGS])
     rows = (
         "| comment | does |\n|---|---|\n"
-        "| `/perstack fix [what is wrong]` | plan, build and verify a fix of what is red; push it only when proved |\n"
-        "| `/perstack verify` | judge this pull request with the verification protocol |\n"
-        "| `/perstack help` | this table |"
+        "| `/perstack fix [what is wrong]` | plans, builds and verifies a fix of what is red; pushes it only when "
+        "proved |\n"
+        "| `/perstack verify` | judges this pull request with the verification protocol |\n"
+        "| `/perstack help` | shows this table |"
     )
-    return "\n\n".join(part for part in ("### Perstack commands", wrong, rows, FOOTER) if part)
-
-
-def progress_check(action: str, view: JobView) -> CheckOutput:
-    """The check run while the job runs."""
-    lines = [stage_line(view, index) for index in range(len(view.lines))]
-    return CheckOutput(title=f"{action}: working", summary="\n".join(lines) or "reading the repository")
+    where = "A command stands at the start of a line, outside quotes and code."
+    return _join("### Perstack commands", wrong, rows, where, FOOTER)
 
 
 def conclusion(story: Story) -> str:
@@ -184,108 +176,177 @@ def places_of(report: Report | None, outcome: FixOutcome | None) -> tuple[Diagno
 
 
 def commit_message(story: Story, *, request_url: str, digest: str) -> str:
-    """The message of a proved commit: what turned green, who asked, what was proved."""
+    """The message of a proved commit: what turned green, who asked, what was proved.
+
+    A forge acts on mentions and closing keywords in messages, so names of tests are neutralised here as well.
+    """
     report = _report(story)
-    green = [i for s in report.signals if s.tests for i in s.tests.fail_to_pass] if report else []
-    names = [facts.code(i, 60).strip("`") for i in green]
-    subject = f"Fix {names[0]}" if names else "Fix the failing signals"
-    subject += f" and {len(names) - 1} more" if len(names) > 1 else ""
-    body = [subject[:100], ""]
-    body += ["Turned green, in a fresh sandbox, with the tests of the base commit:", *(f"- {n}" for n in names[:20])]
+    deltas = [s.tests for s in report.signals if s.tests] if report else []
+    green = [name for delta in deltas for name in delta.fail_to_pass]
+    subject = f"Fix {facts.prose(green[0].rpartition('::')[2], 60)}" if green else "Fix the failing signals"
+    subject += f" and {len(green) - 1} more" if len(green) > 1 else ""
+    body = ["Red before, green now, in fresh sandboxes, with the tests of the base commit:", ""]
+    body += [f"- {facts.prose(name, 200)}" for name in green[:20]]
+    body += [f"- and {len(green) - 20} more"] if len(green) > 20 else []
+    if kept := sum(delta.pass_to_pass for delta in deltas):
+        body += ["", f"{facts.count(kept, 'other test')} stayed green."]
     trailers = [f"Perstack-Base: {story.base}", f"Perstack-Candidate: sha256:{digest}"]
     if request_url:
         trailers.insert(0, f"Perstack-Request: {request_url}")
-    return "\n".join((*body, "", *trailers)) + "\n"
+    # Neutralised once more as a whole: "Fix" and the name after it could make a closing keyword together.
+    return "\n".join((neutralise(subject), "", *body, "", *trailers)) + "\n"
 
 
 def pull_request_body(story: Story, *, closes: int) -> str:
-    """The body of a fix pull request."""
-    reference = f"Fixes #{closes}" if closes else ""
-    return "\n\n".join(part for part in (reference, *_body(story), FOOTER) if part)
-
-
-def _title(story: Story) -> str:
+    """The body of a fix pull request. The change itself is on its own page there."""
     report = _report(story)
-    if story.outcome is not None and story.outcome.ending is not Ending.FIXED:
-        return f"{HEADLINE[story.outcome.ending]}: {story.outcome.why}"[:200]
-    if report is None:
-        return story.note[:200] or story.verdict.value
-    deltas = [s.tests for s in report.signals if s.tests]
-    turned, stayed = sum(len(d.fail_to_pass) for d in deltas), sum(d.pass_to_pass for d in deltas)
-    if story.verdict is Verdict.PASS:
-        return f"pass: {turned} red → green, {stayed} stayed green"
-    return f"{story.verdict}: {', '.join(dict.fromkeys(r.code.value for r in report.reasons))}"[:200]
+    return compose(
+        (
+            f"Fixes #{closes}." if closes else "",
+            PROVED,
+            facts.result_table(report) if report else "",
+            HELD_BACK,
+            *_evidence(story),
+            *_soft(story),
+        )
+    )
+
+
+def compose(parts: tuple[str, ...], footer: str = FOOTER) -> str:
+    """A text of these parts, in order. What does not fit is left out as a whole and counted."""
+    kept: list[str] = []
+    room, left_out = ROOM, 0
+    for part in (p for p in parts if p):
+        size = utf16_units(part) + 2
+        if size > room:
+            left_out += 1
+            continue
+        kept.append(part)
+        room -= size
+    note = f"*{facts.count(left_out, 'section')} did not fit here; the evidence has everything.*" if left_out else ""
+    return _join(*kept, note, footer)
+
+
+def _join(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part)
+
+
+def _sentence(text: str, limit: int = 600, *, capital: bool = False) -> str:
+    """Text of ours that may quote what others wrote."""
+    text = facts.prose(text, limit)
+    return text[:1].upper() + text[1:] if capital else text
+
+
+def _link(name: str, url: str) -> str:
+    return f"[{name}]({quote(url, safe=':/?#[]@!$&*+,;=%~-._')})"
 
 
 def _where(story: Story) -> str:
-    parts = [f"`{story.action}` at `{story.base[:12]}`" if story.base else f"`{story.action}`"]
+    parts = [f"`{story.action}` at {story.base[:12]}" if story.base else f"`{story.action}`"]
     if story.actor:
-        parts.append(f"asked by {facts.code(story.actor)}")
+        parts.append(f"asked by {facts.code(story.actor, 40)}")
     if story.commit:
+        # A bare SHA becomes a link on the forge.
         parts.append(f"committed as {story.commit[:12]} on {facts.code(story.branch)}")
-    links = [("pull request", story.pull_url), ("check", story.check_url), ("run", story.run_url)]
-    parts += [f"[{name}]({url})" for name, url in links if url]
-    return " · ".join(parts)
+    links = (("pull request", story.pull_url), ("check", story.check_url), ("run", story.run_url))
+    return " · ".join((*parts, *(_link(name, url) for name, url in links if url)))
 
 
-def _body(story: Story) -> list[str]:
+def _result(story: Story) -> list[str]:
+    """What everybody reads: the table, why not, what next."""
     report, outcome = _report(story), story.outcome
-    parts = [f"> {story.note}" if story.note else ""]
-    if outcome is not None and outcome.ending is not Ending.FIXED:
-        parts.append(f"**Why:** {facts.code(outcome.why, 600)}")
+    parts = [f"> {_sentence(story.note)}" if story.note else ""]
     if report is not None:
-        parts += _report_parts(report)
-    elif outcome is not None and outcome.failing:
-        parts.append(
-            facts.details(f"Red on the base commit ({len(outcome.failing)})", facts.failures_list(outcome.failing))
-        )
-    if outcome is not None:
-        parts += _outcome_parts(outcome)
-    if story.warnings:
-        parts.append(facts.details("Warnings", "\n".join(f"- {facts.code(w, 300)}" for w in story.warnings)))
-    return [part for part in parts if part]
+        parts.append(facts.result_table(report))
+    if outcome is not None and outcome.ending not in {Ending.FIXED, Ending.NOTHING_TO_FIX}:
+        parts.append(f"**Nothing was pushed:** {_sentence(outcome.why.rstrip('.'), 1000)}.")
+    if report is not None and report.verdict is not Verdict.PASS and report.reasons:
+        parts.append(f"**Why this is not proved** (verdict `{report.verdict}`)\n\n{facts.reasons_list(report)}")
+    parts.append(f"**Next:** {after}" if (after := _next(story)) else "")
+    return parts
 
 
-def _report_parts(report: Report) -> list[str]:
-    failures = tuple(case for signal in report.signals for case in signal.failures)
-    parts = [facts.signal_table(report.signals) if report.signals else "", facts.red_green_table(report)]
-    if report.verdict is not Verdict.PASS:
-        parts.append(f"**Verdict `{report.verdict}`**\n\n{facts.reasons_list(report)}")
-    if report.policy:
-        parts.append(facts.details("Findings in the change", facts.policy_list(report)))
-    if failures:
-        parts.append(facts.details(f"Failing tests ({len(failures)})", facts.failures_list(failures)))
-    if loose := facts.unverified_hunks(report):
+def _next(story: Story) -> str:
+    if story.outcome is None or story.verdict is Verdict.NEEDS_TEST_CHANGE:
+        return AFTER_VERDICT[story.verdict]
+    if story.outcome.ending is Ending.FIXED and not story.commit:
+        return "save the change below as `fix.diff` and apply it with `git apply fix.diff`."
+    if story.outcome.ending is Ending.FIXED and story.pull_url:
+        return f"review and merge the {_link('pull request', story.pull_url)}; nothing is merged by itself."
+    return AFTER_ENDING[story.outcome.ending]
+
+
+def _folds(story: Story) -> list[str]:
+    """What some people look up, most wanted first. What a model wrote is last and by itself."""
+    report, outcome = _report(story), story.outcome
+    parts = [_change(outcome.candidate, outcome.ending)] if outcome and outcome.candidate else []
+    parts += _failures(report, outcome)
+    if report is not None and (found := facts.findings_list(report)):
+        parts.append(facts.details("Worth a look in the change", found))
+    if report is not None and (loose := facts.unverified_hunks(report)):
         parts.append(facts.details("Parts of the change that no signal depends on", loose))
-    return parts
+    parts += _evidence(story)
+    if story.warnings:
+        lines = "\n".join(f"- {facts.prose(w, 300)}" for w in story.warnings[:MAX_WARNINGS])
+        parts.append(facts.details(facts.count(len(story.warnings), "warning"), lines))
+    return [*parts, *_soft(story)]
 
 
-def _outcome_parts(outcome: FixOutcome) -> list[str]:
-    parts: list[str] = []
-    if outcome.candidate is not None:
-        change = outcome.candidate
-        size = (
-            f"{len(change.files)} file{'s' if len(change.files) != 1 else ''}, +{change.insertions} −{change.deletions}"
+def _change(change: Candidate, ending: Ending) -> str:
+    size = f"{facts.count(len(change.files), 'file')}, +{change.insertions} −{change.deletions}"
+    title = f"The change ({size})"
+    if ending is not Ending.FIXED:
+        title = f"Best attempt, <b>unverified</b>: do not merge it as it is ({size})"
+    return facts.details(title, facts.block(facts.readable_patch(change.patch), "diff"))
+
+
+def _failures(report: Report | None, outcome: FixOutcome | None) -> list[str]:
+    if report is not None:
+        cases = tuple(case for signal in report.signals for case in signal.failures)
+        title = f"What the failing tests say ({len(cases):,})"
+    else:
+        cases = outcome.failing if outcome else ()
+        title = f"Red on the base commit ({len(cases):,})"
+    return [facts.details(title, facts.failures_list(cases))] if cases else []
+
+
+def _evidence(story: Story) -> list[str]:
+    report, outcome = _report(story), story.outcome
+    effort: list[str] = []
+    lines: list[str] = []
+    if outcome is not None:
+        effort = [facts.count(len(outcome.rounds), "round")] if outcome.rounds else []
+        usage = outcome.usage
+        effort.append(
+            f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out" if usage.total_tokens else "no tokens"
         )
-        title = f"The change ({size})"
-        if outcome.ending is not Ending.FIXED:
-            title = f"Best attempt, <b>unverified</b>: do not merge as it is ({size})"
-        parts.append(facts.details(title, facts.block(facts.readable_patch(change.patch), "diff")))
-    if outcome.rounds:
-        tokens = outcome.usage.total_tokens
-        count = len(outcome.rounds)
-        title = f"{count} round{'s' if count != 1 else ''}, {tokens} tokens, {outcome.seconds:.0f} s"
-        parts.append(facts.details(title, facts.rounds_table(outcome.rounds)))
-    soft = [("Plan", outcome.plan)] if outcome.plan else []
-    soft += [("Remark on the change", text) for text in outcome.remarks]
-    for title, text in soft:
-        parts.append(facts.details(f"{title} <i>(soft: a model's words, no part of the verdict)</i>", _quote(text)))
-    return parts
+        effort.append(f"{outcome.seconds:.0f} s")
+        lines += [facts.rounds_table(outcome.rounds), ""] if outcome.rounds else []
+    elif report is not None:
+        effort.append(f"{report.seconds:.0f} s")
+    lines.append(f"- base commit: {story.base}")
+    if report is not None and report.candidate_digest:
+        lines.append(f"- change: `sha256:{report.candidate_digest}`")
+    if report is not None and report.evidence:
+        lines.append(f"- evidence: {facts.code(report.evidence, 300)} where the job ran; the step's output `evidence`")
+    return [facts.details(f"Evidence and cost ({', '.join(effort)})", "\n".join(lines))] if effort else []
+
+
+def _soft(story: Story) -> list[str]:
+    outcome = story.outcome
+    if outcome is None:
+        return []
+    said = [("Plan", outcome.plan)] if outcome.plan else []
+    said += [("Remark on the change", text) for text in outcome.remarks[-MAX_REMARKS:]]
+    if not said:
+        return []
+    body = "\n\n".join(f"**{name}**\n\n{_quote(text)}" for name, text in said)
+    return [facts.details("What the experts said <i>(soft: no part of the verdict)</i>", body)]
 
 
 def _quote(text: str) -> str:
     """Line breaks as written: a list that a model made without blank lines stays a list of lines."""
-    return "\n".join(f"> {line.rstrip()}  " for line in neutralise(text)[:6000].splitlines())
+    return "\n".join(f"> {line.rstrip()}  " for line in shorten(neutralise(text[:20_000]), MAX_SOFT).splitlines())
 
 
 def _report(story: Story) -> Report | None:
@@ -293,6 +354,5 @@ def _report(story: Story) -> Report | None:
 
 
 def _case_annotation(case: TestCase) -> Diagnostic:
-    return Diagnostic(
-        case.path, max(case.line, 1), "error", f"{case.id}\n{case.message}".strip(), code=case.status.value
-    )
+    message = facts.visible(f"{shorten(case.id, 300)}\n{case.message[:8000]}").strip()
+    return Diagnostic(case.path, max(case.line, 1), "error", message, code=case.status.value)

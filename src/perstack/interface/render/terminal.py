@@ -1,23 +1,32 @@
-"""The terminal: live progress on stderr, results on stdout. Follows NO_COLOR, pipes and narrow windows through rich."""
+"""Results on the terminal. Follows NO_COLOR, pipes and narrow windows through rich."""
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
 from rich.markdown import Markdown
+from rich.padding import Padding
 from rich.panel import Panel
-from rich.spinner import Spinner
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from perstack.core.events import Event
-from perstack.core.outcome import Candidate, FixOutcome
+from perstack.core.outcome import Candidate, Ending, FixOutcome
 from perstack.core.signals import SignalStatus
-from perstack.core.verdict import Report, Verdict
-from perstack.interface.progress import JobView, StageLine, StageState
-from perstack.interface.render.facts import readable_patch
-from perstack.interface.render.markdown import STAGE_TEXT
+from perstack.core.verdict import Report, SignalReport, Verdict
+from perstack.interface.render import facts
+from perstack.interface.render.facts import count, readable_patch, rows_of_tests, visible
+from perstack.interface.render.live import LiveView
+from perstack.interface.render.sentences import AFTER_ENDING, ENDING, SHOWN_IN_TABLE, VERIFIED, why_line
+
+__all__ = [
+    "LiveView", "check_panel", "effort", "markdown_panel", "outcome_report", "patch_panel", "report_table",
+    "verdict_line",
+]  # fmt: skip
 
 COLOUR = {
     SignalStatus.PASS: "green",
@@ -32,137 +41,113 @@ VERDICT_COLOUR = {
     Verdict.INCONCLUSIVE: "bold yellow",
     Verdict.ERROR: "bold magenta",
 }
+_STYLE_OF_MARK = {"🔴": ("red", "red"), "🟢": ("green", "green"), "🟡": ("flaky", "yellow"), "⚪": ("none", "magenta")}
 MAX_TESTS = 15
-
-
-class LiveView:
-    """Shows a job while it runs: a live list where stderr is a terminal, one line an end of stage elsewhere."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._view = JobView()
-        self._live = Live(console=console, refresh_per_second=8, transient=False) if console.is_terminal else None
-
-    def __enter__(self) -> LiveView:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.update(self._render(final=True))
-            self._live.stop()
-
-    def __call__(self, event: Event) -> None:
-        before, self._view = self._view, self._view.apply(event)
-        if self._live is not None:
-            self._live.update(self._render())
-        elif event.type == "finishStage":
-            self._console.print(_stage(_finished(before, self._view)), highlight=False)
-        elif event.type in {"finishSignal", "progress"} and self._view.activity != before.activity:
-            self._console.print(Text(f"    {self._view.activity}", style="dim"), highlight=False)
-
-    def _render(self, *, final: bool = False) -> RenderableType:
-        rows: list[RenderableType] = [_stage(line) for line in self._view.lines]
-        if not final and self._view.activity:
-            rows.append(Text(f"    {self._view.activity}", style="dim", no_wrap=True, overflow="ellipsis"))
-        return Group(*rows)
-
-
-def _finished(before: JobView, after: JobView) -> StageLine:
-    pairs = zip(before.lines, after.lines, strict=False)
-    return next((new for old, new in pairs if old is not new and old != new), after.lines[-1])
-
-
-def _stage(line: StageLine) -> RenderableType:
-    number = f" (round {line.round})" if line.round else ""
-    label = f"{STAGE_TEXT.get(line.stage, line.stage)}{number}"
-    note = f" · {line.note}" if line.note else ""
-    if line.state is StageState.RUNNING:
-        return Spinner("dots", text=Text(f"{label}{note}"), style="cyan")
-    mark, style = ("✔", "green") if line.state is StageState.DONE else ("✖", "red")
-    return Text.assemble((f"{mark} ", style), label, (f"{note} {line.seconds:.1f} s", "dim"))
+MAX_REASONS = 12
+MAX_PATCH = 20_000
+_FOLD = re.compile(r"<details>\s*<summary>(.*?)</summary>.*?</details>", re.DOTALL)
+_LINK = re.compile(r"\[([^\]\n]*)\]\([^)\n]*\)")
+_TAG = re.compile(r"</?(?:sub|i|b)>")
 
 
 def report_table(report: Report) -> RenderableType:
-    """Verdict, signals before and after, tests that changed colour, reasons."""
+    """Signals and tests before and after in one table, then the reasons as sentences."""
     parts: list[RenderableType] = []
-    table = Table(title="signals", title_justify="left", title_style="bold", header_style="dim")
-    for name in ("signal", "before", "after", "tests"):
-        table.add_column(name, overflow="fold")
-    for signal in report.signals:
-        delta = signal.tests
-        counts = ""
-        if delta is not None:
-            named = (
-                (len(delta.fail_to_pass), "red → green"),
-                (delta.pass_to_pass, "stayed green"),
-                (len(delta.still_failing), "still red"),
-                (len(delta.broken) + len(delta.vanished) + len(delta.skipped), "lost"),
-                (len(delta.flaky), "flaky"),
-            )
-            counts = ", ".join(f"{n} {word}" for n, word in named if n)
-        table.add_row(
-            Text(signal.name),
-            Text(signal.baseline, style=COLOUR[signal.baseline]),
-            Text(signal.status, style=COLOUR[signal.status]),
-            Text(counts),
-        )
     if report.signals:
-        parts.append(table)
-    if (tests := _tests_table(report)) is not None:
-        parts.append(tests)
-    parts += [
-        Text.assemble(("  ✖ ", "red"), (reason.code, "bold"), f" {reason.signal} ", (reason.detail, "dim"))
-        for reason in report.reasons[:20]
-    ]
-    parts += [
-        Text.assemble(("  ⚑ ", "yellow"), (f.code, "bold"), f" {f.path}:{f.line} ", (f.detail, "dim"))
-        for f in report.policy[:20]
-    ]
+        parts.append(_table(report))
+    parts += _reasons(report)
+    looks = [f for f in report.policy if not f.blocks]
+    for finding in looks[:MAX_REASONS]:
+        place = f"{finding.path}:{finding.line}" if finding.line else finding.path
+        parts.append(Text.assemble(("⚑ ", "yellow"), why_line(finding.code), (f"  {_flat(place)}", "dim")))
     return Group(*parts)
 
 
-def _tests_table(report: Report) -> RenderableType | None:
-    rows: list[tuple[str, str, str]] = []
+def _table(report: Report) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
+    table.add_column("signals and tests", overflow="fold", ratio=1)
+    table.add_column("before", no_wrap=True)
+    table.add_column("after", no_wrap=True)
+    table.add_column("", overflow="fold", max_width=28)
     for signal in report.signals:
-        if signal.tests is None:
-            continue
-        rows += [(i, "red", "green") for i in signal.tests.fail_to_pass]
-        rows += [(i, "red", "red") for i in signal.tests.still_failing]
-        lost = (*signal.tests.broken, *signal.tests.vanished, *signal.tests.skipped)
-        rows += [(i, "green", "red") for i in lost]
-    if not rows:
-        return None
-    table = Table(title="red → green", title_justify="left", title_style="bold", header_style="dim")
-    table.add_column("test", overflow="fold")
-    table.add_column("before")
-    table.add_column("after")
-    for name, before, after in rows[:MAX_TESTS]:
-        table.add_row(Text(name), Text("● " + before, style=before), Text("● " + after, style=after))
-    if len(rows) > MAX_TESTS:
-        table.add_row(f"… and {len(rows) - MAX_TESTS} more", "", "")
+        _add_signal(table, signal)
     return table
+
+
+def _add_signal(table: Table, signal: SignalReport) -> None:
+    name = Text(_flat(signal.name), style="bold")
+    name.append("" if signal.priority == "must" else " (does not gate)", style="dim")
+    table.add_row(
+        name,
+        Text(f"● {signal.baseline}", style=COLOUR[signal.baseline]),
+        Text(f"● {signal.status}", style=COLOUR[signal.status]),
+        Text(facts.effort(signal), style="dim"),
+    )
+    for test, before, after, word in rows_of_tests(signal, MAX_TESTS):
+        table.add_row(Text(f"  {_flat(test)}"), _dot(before), _dot(after), Text(word))
+
+
+def _dot(mark: str) -> Text:
+    word, style = _STYLE_OF_MARK.get(mark, ("", ""))
+    return Text(f"● {word}" if word else "", style=style)
+
+
+def _reasons(report: Report) -> list[RenderableType]:
+    grouped: dict[str, list[str]] = {}
+    codes = {reason.code.value: reason.code for reason in report.reasons}
+    for reason in report.reasons:
+        grouped.setdefault(reason.code.value, []).append(reason.detail)
+    parts: list[RenderableType] = []
+    for name, found in list(grouped.items())[:MAX_REASONS]:
+        parts.append(Text.assemble(("✖ ", "red"), why_line(codes[name], len(found)), (f"  {name}", "dim")))
+        if codes[name] not in SHOWN_IN_TABLE:
+            parts += [Padding(Text(_flat(one, 300), style="dim"), (0, 0, 0, 4)) for one in found[:3] if one]
+    left = len(grouped) - MAX_REASONS
+    return [*parts, Text(f"  … and {left} more", style="dim")] if left > 0 else parts
 
 
 def verdict_line(verdict: Verdict, why: str = "") -> RenderableType:
     """One line that ends a command."""
-    return Text.assemble(("verdict: ", "bold"), (verdict, VERDICT_COLOUR[verdict]), (f" — {why}" if why else ""))
+    parts = (("verdict: ", "bold"), (verdict.value, VERDICT_COLOUR[verdict]), f" · {VERIFIED[verdict]}")
+    return Text.assemble(*parts, (f"\n{why}" if why else "", "dim"))
 
 
 def patch_panel(candidate: Candidate, *, proved: bool) -> RenderableType:
     """The change, coloured."""
-    title = "the change" if proved else "best attempt, UNVERIFIED"
-    code = Syntax(readable_patch(candidate.patch)[:20_000], "diff", theme="ansi_dark", word_wrap=True)
+    size = f"{count(len(candidate.files), 'file')}, +{candidate.insertions} −{candidate.deletions}"
+    title = f"the change ({size})" if proved else f"best attempt, UNVERIFIED ({size})"
+    shown = visible(readable_patch(candidate.patch))
+    cut = f"{shown[:MAX_PATCH]}\n… cut here" if len(shown) > MAX_PATCH else shown
+    code = Syntax(cut, "diff", theme="ansi_dark", background_color="default", word_wrap=True)
     return Panel(code, title=title, title_align="left", border_style="green" if proved else "yellow")
 
 
-def markdown_panel(title: str, text: str) -> RenderableType:
-    """Markdown of ours as people see it on the forge; folded parts are shown open."""
-    for tag in ("<details>", "</details>", "<sub>", "</sub>", "<i>", "</i>", "<b>", "</b>"):
-        text = text.replace(tag, "")
-    text = text.replace("<summary>", "**").replace("</summary>", "**")
-    return Panel(Markdown(text), title=title, title_align="left", border_style="blue")
+def markdown_panel(title: str, text: str, report: Report | None = None) -> RenderableType:
+    """Markdown of ours as people see it on the forge: folds closed, links as words, the table drawn from `report`."""
+    folds = [f"▸ {_TAG.sub('', name)}" for name in _FOLD.findall(text)]
+    shown = _LINK.sub(r"\1", _TAG.sub("", _FOLD.sub("", text))).strip()
+    shown, _, footer = shown.rpartition("\n\n")
+    parts: list[RenderableType] = []
+    for part in shown.split("\n\n"):
+        if part.startswith("| |") and report is not None:
+            parts.append(Padding(_table(report), (0, 1)))
+        else:
+            parts += [Markdown(part), Text()]
+    parts.append(Text("\n".join([*folds, footer]), style="dim"))
+    return Panel(Group(*parts), title=title, title_align="left", border_style="blue")
+
+
+def check_panel(check: Mapping[str, Any], place: str) -> RenderableType:
+    """A check run as its line on the forge: conclusion and title; `check` is a record of the local forge."""
+    conclusion = str(check["conclusion"] or check["status"])
+    mark, style = ("✔", "green") if conclusion == "success" else ("✖", "red")
+    states = " → ".join(dict.fromkeys(str(entry["status"]) for entry in check["history"]))
+    body = Text.assemble(
+        (f"{mark} {conclusion}  ", f"bold {style}"), (_flat(str(check["title"])), "bold"),
+        (f"\n{check['name']} on {check['head_sha'][:12]}: {states}, ", "dim"),
+        (count(len(check["annotations"]), "annotation"), "dim"),
+    )  # fmt: skip
+    return Panel(body, title=f"the check run · {place}", title_align="left", border_style=style)
 
 
 def outcome_report(outcome: FixOutcome) -> RenderableType:
@@ -172,5 +157,31 @@ def outcome_report(outcome: FixOutcome) -> RenderableType:
         parts.append(report_table(outcome.report))
     if outcome.candidate is not None:
         parts.append(patch_panel(outcome.candidate, proved=outcome.verdict is Verdict.PASS))
-    parts.append(verdict_line(outcome.verdict, outcome.why))
+    if outcome.rounds:
+        parts.append(Text(effort(outcome), style="dim"))
+    style = VERDICT_COLOUR[outcome.verdict]
+    parts.append(Text.assemble(("verdict: ", "bold"), (outcome.verdict.value, style), f" · {ENDING[outcome.ending]}"))
+    if outcome.ending is not Ending.FIXED:
+        parts.append(Text(f"why: {_flat(outcome.why, 600)}"))
+        parts.append(Text(f"next: {AFTER_ENDING[outcome.ending].replace('`', '')}"))
     return Group(*parts)
+
+
+def effort(outcome: FixOutcome) -> str:
+    """Rounds, steps, tokens and time in one line."""
+    tokens = f"{outcome.usage.input_tokens:,} tokens in, {outcome.usage.output_tokens:,} out"
+    steps = sum(one.steps for one in outcome.rounds)
+    return ", ".join(
+        (
+            count(len(outcome.rounds), "round"),
+            count(steps, "step"),
+            tokens if outcome.usage.total_tokens else "no tokens",
+            f"{outcome.seconds:.0f} s",
+        )
+    )
+
+
+def _flat(text: str, limit: int = 400) -> str:
+    """Untrusted text on one line, without control characters: nothing from the checkout steers the terminal."""
+    shown = visible(" ".join(text[: 4 * limit].split()))
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
