@@ -83,10 +83,7 @@ class ForgeJob:
             # Shielded: a request that is abandoned half-way would leave a check run that nobody completes.
             with anyio.CancelScope(shield=True):
                 await self._announce()
-            story = await self._work()
-            with anyio.CancelScope(shield=True):
-                result = await self._finish(story)
-            return result
+            return await self._finish(await self._work())
         except PerstackError as error:
             return await self._abandon(error, "cancelled" if isinstance(error, Superseded) else "failure")
         except BaseException:
@@ -199,16 +196,18 @@ class ForgeJob:
         return self._story(report=report)
 
     async def _finish(self, story: Story) -> JobResult:
-        check = self._shown.check
-        if check is not None:
-            # The pinned head stays what it is: red. Its fix has a check run of its own.
-            conclusion = "failure" if story.commit else markdown.conclusion(story)
-            await self._complete_check(markdown.head_output(story), conclusion)
-            story = replace(story, check_url=story.check_url or check.url)
-        if self._shown.commented:
-            await call(self._forge.upsert_comment, self._trigger.number, self._key, markdown.result_comment(story))
-        await call(self._forge.write_summary, markdown.summary(story))
-        await call(self._forge.set_outputs, outputs(story))
+        # Shielded: a result is told everywhere or nowhere, whatever signal comes.
+        with anyio.CancelScope(shield=True):
+            check = self._shown.check
+            if check is not None:
+                # The pinned head stays what it is: red. Its fix has a check run of its own.
+                conclusion = "failure" if story.commit else markdown.conclusion(story)
+                await self._complete_check(markdown.head_output(story), conclusion)
+                story = replace(story, check_url=story.check_url or check.url)
+            if self._shown.commented:
+                await call(self._forge.upsert_comment, self._trigger.number, self._key, markdown.result_comment(story))
+            await call(self._forge.write_summary, markdown.summary(story))
+            await call(self._forge.set_outputs, outputs(story))
         return JobResult(story.verdict.exit_code, story)
 
     async def _abandon(self, error: PerstackError, conclusion: str) -> JobResult:
