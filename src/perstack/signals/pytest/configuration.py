@@ -91,7 +91,6 @@ class PytestPlan:
             "-o", "addopts=", "-o", "required_plugins=", "-o", "junit_family=xunit2", "-o", "junit_logging=no",
             "-o", "junit_suite_name=pytest", "-o", "strict_config=false",
             f"--junitxml={xml}", "--continue-on-collection-errors", "--tb=short", "--color=no", "-rN", "--no-header",
-            "--no-summary",  # nobody reads it, and plugins do slow things there (Hypothesis imports itself: 1 s)
         ]  # fmt: skip
         if self.python_path:
             absolute = [normpath(join(workspace, path)) for path in self.python_path]

@@ -232,6 +232,11 @@ def outcome_of(report: Any) -> str:
     return "error"
 
 
+def _nothing(**_: Any) -> list[Any]:
+    """Stands in for a hook that is not called."""
+    return []
+
+
 class Reporter:
     """The plugin that reports. `mark_hooks` gives its hooks their order once pytest is loaded."""
 
@@ -284,6 +289,13 @@ class Reporter:
         if outcome != "ok":
             self._send(report, outcome, report.when)
 
+    def pytest_sessionfinish(self, session: Any) -> Any:
+        """No summaries: nobody reads them, and Hypothesis imports itself there, which takes a second."""
+        relay, hook = session.config.hook, session.config.hook.pytest_terminal_summary
+        relay.pytest_terminal_summary = _nothing
+        yield
+        relay.pytest_terminal_summary = hook
+
     def pytest_internalerror(self, excrepr: Any) -> None:
         self._emit({"type": "internal", "message": str(excrepr)[-MESSAGE_LIMIT:]})
 
@@ -312,7 +324,7 @@ def mark_hooks(pytest: Any) -> None:
     """Put our hooks before everybody else's."""
     for name in ("pytest_configure", "pytest_pycollect_makeitem", "pytest_runtest_logreport"):
         pytest.hookimpl(tryfirst=True)(getattr(Reporter, name))
-    for name in ("pytest_collection_modifyitems", "pytest_pyfunc_call"):
+    for name in ("pytest_collection_modifyitems", "pytest_pyfunc_call", "pytest_sessionfinish"):
         pytest.hookimpl(hookwrapper=True, tryfirst=True)(getattr(Reporter, name))
 
 
