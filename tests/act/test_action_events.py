@@ -82,7 +82,7 @@ def branch_deleted(scene: Scene) -> Any:
 
 @pytest.mark.parametrize(
     ("make", "words"),
-    [(closed, "ull request #2 is closed; reopen it"), (branch_deleted, "branch was deleted; restore it")],
+    [(closed, "is closed; reopen it"), (branch_deleted, "branch was deleted; restore it")],
 )
 def test_who_may_is_told_in_a_comment_why_it_was_not_done(make: Make, words: str, scene: Scene, tmp_path: Path) -> None:
     ended = run(tmp_path, scene, "issue_comment", make(scene))
