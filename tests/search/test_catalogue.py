@@ -23,6 +23,8 @@ REPAIRS = {
     "guard": ("    return 10 / n\n", "    if not n:\n        return 0\n    return 10 / n\n"),
     "text": ('    "é"; return n > 0\n', '    "é"; return n >= 0\n'),
     "unused parameter": ("    return n < 5\n", "    return n < 5 and n not in m\n"),
+    "mirrored condition": ("    return n < m + 1\n", "    return n < m + 1 and m < n + 1\n"),
+    "branch by one": ("    return n if m else 0\n", "    return n + 1 if m else 0\n"),
     "open slice": ("    return str(n)[:]\n", "    return str(n)[:-1]\n"),
     "missing return": ("    m = n * 2\n", "    m = n * 2\n    return m\n"),
 }

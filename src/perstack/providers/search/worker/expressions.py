@@ -152,9 +152,9 @@ def conditions(node: ast.AST, scope: Scope) -> Iterator[Edit]:
             yield replace(scope, value, text, "another condition", 0.3)
             for word in ("and", "or"):
                 yield replace(scope, value, f"{_enclosed(scope, value)} {word} {text}", "added condition", 0.3)
-        for text in _with_unused(scope, value):
+        for text in (*_with_unused(scope, value), *_mirrored(scope, value)):
             for word in ("and", "or"):
-                yield replace(scope, value, f"{_enclosed(scope, value)} {word} {text}", "unused parameter", 0.5)
+                yield replace(scope, value, f"{_enclosed(scope, value)} {word} {text}", "missing half", 0.5)
 
 
 def _with_unused(scope: Scope, node: ast.expr) -> Iterator[str]:
@@ -165,6 +165,15 @@ def _with_unused(scope: Scope, node: ast.expr) -> Iterator[str]:
         for other in scope.names_at(node):
             if other not in unused:
                 yield from (f"{other} {sign} {name}" for sign in ("not in", "in", "<", "<=", ">", ">=", "==", "!="))
+
+
+def _mirrored(scope: Scope, node: ast.expr) -> Iterator[str]:
+    """`a.x < b.y` → `b.x < a.y`: a relation between two things often has to hold both ways."""
+    names = list(dict.fromkeys(n.id for n in ast.walk(node) if isinstance(n, ast.Name)))
+    if isinstance(node, ast.Compare) and len(names) == 2:
+        one, other = names
+        swap = {one: other, other: one}
+        yield re.sub(rf"(?<![\w.])({one}|{other})\b", lambda m: swap[m.group()], scope.source.code(node))
 
 
 def _siblings(scope: Scope, node: ast.expr) -> list[str]:
@@ -251,6 +260,15 @@ def bounds(node: ast.AST, scope: Scope) -> Iterator[Edit]:
             yield replace(scope, node.args[0], f"{source.code(node.args[0])} + 1", "range start", 0.6)
     elif isinstance(node, (ast.Return, ast.Assign)) and isinstance(node.value, (ast.Call, ast.Name, ast.BinOp)):
         yield from _by_one(scope, node.value, 0.35)
+
+
+def results(node: ast.AST, scope: Scope) -> Iterator[Edit]:
+    """What a conditional expression or a comprehension yields, by one."""
+    if isinstance(node, ast.IfExp):
+        for branch in (node.body, node.orelse):
+            yield from _by_one(scope, branch, 0.35)
+    elif isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp)) and not isinstance(node.elt, ast.IfExp):
+        yield from _by_one(scope, node.elt, 0.3)
 
 
 def _slice(scope: Scope, node: ast.Slice) -> Iterator[Edit]:
