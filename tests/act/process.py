@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,6 +45,7 @@ class Step:
         self.folder = folder
         self.token = token or scene.server.token(WRITE_ALL)
         # Short, because sockets below it have a length limit; of its own, to see what is left in it.
+        self.left: list[str] = []
         self.temporary = Path(tempfile.mkdtemp(prefix="ps-"))
         for name in ("home", "runner"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -76,6 +78,8 @@ class Step:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait(timeout=10)
+        self.left = sorted(path.name for path in self.temporary.iterdir())
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
     @property
     def log(self) -> str:
@@ -102,8 +106,7 @@ def run(folder: Path, scene: Scene, event: str, payload: Any, **more: str) -> En
     with Step(folder, scene, event, payload, **more) as step:
         ended = step.wait()
     assert step.token not in ended.log + ended.summary
-    assert list(step.temporary.iterdir()) == []
-    step.temporary.rmdir()
+    assert step.left == []
     assert not any((folder / "home").iterdir())
     return ended
 
