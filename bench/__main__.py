@@ -36,7 +36,7 @@ def sandbox(*, quick: bool) -> Iterator[Row | Skipped]:
 
 def protocol(*, quick: bool) -> Iterator[Row | Skipped]:
     """The whole protocol beside one run of its only signal, and where its time goes."""
-    found = ask("bench.protocol", "1" if quick else "5")
+    found = ask("bench.protocol", "1" if quick else "3")
 
     def middle(of: Callable[[dict[str, float]], float]) -> float:
         return statistics.median(map(of, found))
@@ -62,10 +62,10 @@ def protocol(*, quick: bool) -> Iterator[Row | Skipped]:
 
 def parts(server: Model, *, quick: bool) -> Iterator[Part]:
     """What there is to measure, in order."""
-    few = 2 if quick else 6
+    few = 2 if quick else 5
     yield "start", partial(starts.version, few * 2)
     yield "start", partial(starts.cold_start, server, few)
-    yield "feedback", partial(starts.feedback, 1 if quick else 5)
+    yield "feedback", partial(starts.feedback, 1 if quick else 3)
     for plan in steps.plans(quick=quick):
         yield "steps", partial(steps.steps, server, plan)
     yield "memory", partial(starts.memory, server)
