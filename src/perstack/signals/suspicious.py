@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from perstack.core.verdict import PolicyFinding, ReasonCode
 from perstack.signals.suspicious_cases import Case, known_cases, special_cases, special_data
+from perstack.signals.suspicious_encoding import as_read, declared_encoding, is_plain
+from perstack.signals.suspicious_equality import expected_classes, weaker_equality
 from perstack.signals.suspicious_prose import instructions_to_judges
 from perstack.signals.suspicious_python import scan_python
 from perstack.signals.suspicious_rules import Hit, words_of
+from perstack.signals.suspicious_spelled import spelled_cases, spelled_data
 from perstack.signals.suspicious_tokens import LANGUAGES, scan_tokens
 
 _MANY = 400  # test files of the base that are read for their cases
@@ -40,18 +43,20 @@ class Project:
     files: Sequence[str]
     read: Callable[[str], str]
     is_test: Callable[[str], bool]
-    _habits: dict[str, bool] = field(default_factory=dict, repr=False)
+    _habits: dict[tuple[str, bool], bool] = field(default_factory=dict, repr=False)
     _cases: tuple[Case, ...] | None = field(default=None, repr=False)
+    _expected: frozenset[str] | None = field(default=None, repr=False)
 
-    def does(self, family: str) -> bool:
-        """Whether some product file of the base does this kind of thing already."""
-        if family not in self._habits:
-            self._habits[family] = any(
-                hit.family == family
+    def does(self, family: str, *, certain: bool) -> bool:
+        """Whether some product file of the base does this kind of thing already, and as plainly."""
+        key = (family, certain)
+        if key not in self._habits:
+            self._habits[key] = any(
+                hit.family == family and hit.certain >= certain
                 for text in self._likely(family)
                 for hit in scan_python(text, self.test_names()) or ()
             )
-        return self._habits[family]
+        return self._habits[key]
 
     def _likely(self, family: str) -> Iterator[str]:
         """Texts of product files that hold a word without which the family cannot be there."""
@@ -68,10 +73,18 @@ class Project:
     def cases(self) -> tuple[Case, ...]:
         """Inputs and expectations of the base's Python tests."""
         if self._cases is None:
-            tests = [path for path in self.files if path.endswith(".py") and self.is_test(path)]
-            texts = (self.read(path) for path in tests[:_MANY])
-            self._cases = known_cases(text for text in texts if len(text) < _LARGE)
+            self._cases = known_cases(self._tests())
         return self._cases
+
+    def expected_classes(self) -> frozenset[str]:
+        """Classes that the base's Python tests expect objects of."""
+        if self._expected is None:
+            self._expected = expected_classes(self._tests())
+        return self._expected
+
+    def _tests(self) -> Iterator[str]:
+        tests = [path for path in self.files if path.endswith(".py") and self.is_test(path)]
+        return (text for path in tests[:_MANY] if len(text := self.read(path)) < _LARGE)
 
     def test_names(self) -> tuple[str, ...]:
         """File names of tests and names of test directories, as product code would have to spell them."""
@@ -92,13 +105,25 @@ def find_suspicious(changed: Iterable[Changed], project: Project, *, certain_blo
 def _hits(file: Changed, project: Project) -> Iterator[Hit]:
     yield from instructions_to_judges(file.after, file.added)
     if file.path.endswith((".py", ".pyw", ".pyi")):
-        yield from _python_hits(file, project)
+        yield from _encoded(file)
+        try:
+            yield from _python_hits(replace(file, before=as_read(file.before), after=as_read(file.after)), project)
+        except RecursionError:
+            yield Hit("syntax", "", 0, "the file is nested too deeply to be judged", certain=True)
     else:
         suffix = file.path.rpartition(".")[2].lower()
         if suffix in LANGUAGES:
             yield from scan_tokens(LANGUAGES[suffix], file.before, file.after, file.added)
         elif suffix not in _PROSE and len(file.after) < _LARGE:
             yield from special_data(file.before, file.after, project.cases())
+            yield from spelled_data(file.before, file.after, project.cases())
+
+
+def _encoded(file: Changed) -> Iterator[Hit]:
+    """A declared encoding under which plain characters are not what they look like."""
+    name = declared_encoding(file.after)
+    if name and name != declared_encoding(file.before) and not is_plain(name):
+        yield Hit("encoding", name, 1, f"the encoding `{name[:40]}` hides what the text says", certain=True)
 
 
 def _python_hits(file: Changed, project: Project) -> Iterator[Hit]:
@@ -109,14 +134,17 @@ def _python_hits(file: Changed, project: Project) -> Iterator[Hit]:
         return
     before = scan_python(file.before, names) or ()
     old_keys = Counter(hit.key for hit in before)
-    old_families = {hit.family for hit in before}
+    # what was doubtful before does not excuse what is certain now
+    old_families = {(hit.family, certain) for hit in before for certain in {False, hit.certain}}
     for hit in after:
         if old_keys[hit.key] > 0:
             old_keys[hit.key] -= 1
             continue
-        if hit.family in old_families:
+        if (hit.family, hit.certain) in old_families:
             continue
-        if hit.project_habit and project.does(hit.family):
+        if hit.project_habit and project.does(hit.family, certain=hit.certain):
             continue
         yield hit
     yield from special_cases(file.before, file.after, project.cases())
+    yield from weaker_equality(file.before, file.after, project.expected_classes())
+    yield from spelled_cases(file.before, file.after, project.cases())

@@ -15,6 +15,14 @@ _COMPARISONS = frozenset({"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__g
 _SPOOFS = frozenset({"__instancecheck__", "__subclasscheck__", "__getattribute__", "__class__"})
 _VALUES = frozenset({"float", "int", "str", "bytes", "complex", "list", "tuple", "dict", "set", "frozenset", "bool"})
 
+# text may be compared without case; numbers and collections are equal or they are not
+_MEASURED = _VALUES - {"str", "bytes"}
+_ARITHMETIC = frozenset(
+    {"__sub__", "__rsub__", "__abs__", "__round__", "__mod__", "__rmod__", "__truediv__", "__rtruediv__", "__len__",
+     "__bool__", "__iter__", "__float__", "__int__", "__index__", "__hash__"}
+)  # fmt: skip
+_SURFACE = frozenset({"len", "type", "isinstance", "issubclass", "bool", "id", "callable", "hasattr"})
+
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -60,7 +68,10 @@ def _method(name: str, function: _Function, bases: set[str], owner: str) -> Iter
         if verdict:
             yield _hit(name, function, verdict, certain=True)
         elif bases & _VALUES:
-            yield _hit(name, function, f"changes how a {min(bases & _VALUES)} compares", certain=False)
+            weaker = bool(bases & _MEASURED) and not _asks_its_base(function)
+            yield _hit(name, function, f"changes how a {min(bases & _VALUES)} compares", certain=weaker)
+    elif name in _ARITHMETIC and bases & _VALUES and _constant_answer(function):
+        yield _hit(name, function, "answers without looking", certain=True)
 
 
 def _results(function: _Function) -> list[ast.expr]:
@@ -102,6 +113,8 @@ def _honest(name: str, function: _Function, owner: str) -> str:
         return "does not look at what it is compared with"
     if name == "__contains__":
         return ""
+    if name in {"__eq__", "__ne__"} and not _beneath_surface(function, parameters, owner):
+        return "looks only at the kind or the length of what it is compared with"
     if parameters[0] not in body and owner not in body and not used & {"self", "cls"}:
         return "does not look at its own value"
     return ""
@@ -117,6 +130,30 @@ def _looks_at_both(function: _Function, parameters: list[str]) -> bool:
     answers = {result.value for result in _results(function) if isinstance(result, ast.Constant)}
     read = {n.value.id for n in ast.walk(function) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)}
     return {True, False} <= answers and set(parameters) <= read
+
+
+def _beneath_surface(function: _Function, parameters: list[str], owner: str) -> bool:
+    """Whether the other side is used for more than its size and a kind that is not this one's."""
+    this, other = parameters
+    outside: list[ast.AST] = [function.body] if isinstance(function, ast.Lambda) else list(function.body)
+    while outside:
+        node = outside.pop()
+        if isinstance(node, ast.Name) and node.id == other:
+            return True
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _SURFACE:
+            named = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            if node.func.id == "isinstance" and named & {owner, this}:
+                return True  # every object of the class is the same
+            continue
+        if isinstance(node, ast.Attribute) and node.attr in {"__class__", "__len__"}:
+            continue
+        outside.extend(ast.iter_child_nodes(node))
+    return False
+
+
+def _asks_its_base(function: _Function) -> bool:
+    """Whether the type it derives from has a say: `super().__eq__(other) and …`."""
+    return any(isinstance(n, ast.Attribute) and n.attr in _COMPARISONS for n in ast.walk(function))
 
 
 def _call(node: ast.Call, names: Names) -> Iterator[Hit]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from perstack.signals.suspicious_names import Names
 from perstack.signals.suspicious_place import Places
-from perstack.signals.suspicious_rules import ADDRESSES, CHANCE, CLOCKS, Hit
+from perstack.signals.suspicious_rules import ADDRESSES, CHANCE, CLOCKS, RULES, Hit, When
 
 _EPOCH = 1e8  # numbers this large, compared with a clock, are points in time
 _ISO_DATE = re.compile(r"^(?:19|20)\d\d\D?\d\d")
@@ -20,6 +20,12 @@ _CALENDAR = frozenset(
     {"year", "month", "day", "hour", "minute", "second", "microsecond", "weekday", "isoweekday", "tm_year", "tm_mon",
      "tm_mday", "tm_hour", "tm_wday", "tm_yday", "toordinal"}
 )  # fmt: skip
+_FILE_TIMES = frozenset({"st_mtime", "st_ctime", "st_atime", "st_birthtime", "st_mtime_ns", "st_ctime_ns"})
+_CIRCUMSTANCES = frozenset(name for rule in RULES if rule.when is When.CONDITION for name in rule.names) - {
+    "os.getppid",
+    "traceback.format_stack",
+    "traceback.print_stack",
+}
 _PERIODIC = (ast.Mod, ast.BitAnd, ast.FloorDiv)
 
 
@@ -29,6 +35,8 @@ def scan_flow(names: Names, places: Places) -> Iterator[Hit]:
     if clock.used or chance.used or address.used:
         yield from _branches(names, places, clock, chance, address)
     yield from _counters(places.nodes)
+    yield from _circumstances(names, places)
+    yield from _file_times(places.nodes, names)
 
 
 def _branches(names: Names, places: Places, clock: _Tainted, chance: _Tainted, address: _Tainted) -> Iterator[Hit]:
@@ -95,6 +103,23 @@ class _Tainted:
             known |= tainted
 
 
+def _circumstances(names: Names, places: Places) -> Iterator[Hit]:
+    """Who or where the program runs, kept in a name and then asked in a condition."""
+    tainted = _Tainted(names, places, "circumstance")
+    for condition in _conditions(places.nodes) if tainted.used else ():
+        if tainted.reaches(condition):
+            yield _hit("circumstance", condition, "decides by who or where it runs", certain=True, habit=True)
+
+
+def _file_times(nodes: Sequence[ast.AST], names: Names) -> Iterator[Hit]:
+    """The age of a file compared with a fixed point in time."""
+    for node in nodes:
+        if isinstance(node, ast.Compare):
+            asks = any(isinstance(part, ast.Attribute) and part.attr in _FILE_TIMES for part in ast.walk(node))
+            if asks and any(_absolute(side, names) for side in (node.left, *node.comparators)):
+                yield _hit("deadline", node, "compares a file's time with a fixed point in time", certain=True)
+
+
 def _returns(function: ast.FunctionDef) -> list[ast.expr]:
     return [n.value for n in ast.walk(function) if isinstance(n, ast.Return) and n.value is not None]
 
@@ -104,6 +129,8 @@ def _from(dotted: str, source: str) -> bool:
         return dotted in CLOCKS
     if source == "chance":
         return dotted.startswith(CHANCE)
+    if source == "circumstance":
+        return any(dotted == name or dotted.startswith(f"{name}.") for name in _CIRCUMSTANCES)
     return dotted in ADDRESSES
 
 

@@ -17,6 +17,12 @@ from dataclasses import dataclass, field
 
 _BUILTINS = frozenset(dir(builtins))
 _DEEP = 40
+# Modules of the interpreter that other modules import and so hand on: `logging.os` is `os`.
+_HANDED_ON = frozenset(
+    {"sys", "os", "gc", "inspect", "builtins", "signal", "importlib", "ctypes", "traceback", "threading", "_thread",
+     "subprocess", "types", "marshal", "pickle", "atexit", "runpy", "linecache", "warnings", "__main__"}
+)  # fmt: skip
+_OWN_SUBMODULES = frozenset({"asyncio.subprocess", "wsgiref.types", "scipy.signal", "multiprocessing.pickle"})
 
 
 @dataclass(slots=True)
@@ -46,9 +52,10 @@ class Names:
             for alias in node.names:
                 top = alias.name.partition(".")[0]
                 self.imports[alias.asname or top] = alias.name if alias.asname else top
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            origin = "." * node.level + (node.module or "")
             for alias in node.names:
-                self.imports[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                self.imports[alias.asname or alias.name] = _direct(f"{origin}.{alias.name}".replace("..", "."))
 
     def _bind_value(self, node: ast.Assign) -> None:
         target = node.targets[0]
@@ -72,7 +79,7 @@ class Names:
             return self._name(node.id)
         if isinstance(node, ast.Attribute):
             left = self.dotted(node.value, depth + 1)
-            return f"{left}.{node.attr}" if left else ""
+            return _direct(f"{left}.{node.attr}") if left else ""
         if isinstance(node, ast.Subscript):
             return self._item(node, depth)
         if isinstance(node, ast.Call):
@@ -107,7 +114,7 @@ class Names:
             return first
         if called == "builtins.getattr" and len(node.args) >= 2:
             left, name = self.dotted(node.args[0], depth + 1), self.fold(node.args[1])
-            return f"{left}.{name}" if left and isinstance(name, str) else ""
+            return _direct(f"{left}.{name}") if left and isinstance(name, str) else ""
         if called == "builtins.vars" and len(node.args) == 1:
             left = self.dotted(node.args[0], depth + 1)
             return f"{left}.__dict__" if left else ""
@@ -184,6 +191,12 @@ class Names:
             ):
                 return [chr(c) if isinstance(c, int) and 0 <= c < 0x110000 else None for c in inner]
         return self.fold(node, depth + 1)
+
+
+def _direct(dotted: str) -> str:
+    """The name of a module that was reached through another one, as if it were imported here."""
+    front, _, last = dotted.rpartition(".")
+    return last if front and last in _HANDED_ON and dotted not in _OWN_SUBMODULES else dotted
 
 
 def _arithmetic(operator: ast.operator, left: float, right: float) -> object:

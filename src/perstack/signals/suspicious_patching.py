@@ -35,9 +35,11 @@ def scan_patching(names: Names, places: Places) -> Iterator[Hit]:
                 yield from _assigned(target, value, names, places)
         elif isinstance(node, ast.Call):
             yield from _called(node, names, places)
-        elif isinstance(node, ast.For | ast.comprehension) and names.dotted(_callee(node.iter)).startswith(
-            "sys.modules"
-        ):
+        elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+            yield from _assigned(node.optional_vars, None, names, places)
+        if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
+            yield from _assigned(node.target, None, names, places)
+        if isinstance(node, ast.For | ast.comprehension) and names.dotted(_callee(node.iter)).startswith("sys.modules"):
             yield _hit("modules", node.iter, "goes through all loaded modules", certain=True)
 
 
@@ -74,8 +76,10 @@ def _patched(dotted: str, node: ast.AST, value: ast.expr | None, names: Names, p
     top = dotted.partition(".")[0]
     if dotted.startswith(_USUAL) and not (dotted.startswith("sys.path") and places.at_import(node)):
         return
+    if not top:
+        return  # a sibling of this module
     constant = value is not None and names.fold(value) is not None
-    if top in RUNNERS or top == "builtins":
+    if top in RUNNERS or top in {"builtins", "__main__"}:
         yield _hit("patching", node, f"replaces `{dotted}`", certain=True)
     elif top in sys.stdlib_module_names:
         plain = constant or (isinstance(value, ast.Constant))
@@ -94,10 +98,21 @@ def _called(node: ast.Call, names: Names, places: Places) -> Iterator[Hit]:
             yield from _patched(f"{owner}.{name or '?'}", node, value, names, places)
     elif called.endswith((".__dict__.update", ".__dict__.__setitem__", ".__dict__.setdefault")):
         yield from _patched(f"{called.partition('.__dict__')[0]}.?", node, None, names, places)
+    elif _sets_by_method(node) or called in {"operator.setitem", "operator.delitem"}:
+        owner = names.dotted(node.args[0]) if node.args else ""
+        if owner == "sys.modules":
+            yield _hit("modules", node, "replaces an entry of `sys.modules`", certain=True)
+        elif owner:
+            yield from _patched(f"{owner.removesuffix('.__dict__')}.?", node, None, names, places)
     elif called in {"sys.modules.update", "sys.modules.pop", "sys.modules.setdefault", "sys.modules.__setitem__"}:
         yield _hit("modules", node, "replaces an entry of `sys.modules`", certain=True)
     elif places.at_import(node) and _changes_files(node, called, names):
         yield _hit("files@import", node, "changes files at import", certain=True)
+
+
+def _sets_by_method(node: ast.Call) -> bool:
+    """`type(x).__setattr__(x, …)`, `object.__setattr__(x, …)`."""
+    return isinstance(node.func, ast.Attribute) and node.func.attr in {"__setattr__", "__delattr__"}
 
 
 def _changes_files(node: ast.Call, called: str, names: Names) -> bool:

@@ -13,6 +13,7 @@ from perstack.signals.suspicious_flow import scan_flow
 from perstack.signals.suspicious_names import Names
 from perstack.signals.suspicious_patching import scan_patching
 from perstack.signals.suspicious_place import Places
+from perstack.signals.suspicious_probes import scan_probes
 from perstack.signals.suspicious_rules import (
     CLI_FUNCTION,
     CLI_MODULES,
@@ -45,6 +46,7 @@ def scan_python(text: str, test_names: Sequence[str]) -> tuple[Hit, ...] | None:
         *scan_patching(names, places),
         *scan_classes(places.nodes, names),
         *scan_flow(names, places),
+        *scan_probes(names, places),
     ]
     return tuple({(hit.family, hit.line, hit.key): hit for hit in found}.values())
 
@@ -128,6 +130,8 @@ class _Scanner:
             yield self._hit(
                 "descriptors", node, "writes to a file descriptor it did not open", certain=True, habit=True
             )
+        if dotted.startswith("__main__.__"):
+            return  # whether there is a program, and which file
         for rule in RULES:
             if _covers(rule, dotted):
                 yield from self._by_rule(rule, dotted, node)

@@ -64,7 +64,8 @@ RULES: Final = (
           " sys._getframe sys._getframemodulename sys._current_frames sys.settrace sys.setprofile sys.gettrace"
           " sys.getprofile sys.monitoring sys.addaudithook threading.settrace threading.setprofile threading.gettrace"
           " threading.getprofile traceback.extract_stack traceback.walk_stack gc.get_objects gc.get_referrers"
-          " gc.get_referents gc.callbacks sys._current_exceptions"),
+          " gc.get_referents gc.callbacks sys._current_exceptions logging.currentframe tracemalloc.take_snapshot"
+          " tracemalloc.get_object_traceback linecache.cache faulthandler.dump_traceback"),
     _rule("stack-text", "looks at its callers", When.CONDITION, "traceback.format_stack traceback.print_stack"),
     _rule("source", "reads program sources while running", When.ALWAYS,
           "inspect.getsource inspect.getsourcelines inspect.getsourcefile linecache.getline linecache.getlines"
@@ -80,7 +81,15 @@ RULES: Final = (
     _rule("late-import", "imports what a value names", When.NEVER,
           "importlib.import_module importlib.util.spec_from_file_location importlib.util.module_from_spec"),
     _rule("search-path", "changes where modules come from", When.IMPORT,
-          "sys.path sys.meta_path sys.path_hooks sys.path_importer_cache site.addsitedir site.getsitepackages"),
+          "sys.path site.addsitedir site.getsitepackages"),
+    _rule("importers", "looks at or changes how modules are found", When.ALWAYS,
+          "sys.meta_path sys.path_hooks sys.path_importer_cache"),
+    _rule("program", "reaches into the program that runs it", When.ALWAYS, "__main__"),
+    _rule("started", "depends on how the interpreter was started or is watched", When.CONDITION,
+          "sys.dont_write_bytecode sys.flags.dont_write_bytecode sys.flags.no_site sys.flags.no_user_site"
+          " sys.flags.isolated sys.flags.safe_path sys.flags.ignore_environment sys.excepthook sys.unraisablehook"
+          " sys.displayhook threading.excepthook warnings.filters warnings.showwarning logging.root.handlers"
+          " logging.lastResort os.environ.__len__"),
     _rule("descriptors", "writes to file descriptors it did not open", When.ALWAYS, "os.dup2 os.closerange os.pwrite"),
     _rule("arguments", "reads the command line of whoever runs it", When.ALWAYS, "sys.argv sys.orig_argv"),
     _rule("interpreter", "changes the interpreter for everything else", When.ALWAYS,
@@ -95,7 +104,7 @@ RUNNERS: Final = frozenset(
 
 INTERNALS: Final = frozenset(
     {"__code__", "__globals__", "__builtins__", "__subclasses__", "__closure__", "f_back", "f_locals", "f_globals",
-     "f_code", "tb_frame", "gi_frame", "cr_frame", "ag_frame", "f_trace", "co_filename", "co_name"}
+     "f_code", "tb_frame", "findCaller", "gi_frame", "cr_frame", "ag_frame", "f_trace", "co_filename", "co_name"}
 )  # fmt: skip
 SKIPS: Final = frozenset({"SkipTest", "Skipped", "OutcomeException", "XFailed", "importorskip", "hookimpl"})
 
@@ -108,6 +117,11 @@ CI_WORD: Final = re.compile(
     r"|JENKINS\w*|TF_BUILD|RUNNER_\w+|TOX_?\w*|NOSE\w*|COVERAGE_\w+|COV_CORE\w*|PERSTACK\w*|HOSTNAME|TEAMCITY\w*"
     r"|KUBERNETES_\w+|TESTING|TEST_MODE|UNDER_TEST|IS_TEST\w*|RUNNING_TESTS|SANDBOX\w*|container|PYTHONHASHSEED"
     r"|FAKETIME\w*|LD_PRELOAD|_)$"
+)
+# of these, what no other table than the environment has as a key
+MACHINE_WORD: Final = re.compile(
+    r"^(?:CONTINUOUS_INTEGRATION|GITHUB_(?:ACTIONS?|RUN_\w+|WORKFLOW\w*|JOB)|GITLAB_CI|TRAVIS|CIRCLECI|TF_BUILD"
+    r"|PERSTACK\w*|PYTHONHASHSEED|LD_PRELOAD|TEAMCITY_\w+|KUBERNETES_\w+)$"
 )
 HOST_PATH: Final = re.compile(
     r"^/(?:\.dockerenv|run/\.containerenv|proc(?:/|$)|sys/fs/cgroup|dev/fd|dev/(?:pts|tty)\b|etc/hostname|etc/ld\.so\.preload)"

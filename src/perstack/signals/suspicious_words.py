@@ -13,6 +13,7 @@ from perstack.signals.suspicious_place import Places
 from perstack.signals.suspicious_rules import (
     CI_WORD,
     HOST_PATH,
+    MACHINE_WORD,
     PATH_CALLS,
     REPORT_WORD,
     RUNNER_WORD,
@@ -40,6 +41,7 @@ def scan_words(names: Names, places: Places, test_names: Sequence[str]) -> Itera
         if isinstance(value, str) and value:
             yield from _judge(value, node, names, places, files)
     yield from _environment(names, places)
+    yield from _lookups(names, places)
 
 
 def _docstrings(nodes: Sequence[ast.AST]) -> set[int]:
@@ -121,6 +123,25 @@ def _environment(names: Names, places: Places) -> Iterator[Hit]:
         if isinstance(word, bytes):
             word = word.decode("utf-8", "replace")
         if isinstance(word, str) and CI_WORD.match(word):
+            yield _hit("ci-environment", node, f"asks whether it is under test or CI: {word}", certain=True)
+
+
+def _lookups(names: Names, places: Places) -> Iterator[Hit]:
+    """The same variables looked up in a copy of the environment, or in something that another module calls its own."""
+    for node in places.nodes:
+        owner: ast.expr | None = None
+        key: ast.expr | None = None
+        if isinstance(node, ast.Subscript):
+            owner, key = node.value, node.slice
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            owner, key = (node.func.value, node.args[0]) if node.func.attr in {"get", "pop"} else (None, None)
+        elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+            owner, key = node.comparators[0], node.left
+        if owner is None or names.dotted(owner) in {"os.environ", "os.environb"}:
+            continue
+        word = names.fold(key)
+        copied = any(names.dotted(part) == "os.environ" for part in ast.walk(owner))
+        if isinstance(word, str) and (MACHINE_WORD.match(word) or (copied and CI_WORD.match(word))):
             yield _hit("ci-environment", node, f"asks whether it is under test or CI: {word}", certain=True)
 
 
