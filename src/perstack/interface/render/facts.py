@@ -32,6 +32,7 @@ MARK = {
     SignalStatus.ERROR: "⚪",
 }
 _ANSI = re.compile(r"\x1b(?:\[[0-?]{0,40}[ -/]{0,10}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|[@-Z\\-_])")
+_FOLD_TAG = re.compile(r"<(?=/?details)", re.IGNORECASE)
 _KEPT_CONTROLS = frozenset("\n\t")
 
 
@@ -50,7 +51,8 @@ def _shown(char: str) -> str:
 
 def cell(text: str, limit: int = 120) -> str:
     """Untrusted text as inline code in a table: one line, no way out of the code, pipes escaped."""
-    flat = visible(" ".join(text[: 8 * limit].split()))
+    # Harmless in code; but whoever cuts this text later counts open folds line by line.
+    flat = _FOLD_TAG.sub("‹", visible(" ".join(text[: 8 * limit].split())))
     return inline_code(shorten(flat, limit)) if flat else ""
 
 

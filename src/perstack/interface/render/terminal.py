@@ -43,6 +43,7 @@ VERDICT_COLOUR = {
 }
 _STYLE_OF_MARK = {"🔴": ("red", "red"), "🟢": ("green", "green"), "🟡": ("flaky", "yellow"), "⚪": ("none", "magenta")}
 MAX_TESTS = 15
+MAX_SIGNALS = 12
 MAX_REASONS = 12
 MAX_PATCH = 20_000
 _FOLD = re.compile(r"<details>\s*<summary>(.*?)</summary>.*?</details>", re.DOTALL)
@@ -68,23 +69,27 @@ def _table(report: Report) -> Table:
     table.add_column("signals and tests", overflow="fold", ratio=1)
     table.add_column("before", no_wrap=True)
     table.add_column("after", no_wrap=True)
-    table.add_column("", overflow="fold", max_width=28)
-    for signal in report.signals:
-        _add_signal(table, signal)
+    table.add_column("", no_wrap=True)
+    each = max(3, MAX_TESTS // len(report.signals))
+    for signal in report.signals[:MAX_SIGNALS]:
+        _add_signal(table, signal, each)
+    if len(report.signals) > MAX_SIGNALS:
+        table.add_row(Text(f"… and {count(len(report.signals) - MAX_SIGNALS, 'more signal')}", style="dim"))
     return table
 
 
-def _add_signal(table: Table, signal: SignalReport) -> None:
-    name = Text(_flat(signal.name), style="bold")
+def _add_signal(table: Table, signal: SignalReport, tests: int) -> None:
+    name = Text(_flat(signal.name, 60), style="bold")
     name.append("" if signal.priority == "must" else " (does not gate)", style="dim")
+    name.append(f" · {facts.effort(signal)}", style="dim not bold")
     table.add_row(
         name,
         Text(f"● {signal.baseline}", style=COLOUR[signal.baseline]),
         Text(f"● {signal.status}", style=COLOUR[signal.status]),
-        Text(facts.effort(signal), style="dim"),
+        Text(),
     )
-    for test, before, after, word in rows_of_tests(signal, MAX_TESTS):
-        table.add_row(Text(f"  {_flat(test)}"), _dot(before), _dot(after), Text(word))
+    for test, before, after, word in rows_of_tests(signal, tests):
+        table.add_row(Text(f"  {_flat(test, 160)}"), _dot(before), _dot(after), Text(word))
 
 
 def _dot(mark: str) -> Text:
