@@ -26,7 +26,7 @@ from perstack.signals.pytest.canary import Canaries, make_canaries
 from perstack.signals.pytest.configuration import BLOCKED_PLUGINS, PytestPlan
 from perstack.signals.pytest.results import Expectations, Problem, Results, check_xml, read_results
 
-_RUNNER = Path(__file__).parent / "worker" / "runner.py"
+_SCRIPTS = tuple(Path(__file__).parent / "worker" / name for name in ("runner.py", "perstack_collected.py"))
 _CONTROL, _OUT = "/perstack/control", "/perstack/out"
 _RED, _SHOWN = frozenset({TestStatus.FAILED, TestStatus.ERROR}), 20
 _NOT_PACKAGES = frozenset({"setup", "conftest", "noxfile", "tasks", "docs", "doc", "test", "tests", "testing",
@@ -75,7 +75,8 @@ async def run_pytest(
     control.mkdir(parents=True)
     out.mkdir()
     out.chmod(0o777)  # the sandbox's user is another one; the folder holds one file with a name nobody can guess
-    shutil.copyfile(_RUNNER, control / "runner.py")
+    for script in _SCRIPTS:
+        shutil.copyfile(script, control / script.name)
     (control / plan.config_name).write_bytes(plan.config_bytes)
     packages = await anyio.to_thread.run_sync(_packages_on_disk, workspace, plan.python_path)
     mounts = (Mount(control, _CONTROL), Mount(out, _OUT, writable=True))

@@ -32,10 +32,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # the toolchain may be Python 3.8, where these cannot be evaluated
     from collections.abc import Callable, Iterator
 
+    from perstack.signals.pytest.worker.perstack_collected import Collected
+
     Emit = Callable[[dict[str, Any]], None]
+else:
+    from perstack_collected import Collected  # lies beside this script
 
 JUDGE = ("pytest", "_pytest", "pluggy", "iniconfig")
-WATCHED = ("pytest", "_pytest", "pluggy", "json", "hmac", "socket", "unittest.case", "unittest.suite")
+WATCHED = (
+    "pytest",
+    "_pytest",
+    "pluggy",
+    "json",
+    "hmac",
+    "socket",
+    "unittest.case",
+    "unittest.suite",
+    "perstack_collected",
+)
 MESSAGE_LIMIT = 2000
 
 
@@ -248,6 +262,7 @@ class Reporter:
         self._emit = emit
         self._canary_files = [os.path.join(canary_dir, canary["file"]) for canary in request["canaries"]]
         self._raised: dict[str, bool] = {}
+        self._collected: Collected | None = None
 
     def pytest_configure(self, config: Any) -> None:
         for marker in ("flaky", "no_cover", "xdist_group", "random_order", "order"):
@@ -270,6 +285,18 @@ class Reporter:
         yield
         first = [item for item in canaries if self._canary_file(item) == self._canary_files[0]]
         items[:] = [*first, *items, *(item for item in canaries if item not in first)]
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        self._collected = Collected(session)
+
+    def pytest_runtest_call(self, item: Any) -> Any:
+        if self._collected is not None:
+            self._collected.look_at(item)
+        yield
+
+    def changed(self) -> list[str]:
+        """What is no longer what was collected."""
+        return [] if self._collected is None else self._collected.changed()
 
     def pytest_pyfunc_call(self, pyfuncitem: Any) -> Any:
         result = yield
@@ -322,9 +349,10 @@ def worker_id() -> str:
 
 def mark_hooks(pytest: Any) -> None:
     """Put our hooks before everybody else's."""
+    pytest.hookimpl(trylast=True)(Reporter.pytest_collection_finish)
     for name in ("pytest_configure", "pytest_pycollect_makeitem", "pytest_runtest_logreport"):
         pytest.hookimpl(tryfirst=True)(getattr(Reporter, name))
-    for name in ("pytest_collection_modifyitems", "pytest_pyfunc_call", "pytest_sessionfinish"):
+    for name in ("pytest_collection_modifyitems", "pytest_pyfunc_call", "pytest_runtest_call", "pytest_sessionfinish"):
         pytest.hookimpl(hookwrapper=True, tryfirst=True)(getattr(Reporter, name))
 
 
@@ -338,6 +366,15 @@ class Registrar:
         for name, plugin in self._plugins:
             if not pluginmanager.is_blocked(name) and not pluginmanager.is_registered(plugin):
                 pluginmanager.register(plugin, name)
+
+
+def stand_aside() -> types.ModuleType:
+    """Put what `python -m pytest` would be in the place of this program; returns this program, to be kept alive."""
+    program, stand_in = sys.modules["__main__"], types.ModuleType("__main__")
+    spec = importlib.util.find_spec("pytest.__main__")
+    stand_in.__spec__, stand_in.__file__ = spec, spec.origin if spec else None
+    sys.modules["__main__"] = stand_in
+    return program
 
 
 def digest_of(path: str) -> str:
@@ -394,17 +431,19 @@ def main() -> None:
         vars(stand_in)["worker_id"] = pytest.fixture(scope="session")(worker_id)
         plugins.append(("perstack_fixtures", stand_in))
     extra += ["-o", "cache_dir=" + os.path.join(canary_dir, "cache")]  # always empty: nothing can be planted in it
+    program = stand_aside()
     status = int(pytest.main([*request["args"], *extra], plugins=[Registrar(plugins), reporter]))
     emit(
         {
             "type": "finish",
             "exit": status,
             "xml": digest_of(xml),
-            "replaced": loaded.replaced(),
+            "replaced": [*loaded.replaced(), *reporter.changed()],
             "own": loaded.own_modules_in_workspace(),
             "outside": loaded.outside(),
         }
     )
+    del program
     shutil.rmtree(canary_dir, ignore_errors=True)
     sys.stdout.flush()
     sys.stderr.flush()
