@@ -86,7 +86,8 @@ def _forms(secret: str) -> set[str]:
     data = secret.encode()
     forms = {
         secret, secret[::-1], data.hex(), data.hex().upper(), quote(secret, safe=""), quote_plus(secret),
-        "".join(f"%{byte:02x}" for byte in data), "".join(f"%{byte:02X}" for byte in data), data.hex(" "), data.hex(":"), "".join(f"\\x{b:02x}" for b in data),
+        "".join(f"%{byte:02x}" for byte in data), "".join(f"%{byte:02X}" for byte in data), data.hex(" "),
+        data.hex(":"), "".join(f"\\x{b:02x}" for b in data),
         secret.replace("\n", "\\n"),
     }  # fmt: skip
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
