@@ -1,7 +1,7 @@
 """Pictures of Markdown and terminal output, for looking at them. A tool for people who work on the texts; no product.
 
     .venv/bin/python scripts/look/pictures.py OUT.png FILE.md … [--dark] [--width 900] [--open]
-    .venv/bin/python scripts/look/pictures.py OUT.png FILE.svg
+    .venv/bin/python scripts/look/pictures.py OUT.png FILE.ansi --width 1000     a terminal: `tmux capture-pane -ep`
 
 Needs Chromium. The stylesheet resembles a forge's; it is our own and no copy.
 """
@@ -9,6 +9,7 @@ Needs Chromium. The stylesheet resembles a forge's; it is our own and no copy.
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import struct
 import subprocess
@@ -16,6 +17,8 @@ import tempfile
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from rich.console import Console
+from rich.text import Text
 
 CHROMIUM = [
     "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -77,6 +80,15 @@ def _coloured(match: re.Match[str]) -> str:
     return f"<code>{''.join(spans)}</code>"
 
 
+def terminal(ansi: str) -> str:
+    """Captured terminal output as a drawing."""
+    lines = ansi.rstrip().splitlines()
+    text = Text.from_ansi("\n".join(lines).replace("✅", "✔ "))
+    console = Console(record=True, width=max(len(line) for line in text.plain.splitlines()), file=io.StringIO())
+    console.print(text)
+    return console.export_svg(title="perstack demo").replace("Fira Code", "DejaVu Sans Mono")
+
+
 def shoot(html: Path, out: Path, width: int, height: int) -> None:
     """One screenshot of `width` times `height` pixels."""
     with tempfile.TemporaryDirectory() as profile:
@@ -111,9 +123,8 @@ def main() -> None:
     texts = [source.read_text("utf-8") for source in given.source]
     with tempfile.TemporaryDirectory() as folder:
         html = Path(folder, "page.html")
-        if given.source[0].suffix == ".svg":
-            drawing = texts[0].replace("Fira Code", "DejaVu Sans Mono")
-            html.write_text(f"<meta charset=utf-8><style>body {{ margin: 0 }}</style>{_icons(drawing)}", "utf-8")
+        if given.source[0].suffix == ".ansi":
+            html.write_text(f"<meta charset=utf-8><style>body {{ margin: 0 }}</style>{terminal(texts[0])}", "utf-8")
         else:
             html.write_text(page(texts, dark=given.dark, unfold=given.open), "utf-8")
         shoot(html, given.out, given.width, height_of(html, given.width))

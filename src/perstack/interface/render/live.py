@@ -105,7 +105,8 @@ class LiveView:
         """Colours where there are colours, words elsewhere."""
         if self._live is None or self._console.no_color:
             return Text(", ".join(runs))
-        return Text.assemble(*(DOT.get(run, DOT["error"]) for run in runs))
+        found = (DOT.get(run, DOT["error"]) for run in runs)
+        return Text.assemble(*((mark, f"not dim {colour}") for mark, colour in found))
 
 
 def _one_line(text: Text) -> Text:

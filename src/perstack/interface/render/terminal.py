@@ -65,7 +65,7 @@ def report_table(report: Report) -> RenderableType:
 
 
 def _table(report: Report) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, show_edge=False)
     table.add_column("signals and tests", overflow="fold", ratio=1)
     table.add_column("before", no_wrap=True)
     table.add_column("after", no_wrap=True)
@@ -133,7 +133,7 @@ def markdown_panel(title: str, text: str, report: Report | None = None) -> Rende
     shown = _LINK.sub(r"\1", _TAG.sub("", _FOLD.sub("", text))).strip()
     shown, _, footer = shown.rpartition("\n\n")
     parts: list[RenderableType] = []
-    for part in shown.split("\n\n"):
+    for part in filter(None, (part.strip() for part in shown.split("\n\n"))):
         if part.startswith("| |") and report is not None:
             parts.append(Padding(_table(report), (0, 1)))
         else:
