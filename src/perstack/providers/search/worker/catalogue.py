@@ -17,8 +17,8 @@ OPERATORS: tuple[Operator, ...]
 OPERATORS = (
     expressions.comparisons, expressions.arithmetic, expressions.logic, expressions.conditions, expressions.literals,
     expressions.bounds, expressions.results, expressions.defaults, calls.names, calls.attributes, calls.arguments,
-    calls.wrappers, calls.lookups, statements.assignments, statements.jumps, statements.removals, statements.moves, statements.guards,
-    statements.grafts,
+    calls.wrappers, calls.lookups, statements.assignments, statements.jumps, statements.removals, statements.moves,
+    statements.guards, statements.grafts,
 )  # fmt: skip
 LIMIT = 30_000
 
