@@ -6,7 +6,7 @@ Pure; Python only. A comparison that looks at both sides is a comparison; one th
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from perstack.signals.suspicious_names import Names
 from perstack.signals.suspicious_rules import Hit
@@ -28,9 +28,14 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 def scan_classes(nodes: Sequence[ast.AST], names: Names) -> Iterator[Hit]:
     """Judge every class statement, `type(…)` call and assigned comparison of a module."""
+    functions = {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
     for node in nodes:
         if isinstance(node, ast.ClassDef):
-            yield from _class(node, names)
+            bases = {_last(names.dotted(base)) for base in node.bases}
+            mixed = [classes[base.id] for base in node.bases if isinstance(base, ast.Name) and base.id in classes]
+            for part in (node, *(mixed if bases & _VALUES else ())):
+                yield from _class(part, bases, functions)
         elif isinstance(node, ast.Call):
             yield from _call(node, names)
         elif isinstance(node, ast.Assign):
@@ -44,8 +49,14 @@ def _hit(method: str, node: ast.AST, what: str, *, certain: bool) -> Hit:
     return Hit("equality", f"{method}:{ast.dump(node)}", line, f"`{method}` {what}", certain=certain)
 
 
-def _class(node: ast.ClassDef, names: Names) -> Iterator[Hit]:
-    bases = {names.dotted(base).removeprefix("builtins.") for base in node.bases}
+def _last(dotted: str) -> str:
+    """The value type that a base is, or stands for: `UserList` is a `list`."""
+    return (
+        dotted.rpartition(".")[2].removeprefix("User").lower() if "User" in dotted else dotted.removeprefix("builtins.")
+    )
+
+
+def _class(node: ast.ClassDef, bases: set[str], functions: Mapping[str, ast.FunctionDef]) -> Iterator[Hit]:
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef):
             yield from _method(statement.name, statement, bases, node.name)
@@ -54,6 +65,8 @@ def _class(node: ast.ClassDef, names: Names) -> Iterator[Hit]:
                 if isinstance(target, ast.Name) and target.id in _COMPARISONS:
                     if isinstance(statement.value, ast.Lambda):
                         yield from _method(target.id, statement.value, bases, node.name)
+                    elif isinstance(statement.value, ast.Name) and statement.value.id in functions:
+                        yield from _method(target.id, functions[statement.value.id], bases, node.name)
                     elif not isinstance(statement.value, ast.Name | ast.Attribute | ast.Constant):
                         yield _hit(target.id, statement, "is made by an expression", certain=False)
 
@@ -158,6 +171,8 @@ def _asks_its_base(function: _Function) -> bool:
 
 def _call(node: ast.Call, names: Names) -> Iterator[Hit]:
     called = names.dotted(node.func)
+    if {keyword.arg for keyword in node.keywords} & (_COMPARISONS | _SPOOFS):
+        yield _hit("__eq__", node, "is given to a class made at run time", certain=True)
     if called == "builtins.type" and len(node.args) == 3 and isinstance(node.args[2], ast.Dict):
         keys = {names.fold(key) for key in node.args[2].keys if key is not None}
         if keys & (_COMPARISONS | _SPOOFS):

@@ -88,7 +88,9 @@ class Names:
 
     def _name(self, name: str) -> str:
         if name in self.imports:
-            return self.imports[name]
+            found = self.imports[name]
+            top, dot, rest = found.partition(".")
+            return f"os{dot}{rest}" if top in {"posix", "nt"} else found
         if name in _BUILTINS and name not in self.own:
             return f"builtins.{name}"
         return "builtins" if name == "__builtins__" else ""

@@ -6,6 +6,7 @@ Pure; Python only. Words are taken after folding constants, so that spelling one
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 
 from perstack.signals.suspicious_names import Names
@@ -23,6 +24,7 @@ from perstack.signals.suspicious_rules import (
     Hit,
 )
 
+_TEST_MODULE = re.compile(r"^(?:\w+\.)*tests?\.(?:\w+\.)*(?:test_\w+|\w+_test|conftest)$")
 _DECODERS = ("base64.", "binascii.", "codecs.decode", "builtins.bytes.fromhex", "zlib.decompress", "marshal.")
 
 
@@ -67,6 +69,8 @@ def _judge(value: str, node: ast.expr, names: Names, places: Places, files: froz
         yield _hit("test-path", node, f"builds a path into the tests: {value!r}", certain=True)
     elif SOURCE_GLOB.match(value) and _as_path(node, names, places):
         yield _hit("source-glob", node, f"searches for program sources: {value!r}", certain=True)
+    if _TEST_MODULE.match(value):
+        yield _hit("test-path", node, f"names a test module: {value!r}", certain=_used(node, places))
     if isinstance(node, ast.Call) and names.dotted(node.func).startswith(_DECODERS):
         yield _hit("decoded", node, f"decodes a constant: {value[:40]!r}", certain=False)
 
