@@ -25,7 +25,7 @@ _TICK_S = 0.004
 
 
 def once(folder: Path) -> dict[str, float]:
-    """Seconds to the reaction and to the comment."""
+    """Seconds to the reaction and to the comment, and processor seconds until then."""
     with GithubServer(folder / "git") as server:
         scene = Scene(server)
         comment, payload = scene.comment("/perstack fix")
@@ -54,11 +54,12 @@ def once(folder: Path) -> dict[str, float]:
             try:
                 reaction = _wait(job, started, lambda: bool(comment.reactions))
                 answer = _wait(job, started, lambda: len(scene.pull.comments) > 1)
+                cpu = _cpu_s(job.pid)
             finally:
                 _end(job)
         if server.state.violations:
             raise Broken(f"the test server refused: {server.state.violations[0]}")
-        return {"reaction_s": reaction, "comment_s": answer}
+        return {"reaction_s": reaction, "comment_s": answer, "cpu_s": cpu}
 
 
 def _wait(job: subprocess.Popen[str], started: float, there: Callable[[], bool]) -> float:
@@ -70,6 +71,12 @@ def _wait(job: subprocess.Popen[str], started: float, there: Callable[[], bool])
             raise Broken(f"no feedback within {_LIMIT_S:.0f} s")
         time.sleep(_TICK_S)
     return time.perf_counter() - started
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor seconds of a living process so far, without its children."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _end(job: subprocess.Popen[str]) -> None:
