@@ -70,7 +70,10 @@ def _annotations(annotations: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _pull_line(pull: Mapping[str, Any]) -> str:
     way = f"{inline_code(pull['head_ref'])} → {inline_code(pull['base_ref'])}"
-    return f"#{pull['number']} {inline_code(pull['title'])} ({way}, {pull['state']})"
+    name = f"#{pull['number']} {inline_code(pull['title'])}"
+    page = f"pull-requests/{pull['number']}.md"
+    ours = str(pull.get("url") or "").endswith(page)  # the ones that were opened here have a page
+    return f"{f'[{name}]({page})' if ours else name} ({way}, {pull['state']})"
 
 
 def _check_line(check: Mapping[str, Any]) -> str:

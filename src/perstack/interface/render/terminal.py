@@ -135,7 +135,7 @@ def markdown_panel(title: str, text: str, report: Report | None = None) -> Rende
     parts: list[RenderableType] = []
     for part in filter(None, (part.strip() for part in shown.split("\n\n"))):
         if part.startswith("| |") and report is not None:
-            parts.append(Padding(_table(report), (0, 1)))
+            parts += [Padding(_table(report), (0, 1)), Text()]
         else:
             parts += [Markdown(part), Text()]
     parts.append(Text("\n".join([*folds, footer]), style="dim"))
