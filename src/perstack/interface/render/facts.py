@@ -33,20 +33,17 @@ MARK = {
 }
 _ANSI = re.compile(r"\x1b(?:\[[0-?]{0,40}[ -/]{0,10}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|[@-Z\\-_])")
 _FOLD_TAG = re.compile(r"<(?=/?details)", re.IGNORECASE)
-_KEPT_CONTROLS = frozenset("\n\t")
+_MAYBE_HIDDEN = re.compile(r"[^\x20-\x7e\n\t]")
 
 
 def visible(text: str) -> str:
     """Terminal colours removed, and characters that people do not see (bidirectional, zero width) written out."""
-    text = _ANSI.sub("", text.replace("\r\n", "\n"))
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_shown(char) for char in text)
+    return _MAYBE_HIDDEN.sub(_shown, _ANSI.sub("", text.replace("\r\n", "\n")))
 
 
-def _shown(char: str) -> str:
-    hidden = unicodedata.category(char) in {"Cc", "Cf", "Cs"} and char not in _KEPT_CONTROLS
-    return f"<U+{ord(char):04X}>" if hidden else char
+def _shown(found: re.Match[str]) -> str:
+    char = found[0]
+    return f"<U+{ord(char):04X}>" if unicodedata.category(char) in {"Cc", "Cf", "Cs"} else char
 
 
 def cell(text: str, limit: int = 120) -> str:

@@ -354,5 +354,5 @@ def _report(story: Story) -> Report | None:
 
 
 def _case_annotation(case: TestCase) -> Diagnostic:
-    message = facts.visible(f"{shorten(case.id, 300)}\n{case.message[:8000]}").strip()
+    message = facts.visible(f"{shorten(case.id, 300)}\n{case.message[:2000]}").strip()
     return Diagnostic(case.path, max(case.line, 1), "error", message, code=case.status.value)
