@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,29 @@ import pytest
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+# Whole files that start sandboxes, processes or time-outs by the dozen: they run with the slow ones.
+SLOW_FILES = frozenset(
+    {
+        "bench/test_waste.py",
+        "infrastructure/test_sandbox.py",
+        "infrastructure/test_sandbox_setup.py",
+        "interface/test_run.py",
+        "providers/test_conduct.py",
+        "search/test_build.py",
+        "search/test_demo_project.py",
+        "signals/test_evidence.py",
+        "signals/test_protocol.py",
+    }
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(tests).as_posix() in SLOW_FILES:
+            item.add_marker(pytest.mark.slow)
 
 
 _skipped: list[str] = []

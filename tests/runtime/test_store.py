@@ -56,6 +56,6 @@ def test_a_missing_job_is_said(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    (tmp_path / "jobs").write_text("a file")
+    (tmp_path / "perstack").write_text("a file")
     with pytest.raises(InfrastructureError, match="cannot be written"):
-        JobStore(tmp_path).create(JobRecord("j1", "app", 1))
+        JobStore(tmp_path / "perstack").create(JobRecord("j1", "app", 1))
