@@ -15,6 +15,7 @@ from posixpath import commonpath, dirname, join, normpath
 
 from perstack.core.errors import UserError
 from perstack.core.signals import SignalSpec
+from perstack.signals.pytest.layout import packages_of, source_roots
 
 CONFIG_NAMES = (
     "pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg",
@@ -64,6 +65,7 @@ class PytestPlan:
 
     `interpreter` is one program name or absolute path; `cwd_first` says that the command was `python -m pytest`.
     `selection` are the paths and ids of the command as it gives them; `only` replaces them with files below `rootdir`.
+    `source_roots` are where the base keeps its packages, `provides` their names.
     """
 
     interpreter: str
@@ -76,6 +78,8 @@ class PytestPlan:
     python_path: tuple[str, ...]
     environment: Mapping[str, str]
     only: tuple[str, ...] = ()
+    source_roots: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
 
     def narrowed(self, targets: Sequence[str]) -> PytestPlan:
         """The same suite, but only the files of some tests."""
@@ -120,6 +124,8 @@ def plan_pytest(spec: SignalSpec, files: Mapping[str, bytes], paths: Collection[
         name, data, rootdir = path.rpartition("/")[2], files[path], dirname(path) or "."
     options = [*_keep(_words(settings.get("addopts", []), name)), *kept]
     selection = tuple(word for word in options if _named_path(word, cwd, known))
+    python_path = tuple(normpath(join(rootdir, path)) for path in _words(settings.get("pythonpath", []), name))
+    roots = source_roots(set(paths), rootdir)
     return PytestPlan(
         interpreter=interpreter,
         cwd_first=cwd_first,
@@ -128,8 +134,10 @@ def plan_pytest(spec: SignalSpec, files: Mapping[str, bytes], paths: Collection[
         config_name=name,
         config_bytes=data,
         rootdir=rootdir,
-        python_path=tuple(normpath(join(rootdir, path)) for path in _words(settings.get("pythonpath", []), name)),
+        python_path=python_path,
         environment=environment,
+        source_roots=roots,
+        provides=tuple(packages_of(paths, (*python_path, *roots))),
     )
 
 

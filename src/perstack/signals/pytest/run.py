@@ -24,13 +24,14 @@ from perstack.signals.environment import Variation
 from perstack.signals.junit import ReportInvalid, iterate_junit
 from perstack.signals.pytest.canary import Canaries, make_canaries
 from perstack.signals.pytest.configuration import BLOCKED_PLUGINS, PytestPlan
+from perstack.signals.pytest.layout import packages_of
 from perstack.signals.pytest.results import Expectations, Problem, Results, check_xml, read_results
 
-_SCRIPTS = tuple(Path(__file__).parent / "worker" / name for name in ("runner.py", "perstack_collected.py"))
+_SCRIPTS = tuple(
+    Path(__file__).parent / "worker" / name for name in ("runner.py", "perstack_collected.py", "perstack_sources.py")
+)
 _CONTROL, _OUT = "/perstack/control", "/perstack/out"
 _RED, _SHOWN = frozenset({TestStatus.FAILED, TestStatus.ERROR}), 20
-_NOT_PACKAGES = frozenset({"setup", "conftest", "noxfile", "tasks", "docs", "doc", "test", "tests", "testing",
-                           "examples", "example", "benchmarks", "scripts", "tools", "ci", "bin"})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +40,6 @@ class PytestRun:
 
     run: SignalRun
     replaced: tuple[str, ...] = ()
-
-
-def packages_of(files: Iterable[str], python_path: Iterable[str]) -> dict[str, str]:
-    """Top-level Python packages and modules a tree provides, each with its place."""
-    roots = {"", "src/", "lib/", *(f"{path}/" for path in python_path if path != ".")}
-    found: dict[str, str] = {}
-    for path in files:
-        if not path.endswith(".py"):
-            continue
-        for root in roots:
-            rest = path.removeprefix(root)
-            name = rest.removesuffix("/__init__.py") if rest.endswith("/__init__.py") else rest.removesuffix(".py")
-            if path.startswith(root) and name.isidentifier() and name not in _NOT_PACKAGES:
-                found[name] = path
-    return found
 
 
 async def run_pytest(
@@ -91,6 +77,8 @@ async def run_pytest(
                 "socket": join(inside_control, "s"),
                 "xml": join(inside_out, xml_name),
                 "workspace": session.workspace,
+                "roots": [normpath(join(session.workspace, root)) for root in plan.source_roots],
+                "provides": list(plan.provides),
                 "args": plan.command_line(session.workspace, inside_control, join(inside_out, xml_name)),
             }
             result = await session.run(

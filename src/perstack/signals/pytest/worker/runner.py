@@ -33,10 +33,12 @@ if TYPE_CHECKING:  # the toolchain may be Python 3.8, where these cannot be eval
     from collections.abc import Callable, Iterator
 
     from perstack.signals.pytest.worker.perstack_collected import Collected
+    from perstack.signals.pytest.worker.perstack_sources import missing_for, set_aside, with_roots
 
     Emit = Callable[[dict[str, Any]], None]
 else:
-    from perstack_collected import Collected  # lies beside this script
+    from perstack_collected import Collected  # these lie beside this script
+    from perstack_sources import missing_for, set_aside, with_roots
 
 JUDGE = ("pytest", "_pytest", "pluggy", "iniconfig")
 WATCHED = (
@@ -49,6 +51,7 @@ WATCHED = (
     "unittest.case",
     "unittest.suite",
     "perstack_collected",
+    "perstack_sources",
 )
 MESSAGE_LIMIT = 2000
 
@@ -120,19 +123,23 @@ def open_channel(path: str, nonce: str) -> Emit:
     return emit
 
 
-def load_plugins(blocked: list[str]) -> tuple[list[tuple[str, Any]], list[str]]:
-    """Import every installed pytest plugin that is not blocked; names of those that are not importable yet."""
+def load_plugins(blocked: list[str], provided: list[str]) -> tuple[list[tuple[str, Any]], list[str]]:
+    """Import every installed pytest plugin that is not blocked; names of those that come from the tree under test."""
     found: dict[str, Any] = {}
     later: list[str] = []
     for distribution in importlib.metadata.distributions():
         for entry in distribution.entry_points:
             if entry.group != "pytest11" or entry.name in blocked or entry.name in found or entry.name in later:
                 continue
+            module = entry.value.partition(":")[0]
+            if module.partition(".")[0] in provided:
+                later.append(module)
+                continue
             try:
                 found[entry.name] = entry.load()
             except ImportError:
-                # a plugin that the repository itself provides, installed in editable mode
-                later.append(entry.value.partition(":")[0])
+                # the same, installed in editable mode from a place that is not recognised
+                later.append(module)
     return list(found.items()), later
 
 
@@ -173,10 +180,11 @@ def _identity(name: str, value: Any) -> Iterator[tuple[str, tuple[int, int]]]:
 class Loaded:
     """What was loaded before the repository: the proof of origin is made against it."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, provided: list[str]) -> None:
         self._places = places
         self._modules = dict(sys.modules)
         self._functions = functions_of(self._modules)
+        self._twins = set_aside(provided)  # packages that the tests get from the tree, and the runner does not
         self._stdlib = os.path.realpath(os.path.dirname(os.__file__))
 
     def replaced(self) -> list[str]:
@@ -184,7 +192,8 @@ class Loaded:
         now = functions_of(self._modules)
         changed = {name for name, identity in self._functions.items() if now.get(name) != identity}
         for name, module in self._modules.items():
-            if name.partition(".")[0] in WATCHED and sys.modules.get(name) is not module:
+            root = name.partition(".")[0]
+            if root in WATCHED and root not in self._twins and sys.modules.get(name) is not module:
                 changed.add(name)
         return sorted(changed)[:50]
 
@@ -195,6 +204,7 @@ class Loaded:
             for name, module in list(sys.modules.items())
             if (name in self._modules or name.partition(".")[0] in JUDGE)
             and name != "__main__"
+            and name.partition(".")[0] not in self._twins
             and self._places.owns(getattr(module, "__file__", None) or os.sep)
         )[:50]
 
@@ -407,11 +417,15 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.read())
     request["workspace"] = places.workspace
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    import pytest
+    try:
+        import pytest
 
-    load_judge()
-    plugins, later = load_plugins(request["blocked"])
-    loaded = Loaded(places)
+        load_judge()
+    except ImportError as error:
+        sys.stderr.write(missing_for(error, request["provides"]) + "\n")
+        leave(127)
+    plugins, later = load_plugins(request["blocked"], request["provides"])
+    loaded = Loaded(places, request["provides"])
     emit = open_channel(request["socket"], request.pop("nonce"))
     canary_dir = write_canaries(request["canaries"])
     emit({"type": "hello", "pytest": pytest.__version__, "python": sys.version.split()[0]})
@@ -419,7 +433,10 @@ def main() -> None:
         os.environ.pop(name, None)  # were empty, to protect our own start
     os.environ.update(request["environment"])
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    sys.path[:] = [*request["python_path"], *sys.path, *ahead]
+    sys.path[:] = with_roots([*request["python_path"], *sys.path, *ahead], request["roots"])
+    # programs that the tests start find the project as an installation would offer it
+    inherited = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
+    os.environ["PYTHONPATH"] = os.pathsep.join([*inherited, *request["roots"]])
     sys.meta_path.extend(hooks)
     sys.argv = request["argv"]
     extra = [word for name in later for word in ("-p", name)]
