@@ -70,7 +70,7 @@ class BudgetExceeded(PerstackError):
     exit_code = ExitCode.INCONCLUSIVE
 
     def __init__(self, kind: str, *, value: float, limit: float) -> None:
-        super().__init__(f"{kind} budget reached: {value:g} of {limit:g}")
+        super().__init__(f"{kind} budget reached: {value:,.0f} of {limit:,.0f}")
         self.kind = kind
         self.value = value
         self.limit = limit

@@ -299,15 +299,16 @@ class FixPipeline:
         )
 
     def _stage(self, stage: str, number: int = 0) -> _Stage:
-        return _Stage(self._tools, stage, number)
+        rounds = self._pipeline.budgets.rounds if number else 0
+        return _Stage(self._tools, {"stage": stage, "round": number, "rounds": rounds})
 
 
 class _Stage:
     """Tells the log that a stage started and finished."""
 
-    def __init__(self, tools: Tools, stage: str, number: int) -> None:
+    def __init__(self, tools: Tools, fields: JsonObject) -> None:
         self._tools = tools
-        self._fields: JsonObject = {"stage": stage, "round": number}
+        self._fields = fields
         self._started = 0.0
 
     def __enter__(self) -> None:
