@@ -9,6 +9,7 @@ import pytest
 
 from perstack.core.verdict import Verdict
 from perstack.signals.pytest.configuration import plan_pytest
+from perstack.signals.pytest.generated import version_files
 from perstack.signals.pytest.layout import source_roots
 from tests.signals.project import BUGGY, FIXED, PYTEST, Project, codes
 
@@ -69,6 +70,45 @@ async def test_a_candidate_cannot_bring_a_dependency_of_pytest(tmp_path: Path) -
     report = await project.verify({"src/calc/__init__.py": FIXED, "src/pluggy/__init__.py": "HOOKS = ()\n"})
     assert report.verdict is Verdict.FAIL
     assert "shadowed-module" in codes(report)
+
+
+@pytest.mark.anyio
+async def test_a_version_file_that_the_build_writes_is_there(tmp_path: Path) -> None:
+    head = "from calc._version import version as __version__\n"
+    files = {
+        "pyproject.toml": '[project]\nname = "calc-of-mine"\n\n'
+        '[tool.setuptools_scm]\nversion_file = "src/calc/_version.py"\n',
+        "src/calc/__init__.py": head + BUGGY,
+        "tests/test_calc.py": _FLAT_IMPORT,
+        ".gitignore": "_version.py\n",
+    }
+    report = await Project.make(tmp_path, files).verify(
+        {"src/calc/__init__.py": files["src/calc/__init__.py"].replace(BUGGY, FIXED)}
+    )
+    assert report.verdict is Verdict.PASS, report.reasons
+
+
+@pytest.mark.anyio
+async def test_what_keeps_a_suite_from_starting_is_said(tmp_path: Path) -> None:
+    files = {"calc.py": BUGGY, "conftest.py": "import not_here_at_all\n", "test_calc.py": _FLAT_IMPORT}
+    report = await Project.make(tmp_path, files).verify({"calc.py": FIXED})
+    assert report.verdict is Verdict.ERROR
+    assert any("No module named 'not_here_at_all'" in reason.detail for reason in report.reasons)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (b'[tool.hatch.build.hooks.vcs]\nversion-file = "a/_v.py"\n', (("a/_v.py", ""),)),
+        (b'[project]\nname = "x"\n[tool.setuptools_scm]\nwrite_to = "a/v.py"\n', (("a/v.py", "x"),)),
+        (b'[tool.setuptools_scm]\nversion_file = "../v.py"\n', ()),
+        (b'[tool.setuptools_scm]\nversion_file = "a/kept.py"\n', ()),
+        (b'[tool.setuptools_scm]\nversion_file = "a/v.txt"\n', ()),
+        (b"[broken", ()),
+    ],
+)
+def test_version_files_are_those_the_commit_lacks(text: bytes, wanted: object) -> None:
+    assert version_files({"pyproject.toml": text}, {"a/kept.py"}) == wanted
 
 
 def test_what_a_project_provides_comes_from_the_base() -> None:

@@ -15,6 +15,7 @@ from posixpath import commonpath, dirname, join, normpath
 
 from perstack.core.errors import UserError
 from perstack.core.signals import SignalSpec
+from perstack.signals.pytest.generated import version_files
 from perstack.signals.pytest.layout import packages_of, source_roots
 
 CONFIG_NAMES = (
@@ -65,7 +66,8 @@ class PytestPlan:
 
     `interpreter` is one program name or absolute path; `cwd_first` says that the command was `python -m pytest`.
     `selection` are the paths and ids of the command as it gives them; `only` replaces them with files below `rootdir`.
-    `source_roots` are where the base keeps its packages, `provides` their names.
+    `source_roots` are where the base keeps its packages, `provides` their names. `version_files` are (path, project)
+    of modules that the build would write.
     """
 
     interpreter: str
@@ -80,6 +82,7 @@ class PytestPlan:
     only: tuple[str, ...] = ()
     source_roots: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
+    version_files: tuple[tuple[str, str], ...] = ()
 
     def narrowed(self, targets: Sequence[str]) -> PytestPlan:
         """The same suite, but only the files of some tests."""
@@ -138,6 +141,7 @@ def plan_pytest(spec: SignalSpec, files: Mapping[str, bytes], paths: Collection[
         environment=environment,
         source_roots=roots,
         provides=tuple(packages_of(paths, (*python_path, *roots))),
+        version_files=version_files(files, set(paths)),
     )
 
 

@@ -31,6 +31,7 @@ _SCRIPTS = tuple(
     Path(__file__).parent / "worker" / name for name in ("runner.py", "perstack_collected.py", "perstack_sources.py")
 )
 _CONTROL, _OUT = "/perstack/control", "/perstack/out"
+_NOT_STARTED = 4  # pytest: usage error, or a conftest.py that cannot be imported
 _RED, _SHOWN = frozenset({TestStatus.FAILED, TestStatus.ERROR}), 20
 
 
@@ -79,6 +80,7 @@ async def run_pytest(
                 "workspace": session.workspace,
                 "roots": [normpath(join(session.workspace, root)) for root in plan.source_roots],
                 "provides": list(plan.provides),
+                "version_files": [[join(session.workspace, path), name] for path, name in plan.version_files],
                 "args": plan.command_line(session.workspace, inside_control, join(inside_out, xml_name)),
             }
             result = await session.run(
@@ -117,7 +119,10 @@ def _conclude(
     )
     if problem is not None:
         output = _hide_canaries(kept_output(result), expected.canaries)
-        run = replace(run, problem=problem.text, problem_code=problem.code.value, output=output)
+        text = problem.text
+        if result.exit_code == _NOT_STARTED and (lines := output.strip().splitlines()):
+            text = f"{text}: {lines[-1].removeprefix('E').strip()}"
+        run = replace(run, problem=text, problem_code=problem.code.value, output=output)
     return PytestRun(run, results.replaced)
 
 

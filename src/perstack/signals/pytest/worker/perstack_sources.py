@@ -4,10 +4,14 @@ An installation in editable mode points to the checkout it was made in, which is
 directories it would offer are put on the path here, before installed packages. Where the tree provides a package
 that the runner itself needs (pluggy, say), the runner keeps its installed copy and the tests get the tree's.
 """
+# os.path is loaded anyway; pathlib would be one more module that the code under test can touch.
+# ruff: noqa: PTH112, PTH120, PTH123
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -50,3 +54,17 @@ def missing_for(error: ImportError, provided: Iterable[str]) -> str:
             "into the environment that runs the tests"
         )
     return f"pytest is installed for {sys.executable} but cannot be loaded: {error}"
+
+
+def write_versions(files: Iterable[tuple[str, str]]) -> None:
+    """Write the version modules that a build would have written: (path, project). What is there stays."""
+    for path, project in files:
+        if os.path.lexists(path) or not os.path.isdir(os.path.dirname(path)):
+            continue
+        try:
+            version = importlib.metadata.version(project) if project else "0.0.0"
+        except importlib.metadata.PackageNotFoundError:
+            version = "0.0.0"
+        numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"__version__ = version = {version!r}\n__version_tuple__ = version_tuple = {numbers!r}\n")

@@ -33,12 +33,12 @@ if TYPE_CHECKING:  # the toolchain may be Python 3.8, where these cannot be eval
     from collections.abc import Callable, Iterator
 
     from perstack.signals.pytest.worker.perstack_collected import Collected
-    from perstack.signals.pytest.worker.perstack_sources import missing_for, set_aside, with_roots
+    from perstack.signals.pytest.worker.perstack_sources import missing_for, set_aside, with_roots, write_versions
 
     Emit = Callable[[dict[str, Any]], None]
 else:
     from perstack_collected import Collected  # these lie beside this script
-    from perstack_sources import missing_for, set_aside, with_roots
+    from perstack_sources import missing_for, set_aside, with_roots, write_versions
 
 JUDGE = ("pytest", "_pytest", "pluggy", "iniconfig")
 WATCHED = (
@@ -434,6 +434,7 @@ def main() -> None:
     os.environ.update(request["environment"])
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     sys.path[:] = with_roots([*request["python_path"], *sys.path, *ahead], request["roots"])
+    write_versions(request["version_files"])
     # programs that the tests start find the project as an installation would offer it
     inherited = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
     os.environ["PYTHONPATH"] = os.pathsep.join([*inherited, *request["roots"]])
