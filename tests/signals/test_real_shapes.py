@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from perstack.core.verdict import Verdict
+from perstack.signals.detect import detect
 from perstack.signals.pytest.configuration import plan_pytest
 from perstack.signals.pytest.generated import version_files
 from perstack.signals.pytest.layout import source_roots
@@ -122,3 +123,19 @@ def test_source_roots_are_folders_of_packages_and_no_packages() -> None:
     assert source_roots({"lib/yaml/__init__.py", "tools/x.py"}, ".") == ("lib",)
     assert source_roots({"pkg/a/src/a/__init__.py", "pkg/a/tests/test_a.py"}, "pkg/a") == ("pkg/a/src",)
     assert source_roots({"docs/conf.py", "setup.py", "tests/test_x.py"}, ".") == ()
+
+
+@pytest.mark.anyio
+async def test_tests_that_need_a_missing_locale_do_not_stand_in_the_way(tmp_path: Path) -> None:
+    needy = "import locale\n\n\ndef test_german():\n    locale.setlocale(locale.LC_ALL, 'xx_XX.UTF-8')\n"
+    files = {"calc.py": BUGGY, "test_calc.py": _FLAT_IMPORT, "test_locale.py": needy}
+    report = await Project.make(tmp_path, files).verify({"calc.py": FIXED})
+    assert report.verdict is Verdict.PASS, report.reasons
+    assert report.signals[0].tests is not None
+    assert report.signals[0].tests.still_failing == ("test_locale.py::test_german",)
+
+
+def test_a_project_among_the_test_data_is_no_project_of_the_repository() -> None:
+    files = {"pyproject.toml": b"[tool.pytest]\n", "tests/toml-test/go.mod": b"module x", "tests/a/package.json": b"{}"}
+    found = detect(sorted(files), files.get)
+    assert [spec.run[:3] for spec in found.signals] == [("python3", "-m", "pytest")]

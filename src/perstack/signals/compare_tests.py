@@ -20,7 +20,8 @@ _FAILURES = 50
 _ENVIRONMENT = re.compile(
     r"Temporary failure in name resolution|Name or service not known|nodename nor servname|Network is unreachable"
     r"|socket\.gaierror|NewConnectionError|Failed to establish a new connection|ENETUNREACH|EAI_AGAIN"
-    r"|cannot open display|no display name|Cannot connect to the Docker daemon|Operation not permitted: '/proc",
+    r"|cannot open display|no display name|Cannot connect to the Docker daemon|Operation not permitted: '/proc"
+    r"|locale\.Error: unsupported locale setting",
 )
 
 

@@ -11,6 +11,13 @@ from fnmatch import fnmatch
 from perstack.core.signals import Priority, SignalKind, SignalSpec
 
 
+# Folders whose projects are somebody else's, built, or data of tests.
+_NOT_OWN = frozenset(
+    {"node_modules", "vendor", "third_party", "target", "build", "test", "tests", "testdata", "fixtures", "__fixtures__",
+     "testing"}
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
     """The files of a repository and their contents."""
@@ -47,7 +54,7 @@ class Repository:
         folders = sorted((path.rpartition("/")[0] for path in self.files if path.rpartition("/")[2] == name), key=len)
         outer: list[str] = []
         for folder in folders:
-            vendored = any(part in {"node_modules", "vendor", "target", "build"} for part in folder.split("/"))
+            vendored = any(part in _NOT_OWN for part in folder.split("/"))
             inside = any(not top or folder.startswith(f"{top}/") for top in outer)
             if not vendored and not inside:
                 outer.append(folder)
