@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from perstack.core.signals import SignalRun, SignalStatus
+from perstack.core.signals import SignalRun, SignalStatus, TestStatus
 from perstack.signals.ground import Workbench
 from perstack.signals.measure import Measured, Subject
 from tests.signals.project import BUGGY, CALC, PYTEST, Project
@@ -176,8 +176,11 @@ async def test_files_that_shadow_the_runner_or_start_with_python_are_not_used(tm
 async def test_a_stale_copy_in_the_toolchain_is_not_taken_for_the_tree(tmp_path: Path) -> None:
     files = {
         "src/pluggy/__init__.py": "VALUE = 1\n",
-        "tests/test_p.py": "import pluggy\n\n\ndef test_p():\n    assert pluggy\n",
+        "tests/test_p.py": "import pluggy\n\n\ndef test_p():\n    assert pluggy.VALUE == 1\n",
     }
     run = only_run(await run_on_candidate(tmp_path, files))
-    assert run.problem_code == "foreign-module"
-    assert "pluggy" in run.problem
+    case = run.tests["tests/test_p.py::test_p"]
+    assert run.problem_code in {"", "foreign-module"}
+    assert run.problem_code or case.status is TestStatus.PASSED, (
+        "the copy that pytest itself runs on was tested instead"
+    )

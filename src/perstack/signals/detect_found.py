@@ -10,11 +10,12 @@ from fnmatch import fnmatch
 
 from perstack.core.signals import Priority, SignalKind, SignalSpec
 
-
 # Folders whose projects are somebody else's, built, or data of tests.
 _NOT_OWN = frozenset(
-    {"node_modules", "vendor", "third_party", "target", "build", "test", "tests", "testdata", "fixtures", "__fixtures__",
-     "testing"}
+    {
+        "__fixtures__", "build", "fixtures", "node_modules", "target", "test", "testdata", "testing", "tests",
+        "third_party", "vendor",
+    }
 )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def _discovery(repository: Repository) -> str:
     folder = repository.any(*_TESTS).rpartition("/")[0]
     if not folder or f"{folder}/__init__.py" in repository.files:
         return ""
-    return f"-s {folder} -t ." if folder.split("/")[0] in {"tests", "test"} else f"-s {folder}"
+    return f"-s {folder}"  # no `-t`: a folder that is no package cannot be imported from above
 
 
 def _checks(repository: Repository, pyproject: Mapping[str, object]) -> Iterator[Found]:

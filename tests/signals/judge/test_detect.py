@@ -34,7 +34,7 @@ def test_pytest_is_found_by_its_configuration_and_gates() -> None:
     [
         ({"tests__conftest_Dpy": ""}, "python3 -m pytest -q"),
         ({"test_a_Dpy": "def test_a():\n    pass\n"}, "python3 -m pytest -q"),
-        ({"tests__test_a_Dpy": "import unittest\n\nclass A(unittest.TestCase):\n    pass\n"}, "python3 -m unittest discover -s tests -t ."),
+        ({"tests__test_a_Dpy": "import unittest\n\nclass A(unittest.TestCase):\n    pass\n"}, "python3 -m unittest discover -s tests"),
         ({"package_Djson": '{"scripts": {"test": "jest"}}'}, "npx jest --ci"),
         ({"package_Djson": '{"devDependencies": {"vitest": "1"}}'}, "npx vitest run"),
         ({"package_Djson": '{"scripts": {"test": "node --test"}}'}, "node --test"),
