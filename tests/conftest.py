@@ -25,6 +25,7 @@ SLOW_FILES = frozenset(
         "search/test_demo_project.py",
         "signals/test_evidence.py",
         "signals/test_protocol.py",
+        "signals/test_real_shapes.py",
     }
 )
 
