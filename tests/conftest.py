@@ -13,10 +13,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-# Whole files that start sandboxes, processes or time-outs by the dozen: they run with the slow ones.
+# Whole files that start sandboxes, servers, processes or time-outs by the dozen: they run with the slow ones.
 SLOW_FILES = frozenset(
     {
         "bench/test_waste.py",
+        "forge/test_github_comments.py",
+        "forge/test_github_writes.py",
+        "github_server/test_server.py",
+        "infrastructure/test_git_remote.py",
         "infrastructure/test_sandbox.py",
         "infrastructure/test_sandbox_setup.py",
         "interface/test_run.py",
