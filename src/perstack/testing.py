@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from perstack.core.contracts import Tell
 from perstack.core.errors import ToolError
 from perstack.core.events import Event
 from perstack.core.experts import BASE_SKILL, Expert, SkillSpec
@@ -98,6 +99,10 @@ class FunctionSkill:
     @property
     def name(self) -> str:
         return self._name
+
+    async def open(self, tell: Tell) -> None:
+        """Tell that it is connected."""
+        tell("skillConnected", {"skillName": self._name})
 
     async def definitions(self) -> Sequence[ToolDefinition]:
         """One definition a function, with an open schema."""

@@ -63,6 +63,30 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """One expert to run over a workspace, or a job of it to go on with. Limits of 0 or "" are the configuration's.
+
+    With `job_id` and neither `resume`, `proceed` nor `answer`, a new job of that id. `resume`: go on where the log
+    of that job ends, after a crash. `proceed`: say `query` to it, from `checkpoint` where given (a branch), else from
+    its end. `answer`: `query` is the result of the interactive tool it waits for.
+    """
+
+    config: Config
+    expert: str
+    query: str
+    workspace: Path
+    job_id: str = ""
+    resume: bool = False
+    proceed: bool = False
+    answer: bool = False
+    checkpoint: str = ""
+    max_steps: int = 0
+    max_retries: int = -1
+    timeout_ms: int = 0
+    reasoning_budget: str | int = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ground:
     """What a job has prepared: signals, the sandbox to run them in, a private directory, where events go."""
 

@@ -7,8 +7,12 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
+from perstack.core.json import JsonObject
 from perstack.core.messages import Delta, ModelReply, ModelRequest, ToolCall, ToolDefinition, ToolResult
-from perstack.core.sandbox import ExecResult, Limits, Mount, SandboxSpec, Snapshot
+from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
+
+# Tells a runtime event of the run a skill works for: its type (`skillConnected`, …) and its payload.
+Tell = Callable[[str, JsonObject], None]
 
 
 class Provider(Protocol):
@@ -35,8 +39,16 @@ class Skill(Protocol):
     @property
     def name(self) -> str: ...
 
+    async def open(self, tell: Tell) -> None:
+        """Start what must be there before the first step. The skill tells its own life: `skillStarting`,
+        `skillConnected`, `skillStderr`, `skillDisconnected`, then and later. Called again for a further run.
+
+        Raises: UserError and InfrastructureErrors where it cannot start.
+        """
+        ...
+
     async def definitions(self) -> Sequence[ToolDefinition]:
-        """The tools it offers, already filtered by `pick` and `omit`."""
+        """The tools it offers now, already filtered by `pick` and `omit`. Asked again before every step: at once."""
         ...
 
     async def call(self, call: ToolCall) -> ToolResult:
@@ -47,6 +59,26 @@ class Skill(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Service(Protocol):
+    """A long-running program in a sandbox of its own, spoken to over its standard streams."""
+
+    async def send(self, data: bytes) -> None:
+        """Write to its standard input. Raises: SandboxUnavailable when it has ended."""
+        ...
+
+    async def receive(self) -> bytes:
+        """The next bytes of its standard output; empty when it has ended."""
+        ...
+
+    async def receive_errors(self) -> bytes:
+        """The next bytes of its standard error; empty when it has ended."""
+        ...
+
+    async def wait(self) -> int:
+        """Its exit code, once it has ended: 128+n for signal n, 127 for a missing program."""
+        ...
 
 
 class Session(Protocol):
@@ -104,5 +136,33 @@ class Sandbox(Protocol):
         """A fresh sandbox over `workspace` (a host directory the sandbox may write). Without network.
 
         Everything in it is dead when the context ends.
+        """
+        ...
+
+    def serve(
+        self,
+        snapshot: Snapshot,
+        workspace: Path,
+        argv: Sequence[str],
+        *,
+        mounts: Sequence[Mount] = (),
+        env: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        network: Network | None = None,
+    ) -> AbstractAsyncContextManager[Service]:
+        """Start a program in a fresh sandbox over `workspace`, its working directory, and speak with it.
+
+        It has a PID namespace of its own and `env` on top of the minimal environment, nothing else. Without
+        `network` it has none; with it, only the proxy. Everything in it is dead when the context ends.
+        """
+        ...
+
+    async def install(
+        self, snapshot: Snapshot, argv: Sequence[str], folder: Mount, *, timeout_s: float = 600.0
+    ) -> ExecResult:
+        """Run one command with network, as set-up does, in `folder` (writable, the working directory); no workspace.
+
+        For packages of skills: nothing secret is there, and nothing else is kept.
+        Raises: SandboxUnavailable.
         """
         ...

@@ -26,7 +26,15 @@ STREAMING_EVENTS = frozenset(
         "startStreamingRunResult", "streamRunResult", "completeStreamingRunResult",
     }
 )  # fmt: skip
-RUNTIME_EVENTS = frozenset({"initializeRuntime", "skillStarting", "skillConnected", "skillStderr", "skillDisconnected"})
+RUNTIME_EVENTS = frozenset(
+    {
+        "initializeRuntime", "skillStarting", "skillConnected", "skillStderr", "skillDisconnected",
+        "dockerBuildProgress", "dockerContainerStatus", "proxyAccess",
+    }
+)  # fmt: skip
+# Ours, stored but never shown: `startToolCall` {toolCallId, partialToolResults} is written before a call that may not
+# be made twice, with the results of the calls before it. After a crash it tells what began from what did not.
+RECORD_EVENTS = frozenset({"startToolCall"})
 JOB_EVENTS = frozenset(
     {
         "startJob",  # task, kind

@@ -50,6 +50,13 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """The only way out of a sandbox: a Unix socket on the host behind which a proxy decides (HTTP CONNECT)."""
+
+    socket: Path
+
+
+@dataclass(frozen=True, slots=True)
 class ExecResult:
     """One finished command. `exit_code` is 128+n for signal n, 127 for a missing program, 124 for a time-out."""
 

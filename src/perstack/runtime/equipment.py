@@ -11,7 +11,6 @@ from perstack.context.prompts import system_prompt
 from perstack.core.contracts import Skill
 from perstack.core.errors import InvariantBroken
 from perstack.core.experts import Expert
-from perstack.core.json import JsonObject
 from perstack.core.messages import ToolDefinition
 from perstack.runtime.concurrency import in_order
 from perstack.runtime.journal import Journal
@@ -39,13 +38,11 @@ async def open_toolbox(
     if len(by_name) < len(skills):
         raise InvariantBroken(f"expert `{expert.key}` was given two skills of one name")
 
+    tell = partial(journal.tell, state.job_id, state.run_id)
+
     async def connect(skill: Skill) -> Sequence[ToolDefinition]:
-        started = journal.now_ms()
-        definitions = await skill.definitions()
-        took = journal.now_ms() - started
-        payload: JsonObject = {"skillName": skill.name, "connectDurationMs": took, "totalDurationMs": took}
-        journal.tell(state.job_id, state.run_id, "skillConnected", payload)
-        return definitions
+        await skill.open(tell)
+        return await skill.definitions()
 
     found = await in_order([partial(connect, skill) for skill in skills], limit=_PARALLEL_STARTS)
     offered = [(skill.name, item) for skill, items in zip(skills, found, strict=True) for item in items]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from perstack.core.contracts import Session
+from perstack.core.contracts import Session, Tell
 from perstack.core.experts import BASE_SKILL, Expert
 from perstack.core.json import JsonObject
 from perstack.core.messages import ToolCall, ToolDefinition, ToolResult
@@ -55,6 +55,10 @@ class BaseSkill:
     def remaining_todos(self) -> tuple[JsonObject, ...]:
         """Open to-dos: while there are any, `attemptCompletion` does not end a run."""
         return tuple(todo.to_json() for todo in self._todos.remaining)
+
+    async def open(self, tell: Tell) -> None:
+        """In this process: connected at once."""
+        tell("skillConnected", {"skillName": self.name, "spawnDurationMs": 0, "totalDurationMs": 0})
 
     async def definitions(self) -> Sequence[ToolDefinition]:
         return [tool.definition(self.name) for tool in self._tools.values()]

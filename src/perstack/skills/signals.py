@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from perstack.core.contracts import Tell
 from perstack.core.json import Json, compact
 from perstack.core.messages import ToolCall, ToolDefinition, ToolResult
 from perstack.core.signals import TestCase
@@ -33,6 +34,10 @@ class RunSignalsSkill:
     @property
     def name(self) -> str:
         return SKILL_NAME
+
+    async def open(self, tell: Tell) -> None:
+        """In this process: connected at once."""
+        tell("skillConnected", {"skillName": self.name, "spawnDurationMs": 0, "totalDurationMs": 0})
 
     async def definitions(self) -> Sequence[ToolDefinition]:
         return [tool.definition(self.name) for tool in self._tools.values()]
