@@ -8,18 +8,21 @@ from __future__ import annotations
 import contextlib
 import inspect
 import itertools
+import shutil
 import socket
+import tempfile
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from perstack.core.contracts import Tell
-from perstack.core.errors import ToolError
-from perstack.core.events import Event
+from perstack.core.errors import ToolError, UserError
+from perstack.core.events import STREAMING_EVENTS, Event
 from perstack.core.experts import BASE_SKILL, Expert, SkillSpec
-from perstack.core.json import Json
+from perstack.core.json import Json, compact
 from perstack.core.messages import (
     ModelReply,
     StopReason,
@@ -30,10 +33,12 @@ from perstack.core.messages import (
     ToolResult,
 )
 from perstack.core.sandbox import ExecResult, Mount
+from perstack.core.storage import CHAIN_SEED, EventWriter, JobRecord, LogContents
 from perstack.core.usage import Usage
 from perstack.infrastructure import process
 from perstack.infrastructure.git_command import environment
 from perstack.providers.scripted import ScriptedProvider
+from perstack.runtime.log import chained
 
 Answer = str | ToolResult
 Handler = Callable[[Mapping[str, Json]], Answer | Awaitable[Answer]]
@@ -91,6 +96,7 @@ class FunctionSkill:
         self.called: list[ToolCall] = []
         self.closed = False
         self._name = name
+        self._tell: Tell | None = None
         self._tools = dict(tools or {})
         if name == BASE_SKILL:
             self._tools.setdefault("attemptCompletion", lambda _: "{}")
@@ -102,6 +108,7 @@ class FunctionSkill:
 
     async def open(self, tell: Tell) -> None:
         """Tell that it is connected."""
+        self._tell, self.closed = tell, False
         tell("skillConnected", {"skillName": self._name})
 
     async def definitions(self) -> Sequence[ToolDefinition]:
@@ -125,8 +132,11 @@ class FunctionSkill:
         return ToolResult(call.id, call.tool_name, (TextPart(answer),), self._name)
 
     async def close(self) -> None:
-        """Remember that it was closed."""
+        """Tell that it is disconnected, where it was open; remember that it was closed."""
         self.closed = True
+        if self._tell is not None:
+            self._tell("skillDisconnected", {"skillName": self._name})
+            self._tell = None
 
 
 def failing(message: str) -> Handler:
@@ -164,6 +174,94 @@ class Collect:
         if found is None:
             raise AssertionError(f"no event {kind} among {self.types()}")
         return found
+
+
+class MemoryStore:
+    """A `Store` without a disk: jobs are gone with it. Only `folder` makes a directory, a temporary one.
+
+    Its logs hold what a file would: no streaming deltas, and a chain.
+    """
+
+    def __init__(self) -> None:
+        self._records: dict[str, JobRecord] = {}
+        self._logs: dict[str, _MemoryLog] = {}
+        self._root = ""
+
+    def create(self, record: JobRecord) -> None:
+        """Make a new job.
+
+        Raises: UserError where the id is taken.
+        """
+        if record.id in self._records:
+            raise UserError(f"job {record.id} already exists")
+        self._records[record.id] = record
+        self._logs[record.id] = _MemoryLog()
+
+    def save(self, record: JobRecord) -> None:
+        """Replace a job's record."""
+        self._records[record.id] = record
+
+    def load(self, job_id: str) -> JobRecord:
+        """One job's record.
+
+        Raises: UserError where there is no such job.
+        """
+        self._log(job_id)
+        return self._records[job_id]
+
+    def jobs(self) -> tuple[JobRecord, ...]:
+        """All jobs, newest first."""
+        return tuple(sorted(self._records.values(), key=lambda record: (record.started_at, record.id), reverse=True))
+
+    def open_log(self, job_id: str) -> EventWriter:
+        """Go on with a job's log.
+
+        Raises: UserError where it is open already.
+        """
+        log = self._log(job_id)
+        if log.open:
+            raise UserError(f"somebody is working on job {job_id} already")
+        log.open = True
+        return log
+
+    def read(self, job_id: str) -> LogContents:
+        """The events so far.
+
+        Raises: UserError where there is no such job.
+        """
+        log = self._log(job_id)
+        return LogContents(tuple(log.events), log.head)
+
+    def folder(self, job_id: str) -> Path:
+        """A temporary directory of the job's own, removed with the store."""
+        if not self._root:
+            self._root = tempfile.mkdtemp(prefix="perstack-jobs-")
+            weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)
+        folder = Path(self._root) / job_id
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _log(self, job_id: str) -> _MemoryLog:
+        if job_id not in self._logs:
+            raise UserError(f"job {job_id} not found")
+        return self._logs[job_id]
+
+
+class _MemoryLog:
+    """The event writer of a MemoryStore."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.head = CHAIN_SEED
+        self.open = False
+
+    def __call__(self, event: Event) -> None:
+        if event.type not in STREAMING_EVENTS:
+            self.events.append(event)
+            self.head = chained(self.head, compact(event.to_json()))
+
+    def close(self) -> None:
+        self.open = False
 
 
 def counting_ids(prefix: str = "e") -> Callable[[], str]:

@@ -23,6 +23,7 @@ from perstack.core.experts import Config, Expert, PipelineSpec
 from perstack.core.json import JsonObject
 from perstack.core.outcome import FixOutcome
 from perstack.core.sandbox import SandboxSpec, Snapshot
+from perstack.core.storage import EventWriter, JobRecord
 from perstack.core.usage import Usage
 from perstack.core.verdict import Report
 from perstack.definition.topology import check_delegates, resolve_expert
@@ -31,9 +32,8 @@ from perstack.infrastructure.sandbox.ownership import given_back
 from perstack.infrastructure.secrets import Redactor
 from perstack.providers import catalogue
 from perstack.runtime.driver import Runner, RunOutcome, TokenBudget
-from perstack.runtime.log import EventLog
 from perstack.runtime.staff import SkillsFor, Staff
-from perstack.runtime.store import JobRecord, JobStore
+from perstack.runtime.store import JobStore
 from perstack.skills.base import base_skill
 from perstack.skills.selection import require_available
 
@@ -51,11 +51,11 @@ class Engine:
     @asynccontextmanager
     async def job(self, kind: str, watch: EventSink | None = None) -> AsyncIterator[Job]:
         """A new job with its own event log and scratch directory."""
-        store = JobStore(self.host.storage)
+        store = JobStore(self.host.storage, self.redact)
         record = JobRecord(new_id(), "", now_ms(), extra={"kind": kind})
-        paths = store.create(record)
-        log = EventLog(paths.events, redact=self.redact)
-        job, status = Job(self, record.id, paths.directory, log, watch), "stoppedByError"
+        store.create(record)
+        log = store.open_log(record.id)
+        job, status = Job(self, record.id, store.folder(record.id), log, watch), "stoppedByError"
         try:
             job.emit("startJob", {"kind": kind})
             yield job
@@ -81,7 +81,7 @@ class Job:
     engine: Engine
     id: str
     folder: Path
-    log: EventLog
+    log: EventWriter
     watch: EventSink | None = None
     expert: str = ""
     steps: int = 0

@@ -13,17 +13,17 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from perstack.core.errors import InfrastructureError, UserError
 from perstack.core.events import JOB_EVENTS, STREAMING_EVENTS, Event
 from perstack.core.json import Json, JsonObject, compact
+from perstack.core.storage import CHAIN_SEED, LogContents
 from perstack.runtime.wire import int_of, text_of
 
 VERSION = 1
 _HEADER: JsonObject = {"type": "log", "version": VERSION}
-_SEED = "0" * 64
 _MARK = ',"chain":"'
 _TAIL = len(_MARK) + 64 + len('"}')
 _ENVELOPE = frozenset({"type", "id", "expertKey", "timestamp", "jobId", "runId", "stepNumber", "chain"})
@@ -43,21 +43,6 @@ class LogDamaged(InfrastructureError):
         self.intact = tuple(intact)
 
 
-@dataclass(frozen=True, slots=True)
-class LogContents:
-    """What a log file holds. `head` is the chain after the last intact line, `size` the bytes up to there.
-
-    `problem` says what is wrong after that, empty where nothing is; `truncated` where only the last line was cut.
-    """
-
-    events: tuple[Event, ...]
-    head: str = _SEED
-    size: int = 0
-    problem: str = ""
-    line: int = 0
-    truncated: bool = False
-
-
 class EventLog:
     """An event sink that appends to a file. An existing log is checked and continued; a cut last line is dropped."""
 
@@ -69,7 +54,7 @@ class EventLog:
         """
         self._path = path
         self._redact = redact
-        self.head = _SEED
+        self.head = CHAIN_SEED
         self._file = _open_alone(path)
         try:
             self._go_on()
@@ -110,7 +95,7 @@ class EventLog:
 
     def _write(self, line: JsonObject) -> None:
         body = compact(line)
-        head = _chain(self.head, body)
+        head = chained(self.head, body)
         data = memoryview(f'{body[:-1]}{_MARK}{head}"}}\n'.encode())
         try:
             while data:
@@ -130,7 +115,7 @@ def load_log(path: Path) -> LogContents:
     except OSError as error:
         raise InfrastructureError(f"{path}: cannot be read: {error.strerror}") from error
     events: list[Event] = []
-    head, size, number = _SEED, 0, 0
+    head, size, number = CHAIN_SEED, 0, 0
     lines = data.split(b"\n")
     cut = lines.pop()
     for number, raw in enumerate(lines, 1):
@@ -178,7 +163,8 @@ def _redacted(value: Json, redact: Callable[[str], str]) -> Json:
     return value
 
 
-def _chain(before: str, body: str) -> str:
+def chained(before: str, body: str) -> str:
+    """The chain after a line, from the chain before it and the line without its chain."""
     return hashlib.sha256(f"{before}{body}".encode()).hexdigest()
 
 
@@ -194,7 +180,7 @@ def _read_line(raw: bytes, head: str, *, is_header: bool) -> tuple[Event | None,
     if len(line) < _TAIL or line[-_TAIL : -_TAIL + len(_MARK)] != _MARK:
         raise ValueError("the line has no chain: this is no event log, or the line was changed")
     body = f"{line[:-_TAIL]}}}"
-    after = _chain(head, body)
+    after = chained(head, body)
     if line[-66:-2] != after:
         raise ValueError("the line was changed or a line before it was removed: its chain does not fit")
     data = json.loads(body)

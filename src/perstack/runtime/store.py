@@ -8,101 +8,55 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 from perstack.core.errors import InfrastructureError, UserError
-from perstack.core.json import Json, JsonObject
-from perstack.core.usage import Usage
+from perstack.core.json import Json
+from perstack.core.storage import EventWriter, JobRecord, LogContents
+from perstack.runtime.log import EventLog, load_log
 from perstack.runtime.wire import int_of, object_of, text_of, usage_from
 
+RECORD = "job.json"
+LOG = "events.jsonl"
 # Ids become directory names: no separators, no dots, nothing a shell or a path would read otherwise.
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
-@dataclass(frozen=True, slots=True)
-class JobRecord:
-    """`job.json`. Times in milliseconds since 1970, 0 where not yet; `status` as in the public format.
-
-    `extra` holds what a caller wants to find again (task, kind); kept as it is.
-    """
-
-    id: str
-    coordinator_expert_key: str
-    started_at: int
-    status: str = "running"
-    total_steps: int = 0
-    max_steps: int = 0
-    usage: Usage = field(default_factory=Usage)
-    finished_at: int = 0
-    extra: Mapping[str, Json] = field(default_factory=dict)
-
-    def to_json(self) -> JsonObject:
-        """Public keys first."""
-        data: dict[str, Json] = {
-            "id": self.id,
-            "status": self.status,
-            "coordinatorExpertKey": self.coordinator_expert_key,
-            "totalSteps": self.total_steps,
-            "usage": self.usage.to_json(),
-            "startedAt": self.started_at,
-        }
-        if self.max_steps:
-            data["maxSteps"] = self.max_steps
-        if self.finished_at:
-            data["finishedAt"] = self.finished_at
-        return {**self.extra, **data}
-
-
-@dataclass(frozen=True, slots=True)
-class JobPaths:
-    """The files of one job."""
-
-    directory: Path
-
-    @property
-    def record(self) -> Path:
-        return self.directory / "job.json"
-
-    @property
-    def events(self) -> Path:
-        return self.directory / "events.jsonl"
-
-
 class JobStore:
-    """The jobs under one root."""
+    """The jobs under one root. `redact` is applied to every text before a log gets it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, redact: Callable[[str], str]) -> None:
         self._jobs = root / "jobs"
+        self._redact = redact
 
-    def create(self, record: JobRecord) -> JobPaths:
+    def create(self, record: JobRecord) -> None:
         """Make a new job's directory and record.
 
         Raises: UserError where the id is unusable or taken; InfrastructureError where nothing can be written.
         """
-        paths = self.paths(record.id)
+        folder = self.folder(record.id)
         try:
             self._jobs.mkdir(parents=True, exist_ok=True)
-            paths.directory.mkdir()
+            folder.mkdir()
         except FileExistsError:
             raise UserError(
                 f"job {record.id} already exists in {self._jobs}", hint="Choose another --job-id or continue that job."
             ) from None
         except OSError as error:
-            raise _unwritable(paths.directory, error) from error
+            raise _unwritable(folder, error) from error
         self.save(record)
-        return paths
 
     def save(self, record: JobRecord) -> None:
         """Replace a job's record in one step.
 
         Raises: InfrastructureError where it cannot be written.
         """
-        target = self.paths(record.id).record
+        target = self.folder(record.id) / RECORD
         fresh = target.with_suffix(".json.new")
+        text = json.dumps(record.to_json(), ensure_ascii=False, indent=2, default=dict) + "\n"
         try:
-            fresh.write_text(json.dumps(record.to_json(), ensure_ascii=False, indent=2, default=dict) + "\n", "utf-8")
+            fresh.write_text(text, "utf-8")
             fresh.replace(target)
         except OSError as error:
             raise _unwritable(target, error) from error
@@ -112,35 +66,65 @@ class JobStore:
 
         Raises: UserError where there is no such job or its record is unreadable.
         """
-        path = self.paths(job_id).record
+        path = self.folder(job_id) / RECORD
         try:
-            return _record_from(json.loads(path.read_text("utf-8")))
+            return record_from(json.loads(path.read_text("utf-8")))
         except FileNotFoundError:
-            raise UserError(f"job {job_id} not found in {self._jobs}", hint="`perstack log` lists jobs.") from None
+            raise self._unknown(job_id) from None
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: not a readable job record: {error}") from error
 
     def jobs(self) -> tuple[JobRecord, ...]:
         """All readable jobs, newest first. A damaged record hides its job only from this list."""
         found: list[JobRecord] = []
-        for path in self._jobs.glob("*/job.json"):
+        for path in self._jobs.glob(f"*/{RECORD}"):
             try:
-                found.append(_record_from(json.loads(path.read_text("utf-8"))))
+                found.append(record_from(json.loads(path.read_text("utf-8"))))
             except (OSError, ValueError):
                 continue
         return tuple(sorted(found, key=lambda record: (record.started_at, record.id), reverse=True))
 
-    def paths(self, job_id: str) -> JobPaths:
+    def open_log(self, job_id: str) -> EventWriter:
+        """Go on with a job's log, made where it is not there yet.
+
+        Raises: UserError where there is no such job or another process writes its log; LogDamaged where the log was
+        changed; InfrastructureError where it cannot be written.
+        """
+        folder = self.folder(job_id)
+        if not folder.is_dir():
+            raise self._unknown(job_id)
+        return EventLog(folder / LOG, self._redact)
+
+    def read(self, job_id: str) -> LogContents:
+        """Everything intact in a job's log.
+
+        Raises: UserError where there is no such job; InfrastructureError where its log cannot be read.
+        """
+        path = self.folder(job_id) / LOG
+        if not path.exists():
+            if not path.parent.is_dir():
+                raise self._unknown(job_id)
+            return LogContents(())
+        return load_log(path)
+
+    def folder(self, job_id: str) -> Path:
         """Where a job is or would be.
 
         Raises: UserError where the id cannot name a directory.
         """
         if not _JOB_ID.fullmatch(job_id):
             raise UserError(f"job id {job_id!r} is not usable", hint="Use up to 128 letters, digits, `-` and `_`.")
-        return JobPaths(self._jobs / job_id)
+        return self._jobs / job_id
+
+    def _unknown(self, job_id: str) -> UserError:
+        return UserError(f"job {job_id} not found in {self._jobs}", hint="`perstack log` lists jobs.")
 
 
-def _record_from(value: Json) -> JobRecord:
+def record_from(value: Json) -> JobRecord:
+    """A record as written by `JobRecord.to_json`, here or by the public format's own runtime.
+
+    Raises: ValueError where it is none.
+    """
     data = object_of(value)
     if not text_of(data.get("id")):
         raise ValueError("no object with an `id`")
@@ -162,5 +146,5 @@ def _record_from(value: Json) -> JobRecord:
 
 def _unwritable(path: Path, error: OSError) -> InfrastructureError:
     return InfrastructureError(
-        f"{path}: cannot be written: {error.strerror}", hint="Choose a directory you may write with --out."
+        f"{path}: cannot be written: {error.strerror}", hint="Free some space, or choose a directory you may write."
     )
