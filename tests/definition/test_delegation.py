@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from perstack.core.errors import UserError
-from perstack.definition.grammar import delegation_problem, parse_expert_key
+from perstack.core.grammar import delegation_problem, parse_expert_key
 from perstack.definition.load import load_config
 from perstack.definition.topology import check_delegates, cycles, resolve_expert, tree, tree_lines
 

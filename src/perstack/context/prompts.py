@@ -14,8 +14,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from perstack.core.experts import Expert
+from perstack.core.grammar import ExpertKey, parse_expert_key
 
-_NOT_A_TOOL_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _BACKTICKS = re.compile(r"`+")
 # Control characters, and the invisible tag block that can carry text only a model sees.
 _INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\U000e0000-\U000e007f]")
@@ -50,12 +50,9 @@ def system_prompt(
 
 
 def delegate_tool_name(expert: Expert) -> str:
-    """The tool by which callers reach a delegate: the last segment of its name, without version or tag.
-
-    Model providers allow letters, digits, `_` and `-` in tool names; anything else becomes `_`.
-    """
-    segment = (expert.name or expert.key).rsplit("/", 1)[-1].split("@")[0]
-    return _NOT_A_TOOL_NAME.sub("_", segment)[:64]
+    """The tool by which callers reach a delegate: the last segment of its name, without version or tag."""
+    name = expert.name or expert.key
+    return (parse_expert_key(name) or ExpertKey(name)).tool_name
 
 
 def fence(label: str, text: str) -> str:

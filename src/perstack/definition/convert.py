@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from perstack.core import experts as data
+from perstack.core.grammar import parse_expert_key
 from perstack.core.json import Json
 from perstack.core.sandbox import Limits, SandboxSpec
 from perstack.core.signals import Priority, SignalKind, SignalSpec
 from perstack.definition import schema, schema_harness
 from perstack.definition.framework import recognise
-from perstack.definition.grammar import parse_expert_key
 
 
 def to_config(document: schema_harness.Document, *, path: str, warnings: Sequence[str]) -> data.Config:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from perstack.core.experts import BASE_SKILL, BASE_TOOLS
-from perstack.definition.grammar import ENV_NAME, TABLE_NAME, TAG, ExpertKey, delegation_problem, parse_expert_key
+from perstack.core.grammar import ENV_NAME, TABLE_NAME, TAG, ExpertKey, delegation_problem, parse_expert_key
 from perstack.definition.locate import KeyPath
 from perstack.definition.problems import Problem, closest
 from perstack.definition.schema import Expert, InteractiveSkill, SseSkill, StdioSkill

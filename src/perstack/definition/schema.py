@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from perstack.core.experts import BASE_SKILL
-from perstack.definition.grammar import VERSION, domain_problem, is_public_https, is_url
+from perstack.core.grammar import VERSION, domain_problem, is_public_https, is_url
 
 REASONING_LEVELS = ("none", "minimal", "low", "medium", "high")
 

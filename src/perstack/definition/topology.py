@@ -8,7 +8,7 @@ from typing import Literal
 
 from perstack.core.errors import UserError
 from perstack.core.experts import Config, Expert
-from perstack.definition.grammar import parse_expert_key
+from perstack.core.grammar import parse_expert_key
 
 State = Literal["expert", "missing", "cycle"]
 

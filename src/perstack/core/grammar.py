@@ -16,6 +16,8 @@ TAG = re.compile(r"[a-z0-9][a-z0-9_-]*")
 ENV_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_-]*")
 TABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 KEY_LENGTH = 511
+TOOL_NAME_LENGTH = 64
+_NOT_IN_TOOL_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 
 DOMAIN_MESSAGE = "Invalid domain pattern. Use exact domain (example.com) or wildcard prefix (*.example.com)"
 PUNYCODE_MESSAGE = "Punycode domains (xn--) are not allowed to prevent homograph attacks. Use ASCII domains only."
@@ -53,8 +55,11 @@ class ExpertKey:
 
     @property
     def tool_name(self) -> str:
-        """What the expert is called as a delegate tool."""
-        return self.name.rpartition("/")[2]
+        """What the expert is called as a delegate tool.
+
+        Model providers allow letters, digits, `_` and `-`, and 64 of them; anything else becomes `_`.
+        """
+        return _NOT_IN_TOOL_NAMES.sub("_", self.name.rpartition("/")[2])[:TOOL_NAME_LENGTH]
 
 
 def parse_expert_key(key: str) -> ExpertKey | None:
