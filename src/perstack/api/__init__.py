@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from perstack.api.configuration import CONFIG_NAME, parse_config, read_config, validate
     from perstack.api.deferred import DeferredEngine, Jobs
     from perstack.api.engine import Engine, Job
-    from perstack.api.host import Fix, Host, Verify
+    from perstack.api.host import Fix, Host, Run, Verify
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
     from perstack.definition.document import json_schema, reference
     from perstack.definition.load import find_config
@@ -33,6 +33,7 @@ __all__ = [
     "Job",
     "Jobs",
     "Repository",
+    "Run",
     "Verify",
     "apply_tree",
     "commit",
@@ -54,7 +55,7 @@ _PLACES = {
     "api.configuration": "CONFIG_NAME parse_config read_config validate",
     "api.deferred": "DeferredEngine Jobs",
     "api.engine": "Engine Job",
-    "api.host": "Fix Host Verify",
+    "api.host": "Fix Host Run Verify",
     "api.repository": "GitRemote commit detect_signals open_bare",
     "definition.document": "json_schema reference",
     "definition.load": "find_config",

@@ -14,16 +14,18 @@ from anyio import to_thread
 
 from perstack.api.choice import attempts, choose_provider, load_early, make_provider, working_sandbox
 from perstack.api.configuration import CONFIG_NAME
-from perstack.api.host import Fix, Ground, Host, Verify
+from perstack.api.host import Fix, Ground, Host, Run, Verify
+from perstack.api.kit import Kit, Workplace
 from perstack.api.repository import detect_signals
-from perstack.core.contracts import Sandbox, Session, Skill
-from perstack.core.errors import SandboxUnavailable, UserError
-from perstack.core.events import Event, EventSink
+from perstack.api.running import JOB_STATUS, carried_out
+from perstack.core.contracts import Sandbox, Session
+from perstack.core.errors import PerstackError, SandboxUnavailable, UserError
+from perstack.core.events import RECORD_EVENTS, Event, EventSink
 from perstack.core.experts import Config, Expert, PipelineSpec
 from perstack.core.json import JsonObject
 from perstack.core.outcome import FixOutcome
 from perstack.core.sandbox import SandboxSpec, Snapshot
-from perstack.core.storage import EventWriter, JobRecord
+from perstack.core.storage import EventWriter, JobRecord, Store
 from perstack.core.usage import Usage
 from perstack.core.verdict import Report
 from perstack.definition.topology import check_delegates, resolve_expert
@@ -32,10 +34,9 @@ from perstack.infrastructure.sandbox.ownership import given_back
 from perstack.infrastructure.secrets import Redactor
 from perstack.providers import catalogue
 from perstack.runtime.driver import Runner, RunOutcome, TokenBudget
+from perstack.runtime.fold import fold
 from perstack.runtime.staff import SkillsFor, Staff
 from perstack.runtime.store import JobStore
-from perstack.skills.base import base_skill
-from perstack.skills.selection import require_available
 
 # The verifier and its pipeline: a fifth of all modules, and a plain run needs none of them.
 _PROVING = "perstack.api.proving"
@@ -47,31 +48,40 @@ class Engine:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.redact = Redactor(host.secrets()).redact
+        self.store: Store = host.store or JobStore(host.storage, self.redact)
 
     @asynccontextmanager
-    async def job(self, kind: str, watch: EventSink | None = None) -> AsyncIterator[Job]:
-        """A new job with its own event log and scratch directory."""
-        store = JobStore(self.host.storage, self.redact)
-        record = JobRecord(new_id(), "", now_ms(), extra={"kind": kind})
-        store.create(record)
-        log = store.open_log(record.id)
-        job, status = Job(self, record.id, store.folder(record.id), log, watch), "stoppedByError"
+    async def job(self, kind: str, watch: EventSink | None = None, run: Run | None = None) -> AsyncIterator[Job]:
+        """A job with its own event log and scratch directory: a new one, or the old one that `run` goes on with.
+
+        Raises: UserError where the old one is not there or is being worked on.
+        """
+        goes_on = run is not None and run.goes_on
+        record = self._again(run) if run and goes_on else self._new(kind, run)
+        log = self.store.open_log(record.id)
+        job = Job(self, record.id, self.store.folder(record.id), log, watch)
         try:
-            job.emit("startJob", {"kind": kind})
+            self.store.save(record)
+            if not goes_on:
+                job.emit("startJob", {"kind": kind})
             yield job
-            status = "completed"
+            job.status = "completed" if job.status == "running" else job.status
+        except PerstackError:
+            job.status = "stoppedByError"
+            raise
         finally:
+            # What was interrupted stays `running` for whoever reads the record: its log can be resumed.
             log.close()
-            store.save(
-                replace(
-                    record,
-                    coordinator_expert_key=job.expert,
-                    status=status,
-                    total_steps=job.steps,
-                    usage=job.usage,
-                    finished_at=now_ms(),
-                )
-            )
+            self.store.save(job.record(record))
+
+    def _new(self, kind: str, run: Run | None) -> JobRecord:
+        job_id, expert = (run.job_id or new_id(), run.expert) if run else (new_id(), "")
+        record = JobRecord(job_id, expert, now_ms(), extra={"kind": kind})
+        self.store.create(record)
+        return record
+
+    def _again(self, run: Run) -> JobRecord:
+        return replace(self.store.load(run.job_id), status="running", finished_at=0)
 
 
 @dataclass(slots=True)
@@ -84,14 +94,28 @@ class Job:
     log: EventWriter
     watch: EventSink | None = None
     expert: str = ""
+    status: str = "running"
     steps: int = 0
+    max_steps: int = 0
     usage: Usage = field(default_factory=Usage)
 
     def sink(self, event: Event) -> None:
         """Log first, then show: what people saw is in the log."""
         self.log(event)
-        if self.watch is not None:
+        if self.watch is not None and event.type not in RECORD_EVENTS:
             self.watch(event)
+
+    def record(self, before: JobRecord) -> JobRecord:
+        """The job's record as it is now. What was never counted (an interrupted job's steps) stays as it was."""
+        return replace(
+            before,
+            coordinator_expert_key=self.expert or before.coordinator_expert_key,
+            status=self.status,
+            total_steps=self.steps or before.total_steps,
+            max_steps=self.max_steps or before.max_steps,
+            usage=self.usage if self.steps else before.usage,
+            finished_at=0 if self.status == "running" else now_ms(),
+        )
 
     def emit(self, kind: str, payload: JsonObject) -> None:
         """One event of the job itself."""
@@ -134,25 +158,27 @@ class Job:
         self.emit("finishJob", {"outcome": "verified", "verdict": report.verdict.value})
         return report
 
-    async def run(self, config: Config, key: str, query: str, workspace: Path) -> RunOutcome:
-        """One expert over a workspace directory, delegates included."""
-        expert, self.expert = resolve_expert(config, key), key
-        load_early(choose_provider(self.engine.host, config))
-        for one in (expert, *check_delegates(config, key)):
-            require_available(one)
-        with given_back(workspace):
-            async with self.session(config, workspace) as session:
-                return await self._run_in(session, config, expert, query, workspace)
+    async def run(self, run: Run) -> RunOutcome:
+        """One expert over a workspace directory, delegates included; or what `run` says of an old job.
 
-    async def _run_in(
-        self, session: Session, config: Config, expert: Expert, query: str, workspace: Path
-    ) -> RunOutcome:
-        async def skills_for(one: Expert) -> tuple[Skill, ...]:
-            return (base_skill(one, workspace, session),)
-
-        async with self._staff(config, config.max_steps, 0, skills_for) as staff:
-            outcome = await staff(expert, query, await skills_for(expert))
+        Raises: UserError and InfrastructureErrors. What a model or its limits ended is an outcome.
+        """
+        config, host = run.config, self.engine.host
+        expert = resolve_expert(config, run.expert)
+        self.expert, self.max_steps = expert.key, run.max_steps or config.max_steps
+        check_delegates(config, expert.key)
+        if host.model_provider is None:
+            load_early(choose_provider(host, config))
+        found = fold(self.engine.store.read(self.id).events) if run.goes_on else None
+        with given_back(run.workspace):
+            sandbox, snapshot = await self._sandbox(config.sandbox, run.workspace)
+            async with sandbox.open(snapshot, run.workspace) as session:
+                place = Workplace(sandbox, snapshot, session, run.workspace)
+                kit = Kit(host, config, place, run, self.say)
+                async with self._staff(config, self.max_steps, run.max_tokens, kit.skills_of) as staff:
+                    outcome = await carried_out(run, staff, found)
         self.steps, self.usage = outcome.steps, outcome.usage
+        self.status = JOB_STATUS[outcome.status]
         return outcome
 
     @asynccontextmanager
@@ -220,7 +246,7 @@ class Job:
         def model_of(expert: Expert) -> str:
             return catalogue.resolve(spec.name, wanted, expert.default_model_tier)
 
-        provider = make_provider(spec, host.env, self.say)
+        provider = host.model_provider or make_provider(spec, host.env, self.say)
         runner = Runner(
             provider,
             self.sink,

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from perstack.core.contracts import Sandbox
+from perstack.core.contracts import Provider, Sandbox, Skill
 from perstack.core.experts import Config
 from perstack.core.json import JsonObject
 from perstack.core.sandbox import Snapshot
 from perstack.core.signals import SignalSpec
+from perstack.core.storage import Store
 from perstack.infrastructure.git import Repository
 
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
@@ -27,6 +28,8 @@ class Host:
     sandbox: str = "auto"
     provider: str = ""
     model: str = ""
+    store: Store | None = None  # in place of files below `storage`
+    model_provider: Provider | None = None  # in place of a provider by name; closed with each job
 
     def secrets(self) -> tuple[str, ...]:
         """Values that must never leave the process."""
@@ -64,11 +67,12 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One expert to run over a workspace, or a job of it to go on with. Limits of 0 or "" are the configuration's.
+    """One expert to run over a workspace, or an old job of it to go on with.
 
-    With `job_id` and neither `resume`, `proceed` nor `answer`, a new job of that id. `resume`: go on where the log
-    of that job ends, after a crash. `proceed`: say `query` to it, from `checkpoint` where given (a branch), else from
-    its end. `answer`: `query` is the result of the interactive tool it waits for.
+    Limits of 0 or "" are the configuration's; `max_tokens` of 0 is no limit. With `job_id` and neither `resume`,
+    `proceed` nor `answer`, a new job of that id. `resume`: go on where the log of that job ends, after a crash.
+    `proceed`: say `query` to it, from `checkpoint` where given (a branch), else from its end. `answer`: `query` is
+    the result of the interactive tool it waits for.
     """
 
     config: Config
@@ -83,7 +87,14 @@ class Run:
     max_steps: int = 0
     max_retries: int = -1
     timeout_ms: int = 0
+    max_tokens: int = 0
     reasoning_budget: str | int = ""
+    skills: tuple[Skill, ...] = ()  # of the caller's own, for the expert itself and not for delegates
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether an old job goes on."""
+        return self.resume or self.proceed or self.answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,9 @@ def command(
             raise UserError("perstack.toml not found. Create one or specify --config path.")
         with host(sandbox=sandbox, provider=provider, model=model) as machine:
             settings = api.read_config(path)
-            async with api.Engine(machine).job("run", show) as job:
-                outcome = await job.run(settings, expert, query, workspace.resolve())
+            order = api.Run(settings, expert, query, workspace.resolve())
+            async with api.Engine(machine).job("run", show, order) as job:
+                outcome = await job.run(order)
         if outcome.status == "stoppedByError":
             click.echo(f"perstack: expert `{expert}` stopped: {outcome.error}", err=True)
             return ExitCode.INFRASTRUCTURE

@@ -1,0 +1,58 @@
+"""What a run request means for the runtime: a new run, or one of four ways to go on with an old job. Opens nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from perstack.api.host import Run
+from perstack.core.experts import Expert
+from perstack.definition.topology import resolve_expert
+from perstack.runtime.driver import RunOutcome, RunRequest
+from perstack.runtime.fold import JobState
+from perstack.runtime.staff import Staff, reasoning_tokens
+
+# How a run's end (`Checkpoint.status`) is told of its job (`Job.status`).
+JOB_STATUS = {
+    "completed": "completed",
+    "stoppedByInteractiveTool": "stoppedByInteractiveTool",
+    "stoppedByExceededMaxSteps": "stoppedByMaxSteps",
+    "stoppedByError": "stoppedByError",
+}
+
+
+async def carried_out(run: Run, staff: Staff, found: JobState | None) -> RunOutcome:
+    """Do what `run` asks; `found` is the job it goes on with.
+
+    Raises: UserError where the job cannot go on this way; else as `Runner.run`.
+    """
+    request = _request(run, staff)
+    runner = staff.runner
+    if found is None:
+        return await runner.run(request)
+    if run.resume:
+        return await runner.resume(replace(request, query=""), found)
+    if run.answer:
+        return await runner.answer(request, found, run.query)
+    if run.checkpoint:
+        return await runner.branch(request, found, run.checkpoint)
+    return await runner.proceed(request, found)
+
+
+def _request(run: Run, staff: Staff) -> RunRequest:
+    config, expert = run.config, _expert(run)
+    budget = config.reasoning_budget if run.reasoning_budget == "" else run.reasoning_budget
+    return RunRequest(
+        expert=expert,
+        query=run.query,
+        model=staff.model_of(expert),
+        job_id=staff.job_id,
+        experts=config.experts,
+        max_steps=staff.max_steps,
+        max_retries=config.max_retries if run.max_retries < 0 else run.max_retries,
+        timeout_s=(run.timeout_ms or config.timeout_ms) / 1000,
+        reasoning_budget=reasoning_tokens(budget),
+    )
+
+
+def _expert(run: Run) -> Expert:
+    return resolve_expert(run.config, run.expert)
