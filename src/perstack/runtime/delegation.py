@@ -12,7 +12,7 @@ from perstack.core.messages import TextPart, ToolCall, ToolResult
 from perstack.core.usage import Usage
 from perstack.runtime.rules import Rules
 from perstack.runtime.state import DelegatedBy, RunState
-from perstack.runtime.toolbox import cut_middle
+from perstack.skills.truncation import truncate_middle
 
 MAX_DEPTH = 16
 
@@ -52,7 +52,7 @@ def child_result(end: ChildEnd, rules: Rules) -> ToolResult:
     if end.error:
         text = f"Delegation to {key} failed: {end.error}"
     return ToolResult(
-        end.call.id, end.call.tool_name, (TextPart(cut_middle(text)),), f"delegate/{key}", is_error=bool(end.error)
+        end.call.id, end.call.tool_name, (TextPart(truncate_middle(text)),), f"delegate/{key}", is_error=bool(end.error)
     )
 
 

@@ -17,14 +17,14 @@ from perstack.runtime.budget import TokenBudget
 from perstack.runtime.decisions import stop_by_error
 from perstack.runtime.delegation import ChildEnd, lineage, refusal
 from perstack.runtime.drafts import start_again, start_fresh
-from perstack.runtime.equipment import close_skills, open_toolbox, prompt_of
+from perstack.runtime.equipment import Voice, close_skills, fill_toolbox, open_skills, prompt_of
 from perstack.runtime.fold import JobState
 from perstack.runtime.journal import Journal
 from perstack.runtime.request import RunOutcome, RunRequest
+from perstack.runtime.results import error_result
 from perstack.runtime.rules import Rules, query_of
 from perstack.runtime.state import DelegatedBy, RunState, RunStatus
 from perstack.runtime.steps import LOST, RunLoop, Surroundings
-from perstack.runtime.toolbox import error_result
 
 __all__ = ["RunOutcome", "RunRequest", "Runner", "TokenBudget"]
 
@@ -66,9 +66,9 @@ class Runner:
         skills_for: Callable[[Expert], Awaitable[tuple[Skill, ...]]] | None = None,
         model_for: Callable[[Expert], str] | None = None,
     ) -> None:
-        """`skills_for` opens the skills of a delegate (closed when it ends); `model_for` names its model (tiers).
+        """`skills_for` makes, unopened, the skills of a delegate and of a request that brings none.
 
-        Without them a delegate has no skills and its caller's model.
+        They are opened and closed here, with the run. `model_for` names a delegate's model (tiers), else its caller's.
         """
         self._provider = provider
         self._journal = Journal(sink, new_id, now_ms)
@@ -141,13 +141,16 @@ class Runner:
             step=request.first_step,
             delegated_by=place.delegated_by,
         )
-        self._announce(request, opening.run_id if opening else state.run_id, query=request.query)
-        opened: tuple[Skill, ...] = ()
+        voice = Voice(self._journal, state.job_id, opening.run_id if opening else state.run_id)
+        self._announce(request, voice.run_id, query=request.query)
+        made: tuple[Skill, ...] = ()
         try:
             try:
-                if place.depth and self._skills_for is not None:
-                    opened = await self._skills_for(request.expert)
-                loop = await self._prepare(request, place, state, (*request.skills, *opened))
+                if not request.skills and self._skills_for is not None:
+                    made = await self._skills_for(request.expert)
+                skills = request.skills or made
+                await open_skills(skills, voice)
+                loop = await self._prepare(request, place, state, skills, voice)
             except PerstackError as error:
                 if found is None:
                     self._stillborn(request, state, error)
@@ -158,10 +161,18 @@ class Runner:
                 loop.state = self._open_segment(request, found, opening)
             return await loop.run()
         finally:
-            await close_skills(opened, journal=self._journal, state=state)
+            await close_skills(made, voice)
 
-    async def _prepare(self, request: RunRequest, place: _Place, state: RunState, skills: tuple[Skill, ...]) -> RunLoop:
-        toolbox = await open_toolbox(request.expert, request.experts, skills, journal=self._journal, state=state)
+    async def _prepare(
+        self, request: RunRequest, place: _Place, state: RunState, skills: tuple[Skill, ...], voice: Voice
+    ) -> RunLoop:
+        is_delegate = state.delegated_by is not None
+        toolbox = await fill_toolbox(request.expert, request.experts, skills, voice, is_delegate=is_delegate)
+
+        def announce(run_id: str) -> None:
+            voice.run_id = run_id
+            self._announce(request, run_id)
+
         rules = Rules(request.expert, request.max_steps, request.max_retries, toolbox.routes)
         around = Surroundings(
             provider=self._provider,
@@ -171,7 +182,7 @@ class Runner:
             rules=rules,
             request=request,
             delegate=partial(self._delegate, request, rules, place),
-            announce=partial(self._announce, request),
+            announce=announce,
         )
         return RunLoop(around, state, restored=place.job is not None)
 

@@ -12,7 +12,9 @@ from perstack.core.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """One expert to run. `experts` are all that may be delegated to; `skills` stay open and are the caller's.
+    """One expert to run. `experts` are all that may be delegated to, and may grow while it runs.
+
+    `skills` are opened here and stay open: closing them is the caller's. Without any, the runner makes its own.
 
     `max_steps` is compared with the running step number, which starts at `first_step` and goes on through
     delegates. `reasoning_budget` is in tokens, 0 for none.

@@ -17,10 +17,11 @@ from perstack.runtime.drafts import Draft, Stamp, start_again
 from perstack.runtime.journal import Journal
 from perstack.runtime.machine import AskModel, Emit, Halt, RunDelegates, RunTools, next_effect
 from perstack.runtime.request import RunRequest
+from perstack.runtime.results import error_result, remaining_todos
 from perstack.runtime.rules import Rules
 from perstack.runtime.state import Phase, RunState
 from perstack.runtime.streaming import DeltaRelay
-from perstack.runtime.toolbox import Toolbox, error_result, remaining_todos
+from perstack.runtime.toolbox import Toolbox
 
 PARALLEL_DELEGATES = 8
 _ANSWER_TOKENS = 8192
@@ -88,6 +89,7 @@ class RunLoop:
     async def _ask(self) -> None:
         around = self._around
         around.tokens.check()
+        await around.toolbox.refresh()
         relay = DeltaRelay(partial(around.journal.stream, self.state))
         try:
             reply = await around.provider.generate(self._model_request(), relay)

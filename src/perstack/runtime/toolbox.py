@@ -1,44 +1,93 @@
-"""The tools of one run: which there are, where their names lead, and how their calls are run.
+"""The tools of one run: which there are in each step, where their names lead, and how their calls are run.
 
-Delegates and interactive tools are only described here; `delegation.py` and the caller answer them.
+Delegates and interactive tools are only named here; the driver and the caller answer them.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from perstack.context.prompts import delegate_tool_name
-from perstack.core.contracts import Skill
+from perstack.core.contracts import Skill, Tell
 from perstack.core.errors import ToolError, UserError
-from perstack.core.experts import Expert
-from perstack.core.json import JsonObject, compact
-from perstack.core.messages import TextPart, ToolCall, ToolDefinition, ToolResult
+from perstack.core.messages import ToolCall, ToolDefinition, ToolResult
 from perstack.runtime.concurrency import in_order
+from perstack.runtime.offers import Offer
+from perstack.runtime.results import error_result, presentable
 from perstack.runtime.rules import COMPLETION_TOOL, Kind, Route
 
-MAX_OUTPUT_CHARS = 30_000
 _PARALLEL_READS = 8
-_QUERY_SCHEMA: JsonObject = {
-    "type": "object",
-    "properties": {"query": {"type": "string", "description": "Everything the delegate needs to know."}},
-    "required": ["query"],
-}
 
 
 class Toolbox:
-    """The tools of one expert: skills (already open), interactive tools, delegates."""
+    """The tools of one run: its skills', which may gain and lose some between steps, and what `others` gives.
 
-    def __init__(
-        self,
-        definitions: Sequence[ToolDefinition],
-        routes: Mapping[str, Route],
-        skills: Mapping[str, Skill],
-    ) -> None:
-        self.definitions = tuple(definitions)
-        self.routes = routes
-        self._skills = skills
+    `definitions` and `routes` are those of the current step. A tool keeps its place as long as it is there and new
+    ones come last, so the prefix that a model's cache holds stays.
+    """
+
+    def __init__(self, skills: Sequence[Skill], others: Callable[[], Iterable[Offer]], tell: Tell) -> None:
+        """`skills` are open; `others` gives interactive tools and delegates; `tell` gets what has to be left out."""
+        self.definitions: tuple[ToolDefinition, ...] = ()
+        self.routes: dict[str, Route] = {}
+        self._skills = {skill.name: skill for skill in skills}
+        self._others = others
+        self._tell = tell
+        self._left_out: set[tuple[str, str]] = set()
+
+    async def fill(self) -> None:
+        """Ask for the tools of the first step.
+
+        Raises: UserError where two have one name or a delegate is missing.
+        """
+        tools: dict[str, Offer] = {}
+        for definition, route in await self._offers():
+            taken = tools.get(definition.name)
+            if taken is not None:
+                raise UserError(
+                    f"{_collision(definition.name, taken[1], route)}",
+                    hint="Leave one out with `omit`, or rename the delegate.",
+                )
+            tools[definition.name] = (definition, route)
+        self._take(tools)
+
+    async def refresh(self) -> None:
+        """Ask again, before a further step. A name that is taken stays with its holder; the other is left out."""
+        tools: dict[str, Offer] = {}
+        for definition, route in await self._offers():
+            name, taken = definition.name, tools.get(definition.name)
+            if taken is None:
+                tools[name] = (definition, route)
+                continue
+            loser = route
+            if _same_place(route, self.routes.get(name)):
+                tools[name], loser = (definition, route), taken[1]
+            self._leave_out(name, loser, _collision(name, tools[name][1], loser))
+        self._take(tools)
+
+    async def _offers(self) -> list[Offer]:
+        offers: list[Offer] = []
+        for skill in self._skills.values():
+            offers += [
+                (item, Route(Kind.MCP, skill.name, read_only=item.read_only)) for item in await skill.definitions()
+            ]
+        return [*offers, *self._others()]
+
+    def _take(self, tools: Mapping[str, Offer]) -> None:
+        names = [name for name in self.routes if name in tools]
+        names += [name for name in tools if name not in self.routes]
+        definitions = tuple(tools[name][0] for name in names)
+        if definitions != self.definitions:
+            self.definitions = definitions
+        # The same mapping for the whole run: the rules and the delegations in hand look into it.
+        routes = {name: tools[name][1] for name in names}
+        self.routes.clear()
+        self.routes.update(routes)
+
+    def _leave_out(self, name: str, route: Route, why: str) -> None:
+        if (name, route.skill_name) not in self._left_out:
+            self._left_out.add((name, route.skill_name))
+            self._tell("skillStderr", {"skillName": route.skill_name, "message": f"{why}; the later one is left out"})
 
     async def run(self, calls: Sequence[ToolCall]) -> tuple[ToolResult, ...]:
         """Results in call order. Neighbouring read-only calls run together, all others one after the other.
@@ -63,7 +112,7 @@ class Toolbox:
             result = await self._skills[self.routes[call.tool_name].skill_name].call(call)
         except ToolError as error:
             return error_result(call, f"Error calling tool {call.tool_name}: {error}")
-        return _presentable(call, result)
+        return presentable(call, result)
 
     def _problem(self, call: ToolCall) -> str:
         """Why the call cannot be made; empty where it can."""
@@ -78,104 +127,12 @@ class Toolbox:
         return ""
 
 
-def skill_tools(definitions: Iterable[tuple[str, ToolDefinition]]) -> dict[str, tuple[ToolDefinition, Route]]:
-    """Tools of skills, as (skill name, definition), by tool name.
-
-    Raises: UserError where two skills offer the same name.
-    """
-    tools: dict[str, tuple[ToolDefinition, Route]] = {}
-    for skill_name, definition in definitions:
-        add_tool(tools, definition, Route(Kind.MCP, skill_name, read_only=definition.read_only))
-    return tools
+def _same_place(route: Route, holder: Route | None) -> bool:
+    return holder is not None and (route.kind, route.skill_name) == (holder.kind, holder.skill_name)
 
 
-def interactive_tools(expert: Expert) -> Iterable[tuple[ToolDefinition, Route]]:
-    """The tools that a person answers.
-
-    Raises: UserError where a schema is not a JSON object.
-    """
-    for spec in expert.skills.values():
-        if spec.type != "interactiveSkill":
-            continue
-        for name, (description, schema) in spec.tools.items():
-            yield (
-                ToolDefinition(name, description, _schema(schema, f"{expert.key}: {spec.name}.{name}"), spec.name),
-                Route(Kind.INTERACTIVE, spec.name),
-            )
-
-
-def delegate_tools(expert: Expert, experts: Mapping[str, Expert]) -> Iterable[tuple[ToolDefinition, Route]]:
-    """One tool a delegate: the last segment of its name, its public description, a query.
-
-    Raises: UserError where a delegate is not defined.
-    """
-    for key in expert.delegates:
-        target = experts.get(key)
-        if target is None:
-            raise UserError(
-                f"expert `{expert.key}` delegates to `{key}`, which is not found",
-                hint=f'Define [experts."{key}"] or remove it from `delegates`.',
-            )
-        name = target.name or target.key
-        definition = ToolDefinition(delegate_tool_name(target), target.description or name, _QUERY_SCHEMA, name)
-        yield definition, Route(Kind.DELEGATE, name, expert_key=key)
-
-
-def add_tool(tools: dict[str, tuple[ToolDefinition, Route]], definition: ToolDefinition, route: Route) -> None:
-    """Register one tool.
-
-    Raises: UserError where its name is taken.
-    """
-    taken = tools.get(definition.name)
-    if taken is not None:
-        raise UserError(
-            f"two tools are named `{definition.name}`: one of `{taken[1].skill_name}`, one of `{route.skill_name}`",
-            hint="Leave one out with `omit`, or rename the delegate.",
-        )
-    tools[definition.name] = (definition, route)
-
-
-def error_result(call: ToolCall, text: str) -> ToolResult:
-    """A failure the model can read and act on."""
-    return ToolResult(call.id, call.tool_name, (TextPart(text),), call.skill_name, is_error=True)
-
-
-def remaining_todos(result: ToolResult) -> bool:
-    """Whether `attemptCompletion` was answered with open todos."""
-    try:
-        answer = json.loads(result.text or "{}")
-    except ValueError:
-        return False
-    return isinstance(answer, dict) and bool(answer.get("remainingTodos"))
-
-
-def cut_middle(text: str, limit: int = MAX_OUTPUT_CHARS) -> str:
-    """`text` with its middle taken out where it is longer than `limit` characters."""
-    if len(text) <= limit:
-        return text
-    half = limit // 2
-    return f"{text[:half]}\n... [truncated: {len(text) - 2 * half} characters] ...\n{text[-half:]}"
-
-
-def _presentable(call: ToolCall, result: ToolResult) -> ToolResult:
-    """The result under the call's own id, never empty, no text over the limit."""
-    contents = tuple(
-        TextPart(cut_middle(part.text) or "Error: No content") if isinstance(part, TextPart) else part
-        for part in result.contents
-    )
-    if not contents:
-        contents = (TextPart(f"Tool {call.tool_name} returned nothing with arguments: {compact(call.args)}"),)
-    return ToolResult(call.id, call.tool_name, contents, call.skill_name, result.is_error)
-
-
-def _schema(text: str, where: str) -> JsonObject:
-    try:
-        schema = json.loads(text)
-    except ValueError as error:
-        raise UserError(f"{where}: inputJsonSchema is not JSON: {error}") from error
-    if not isinstance(schema, dict):
-        raise UserError(f"{where}: inputJsonSchema must be a JSON object")
-    return schema
+def _collision(name: str, first: Route, second: Route) -> str:
+    return f"two tools are named `{name}`: one of `{first.skill_name}`, one of `{second.skill_name}`"
 
 
 def _batches(calls: Sequence[ToolCall], routes: Mapping[str, Route]) -> Iterable[list[ToolCall]]:

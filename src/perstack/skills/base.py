@@ -46,6 +46,7 @@ class BaseSkill:
         )
         offered = {tool.name: tool for tool in tools if not (read_only and tool.changes)}
         self._tools = select(offered, pick=pick, omit=omit)
+        self._tell: Tell | None = None
 
     @property
     def name(self) -> str:
@@ -58,6 +59,7 @@ class BaseSkill:
 
     async def open(self, tell: Tell) -> None:
         """In this process: connected at once."""
+        self._tell = tell
         tell("skillConnected", {"skillName": self.name, "spawnDurationMs": 0, "totalDurationMs": 0})
 
     async def definitions(self) -> Sequence[ToolDefinition]:
@@ -69,6 +71,9 @@ class BaseSkill:
 
     async def close(self) -> None:
         """Nothing is held open: the session belongs to whoever opened it."""
+        if self._tell is not None:
+            self._tell("skillDisconnected", {"skillName": self.name})
+            self._tell = None
 
 
 def base_skill(expert: Expert, workspace: Path, session: Session, *, read_only: bool = False) -> BaseSkill:

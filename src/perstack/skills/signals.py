@@ -22,6 +22,7 @@ class RunSignalsSkill:
 
     def __init__(self, run: Callable[[], Awaitable[Report]]) -> None:
         self._run = run
+        self._tell: Tell | None = None
         self._tools = {
             "runSignals": Tool(
                 "runSignals",
@@ -37,6 +38,7 @@ class RunSignalsSkill:
 
     async def open(self, tell: Tell) -> None:
         """In this process: connected at once."""
+        self._tell = tell
         tell("skillConnected", {"skillName": self.name, "spawnDurationMs": 0, "totalDurationMs": 0})
 
     async def definitions(self) -> Sequence[ToolDefinition]:
@@ -47,6 +49,9 @@ class RunSignalsSkill:
 
     async def close(self) -> None:
         """Nothing is held open."""
+        if self._tell is not None:
+            self._tell("skillDisconnected", {"skillName": self.name})
+            self._tell = None
 
     async def _answer(self, _: Arguments) -> Answer:
         report = await self._run()
