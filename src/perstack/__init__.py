@@ -1,3 +1,5 @@
 """Perstack: a verifier that cannot be fooled, a loop that works against it, a bot that carries both."""
 
-__version__ = "0.1.0"
+from perstack.core.version import __version__
+
+__all__ = ["__version__"]

@@ -8,8 +8,8 @@ import traceback
 
 import click
 
-from perstack import __version__
 from perstack.core.errors import ExitCode, PerstackError
+from perstack.core.version import __version__
 
 # Name → what it does. The module is `perstack.interface.commands.<name>`, loaded when it is called: start-up time
 # is part of the interface.

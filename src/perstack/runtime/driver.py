@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from perstack import __version__
 from perstack.core.contracts import Provider, Skill
 from perstack.core.errors import BudgetExceeded, InvariantBroken, PerstackError, SandboxUnavailable, UserError
 from perstack.core.events import EventSink
 from perstack.core.experts import Expert
 from perstack.core.json import Json
 from perstack.core.messages import TextPart, ToolCall, ToolResult, UserMessage
+from perstack.core.version import __version__
 from perstack.runtime.budget import TokenBudget
 from perstack.runtime.decisions import stop_by_error
 from perstack.runtime.delegation import ChildEnd, lineage, refusal
