@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from perstack.api.configuration import CONFIG_NAME, parse_config, read_config, validate
     from perstack.api.deferred import DeferredEngine, Jobs
     from perstack.api.engine import Engine, Job
+    from perstack.api.history import Archive, JobHistory
     from perstack.api.host import Fix, Host, Run, Verify
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
     from perstack.definition.document import json_schema, reference
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFIG_NAME",
+    "Archive",
     "DeferredEngine",
     "Detection",
     "Engine",
@@ -31,6 +33,7 @@ __all__ = [
     "GitRemote",
     "Host",
     "Job",
+    "JobHistory",
     "Jobs",
     "Repository",
     "Run",
@@ -55,6 +58,7 @@ _PLACES = {
     "api.configuration": "CONFIG_NAME parse_config read_config validate",
     "api.deferred": "DeferredEngine Jobs",
     "api.engine": "Engine Job",
+    "api.history": "Archive JobHistory",
     "api.host": "Fix Host Run Verify",
     "api.repository": "GitRemote commit detect_signals open_bare",
     "definition.document": "json_schema reference",

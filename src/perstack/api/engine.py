@@ -76,7 +76,8 @@ class Engine:
 
     def _new(self, kind: str, run: Run | None) -> JobRecord:
         job_id, expert = (run.job_id or new_id(), run.expert) if run else (new_id(), "")
-        record = JobRecord(job_id, expert, now_ms(), extra={"kind": kind})
+        note = run.note if run else {}
+        record = JobRecord(job_id, expert, now_ms(), extra={**note, "kind": kind})
         self.store.create(record)
         return record
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from perstack.core.contracts import Provider, Sandbox, Skill
 from perstack.core.experts import Config
-from perstack.core.json import JsonObject
+from perstack.core.json import Json, JsonObject
 from perstack.core.sandbox import Snapshot
 from perstack.core.signals import SignalSpec
 from perstack.core.storage import Store
@@ -72,7 +72,7 @@ class Run:
     Limits of 0 or "" are the configuration's; `max_tokens` of 0 is no limit. With `job_id` and neither `resume`,
     `proceed` nor `answer`, a new job of that id. `resume`: go on where the log of that job ends, after a crash.
     `proceed`: say `query` to it, from `checkpoint` where given (a branch), else from its end. `answer`: `query` is
-    the result of the interactive tool it waits for.
+    the result of the interactive tool it waits for. `note` is kept in the record of a new job, for whoever goes on.
     """
 
     config: Config
@@ -90,6 +90,7 @@ class Run:
     max_tokens: int = 0
     reasoning_budget: str | int = ""
     skills: tuple[Skill, ...] = ()  # of the caller's own, for the expert itself and not for delegates
+    note: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def goes_on(self) -> bool:

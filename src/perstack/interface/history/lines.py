@@ -1,0 +1,207 @@
+"""One event of a log as lines for people. What a model, a tool or a user wrote is shown flat and cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+
+from rich.text import Text
+
+from perstack.core.events import Event
+from perstack.core.json import JsonObject, compact
+from perstack.interface.history.reading import contents_text, message_text, object_of, objects_of, text_of
+from perstack.interface.history.runs import Runs
+from perstack.interface.render.facts import visible
+
+INDENT = "    "
+_STYLE = {
+    "completeRun": "green",
+    "stopRunByError": "red",
+    "retry": "yellow",
+    "callDelegate": "magenta",
+    "stopRunByDelegate": "magenta",
+    "callInteractiveTool": "cyan",
+    "stopRunByInteractiveTool": "cyan",
+    "stopRunByExceededMaxSteps": "yellow",
+    "startRun": "bold",
+}
+_VERBOSE_LIMIT = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How events are shown. `targets` are the experts behind calls of delegates, by run id and call id."""
+
+    runs: Runs = field(default_factory=Runs)
+    targets: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    verbose: bool = False
+    zone: tzinfo | None = None  # None: of this machine
+
+    def cut(self, text: str, limit: int) -> str:
+        """Untrusted text on one line: of `limit` characters, or much more where all was asked for."""
+        return flat(text, _VERBOSE_LIMIT if self.verbose else limit)
+
+    def clock(self, ms: int) -> str:
+        """`HH:MM:SS`."""
+        return at(ms, self.zone).strftime("%H:%M:%S")
+
+
+def targets_of(events: Iterable[Event]) -> Mapping[tuple[str, str], str]:
+    """Which expert every delegate call goes to; a tool's name alone does not say it."""
+    found: dict[tuple[str, str], str] = {}
+    for event in events:
+        if event.type == "stopRunByDelegate":
+            for one in objects_of(object_of(event.payload.get("checkpoint")).get("delegateTo")):
+                found[event.run_id, text_of(one.get("toolCallId"))] = text_of(object_of(one.get("expert")).get("key"))
+        elif event.type == "callDelegate":
+            for call in objects_of(event.payload.get("toolCalls")):
+                skill = text_of(call.get("skillName"))
+                found.setdefault((event.run_id, text_of(call.get("id"))), skill.removeprefix("delegate/"))
+    return found
+
+
+def event_lines(event: Event, view: View) -> Iterator[Text]:
+    """The event's own line, then its details, indented."""
+    step = f"[Step {event.step_number}]" if event.step_number else "[Job]"
+    line = Text.assemble((f"{step:<9}", "dim"), (f"{event.type:<24}", _STYLE.get(event.type, "")))
+    line.append(view.clock(event.timestamp), style="dim")
+    run = view.runs.of.get(event.run_id)
+    if run is not None and len(view.runs.all) > 1:
+        line.append(f"  {flat(view.runs.label(run), 60)}", style="blue")
+    yield line
+    for detail in _DETAILS.get(event.type, _anything)(event, view):
+        yield Text(INDENT) + detail
+
+
+def _start_run(event: Event, view: View) -> Iterator[Text]:
+    checkpoint = object_of(event.payload.get("initialCheckpoint"))
+    status = text_of(checkpoint.get("status"))
+    if status not in {"", "init"}:
+        yield Text(f"Goes on after: {flat(status, 40)}", style="dim")
+    for message in objects_of(event.payload.get("inputMessages")):
+        if message.get("type") == "userMessage":
+            yield Text(f'Query: "{view.cut(message_text(message), 60)}"')
+
+
+def _call_tools(event: Event, view: View) -> Iterator[Text]:
+    calls = objects_of(event.payload.get("toolCalls"))
+    said = message_text(object_of(event.payload.get("newMessage")))
+    if said and view.verbose:
+        yield Text(f"Says: {view.cut(said, 80)}")
+    if not view.verbose:
+        yield Text(f"Tools: {', '.join(flat(text_of(call.get('toolName')), 60) for call in calls)}")
+        return
+    for call in calls:
+        yield from _call(call, view)
+    yield from _tokens(event)
+
+
+def _call(call: JsonObject, view: View) -> Iterator[Text]:
+    skill, tool = flat(text_of(call.get("skillName")), 60), flat(text_of(call.get("toolName")), 60)
+    yield Text.assemble((f"[{skill}] ", "dim"), tool)
+    yield Text(f"{INDENT}Args: {view.cut(compact(call.get('args') or {}), 200)}", style="dim")
+
+
+def _results(event: Event, view: View) -> Iterator[Text]:
+    for result in objects_of(event.payload.get("toolResults")):
+        told = contents_text(result.get("result"))
+        failed = result.get("isError") is True or told.lstrip('{" ').lower().startswith("error")
+        mark, style = ("✗", "red") if failed else ("✓", "green")
+        tool = flat(text_of(result.get("toolName")), 60)
+        yield Text.assemble((f"{mark} ", style), f"{tool}: {view.cut(told, 40)}")
+
+
+def _delegates(event: Event, view: View) -> Iterator[Text]:
+    calls = objects_of(event.payload.get("toolCalls"))
+    names = [view.targets.get((event.run_id, text_of(call.get("id")))) or "?" for call in calls]
+    yield Text(f"Delegate to: {', '.join(flat(name, 80) for name in names)}")
+    if view.verbose:
+        for name, call in zip(names, calls, strict=True):
+            yield Text(f"{INDENT}{flat(name, 80)}: {view.cut(text_of(object_of(call.get('args')).get('query')), 200)}")
+
+
+def _waits(event: Event, view: View) -> Iterator[Text]:
+    if view.verbose:
+        for one in objects_of(object_of(event.payload.get("checkpoint")).get("delegateTo")):
+            yield Text(f"Waits for: {flat(text_of(object_of(one.get('expert')).get('key')), 80)}", style="dim")
+
+
+def _asks(event: Event, view: View) -> Iterator[Text]:
+    call = object_of(event.payload.get("toolCall"))
+    yield Text(f"Asks: {flat(text_of(call.get('toolName')), 60)} {view.cut(compact(call.get('args') or {}), 80)}")
+
+
+def _error(event: Event, view: View) -> Iterator[Text]:
+    error = object_of(event.payload.get("error"))
+    yield Text(f"Error: {flat(text_of(error.get('name')), 80)}", style="red")
+    yield Text(f"Message: {view.cut(text_of(error.get('message')), 300)}")
+    yield Text(f"Retryable: {'yes' if error.get('isRetryable') is True else 'no'}", style="dim")
+
+
+def _complete(event: Event, view: View) -> Iterator[Text]:
+    yield Text(f"Result: {view.cut(text_of(event.payload.get('text')), 80)}")
+    if view.verbose:
+        yield from _tokens(event)
+
+
+def _retry(event: Event, view: View) -> Iterator[Text]:
+    yield Text(f"Reason: {view.cut(text_of(event.payload.get('reason')), 200)}")
+
+
+def _verdict(event: Event, _view: View) -> Iterator[Text]:
+    yield Text(f"Verdict: {flat(text_of(object_of(event.payload.get('report')).get('verdict')), 40)}")
+
+
+def _tokens(event: Event) -> Iterator[Text]:
+    usage = object_of(event.payload.get("usage"))
+    if usage.get("totalTokens"):
+        parts = f"in {usage.get('inputTokens', 0):,}, out {usage.get('outputTokens', 0):,}"
+        yield Text(f"Tokens: {parts}", style="dim")
+
+
+def _nothing(_event: Event, _view: View) -> Iterator[Text]:
+    return iter(())
+
+
+def _anything(event: Event, view: View) -> Iterator[Text]:
+    """The plain values of an event that has no words of its own: stages, signals, skills, the proxy."""
+    pairs = [
+        f"{key}: {view.cut(_plain(value), 120)}"
+        for key, value in event.payload.items()
+        if isinstance(value, str | int | float) and value != ""
+    ]
+    if pairs:
+        yield Text(", ".join(pairs), style="dim")
+
+
+_DETAILS: Mapping[str, Callable[[Event, View], Iterator[Text]]] = {
+    "startRun": _start_run,
+    "callTools": _call_tools,
+    "resolveToolResults": _results,
+    "callDelegate": _delegates,
+    "stopRunByDelegate": _waits,
+    "callInteractiveTool": _asks,
+    "stopRunByError": _error,
+    "completeRun": _complete,
+    "retry": _retry,
+    "decideVerdict": _verdict,
+    "startGeneration": _nothing,
+}
+
+
+def flat(text: str, limit: int) -> str:
+    """Untrusted text on one line of at most `limit` characters, without control characters."""
+    shown = visible(" ".join(text[: 8 * limit].split()))
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+
+
+def at(ms: int, zone: tzinfo | None) -> datetime:
+    """A moment in a time zone; None is that of this machine."""
+    return datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone)
+
+
+def _plain(value: str | float) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else f"{value:,}"

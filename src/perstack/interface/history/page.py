@@ -1,0 +1,205 @@
+"""The whole answer of `perstack log` on a terminal or in a pipe: header, tree of runs, summary, events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import tzinfo
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from perstack.core.json import JsonObject
+from perstack.core.storage import JobRecord
+from perstack.core.usage import Usage
+from perstack.interface.history.lines import INDENT, View, at, event_lines, flat
+from perstack.interface.history.reading import message_text, object_of, objects_of, text_of
+from perstack.interface.history.report import Report, Summary
+from perstack.interface.history.runs import Run, Runs
+from perstack.interface.render.facts import count
+
+RULE = "─" * 50
+_STATUS_STYLE = {"completed": "green", "stoppedByError": "red", "running": "cyan", "interrupted": "yellow"}
+
+
+def report_lines(report: Report, view: View, *, messages: bool = False, only_summary: bool = False) -> Iterator[Text]:
+    """Everything, line by line."""
+    if report.is_latest:
+        yield Text("(showing latest job)", style="dim")
+    yield from _header(report, view)
+    if report.checkpoint is not None:
+        yield Text()
+        yield from _checkpoint(report.checkpoint, messages=messages)
+    elif messages and report.checkpoints:
+        yield Text()
+        yield from _messages(report.checkpoints[-1])
+    if len(view.runs.all) > 1:
+        yield Text()
+        yield Text("Runs:", style="bold")
+        yield from _tree(view.runs)
+    yield Text()
+    yield from _summary(report.summary)
+    if not only_summary:
+        yield Text()
+        yield from _events(report, view)
+
+
+def print_lines(console: Console, lines: Iterator[Text], *, fold: bool = False) -> None:
+    """Print; on a terminal no line is wider than it, unless `fold` asks for the whole text on several."""
+    for line in lines:
+        if console.is_terminal and not fold:
+            console.print(line, no_wrap=True, overflow="ellipsis", highlight=False)
+        else:
+            console.print(line, soft_wrap=not console.is_terminal, highlight=False)
+
+
+def job_lines(jobs: Sequence[JobRecord], storage: str, zone: tzinfo | None = None) -> Iterator[Text]:
+    """The list of jobs, newest first."""
+    yield Text(f"Storage: {storage}", style="dim")
+    rows = [("JOB", "STARTED", "STATUS", "STEPS", "TOKENS", "EXPERT")]
+    rows += [
+        (
+            job.id,
+            moment(job.started_at, zone),
+            job.status,
+            str(job.total_steps),
+            f"{job.usage.total_tokens:,}",
+            flat(job.coordinator_expert_key or text_of(job.extra.get("kind")), 80),
+        )
+        for job in jobs
+    ]
+    widths = [max(cell_len(row[column]) for row in rows) for column in range(6)]
+    for number, row in enumerate(rows):
+        cells = [
+            _padded(text, widths[column], right=column in {3, 4}, style=_cell_style(number, column, text))
+            for column, text in enumerate(row)
+        ]
+        line = Text("  ").join(cells)
+        line.rstrip()
+        yield line
+
+
+def _cell_style(row: int, column: int, text: str) -> str:
+    if row == 0:
+        return "dim"
+    return _STATUS_STYLE.get(text, "yellow") if column == 2 else ""
+
+
+def _padded(text: str, width: int, *, right: bool = False, style: str = "") -> Text:
+    gap = " " * max(0, width - cell_len(text))
+    return Text(f"{gap}{text}" if right else f"{text}{gap}", style=style)
+
+
+def _header(report: Report, view: View) -> Iterator[Text]:
+    job = report.job
+    yield Text(f"Storage: {report.storage}", style="dim")
+    status = (job.status, _STATUS_STYLE.get(job.status, "yellow"))
+    yield Text.assemble("Job: ", (job.id, "bold"), " (", status, ")")
+    yield Text(f"Expert: {flat(job.coordinator_expert_key or '—', 120)}")
+    yield Text(f"Started: {moment(job.started_at, view.zone)}")
+    limit = f" of {job.max_steps}" if job.max_steps else ""
+    yield Text(f"Steps: {job.total_steps}{limit}")
+    if job.usage.total_tokens:
+        yield Text(f"Tokens: {_tokens(job.usage)}")
+    if job.finished_at:
+        took = duration(job.finished_at - job.started_at)
+        yield Text.assemble(f"Finished: {moment(job.finished_at, view.zone)}", (f" ({took})", "dim"))
+    if report.run:
+        yield Text(f"Run: {report.run}")
+    if report.next:
+        yield Text(f"Next: {report.next}", style="cyan")
+
+
+def _tokens(usage: Usage) -> str:
+    cached = f", {usage.cached_input_tokens:,} of them cached" if usage.cached_input_tokens else ""
+    return f"{usage.total_tokens:,} (in {usage.input_tokens:,}{cached}; out {usage.output_tokens:,})"
+
+
+def _checkpoint(checkpoint: JsonObject, *, messages: bool) -> Iterator[Text]:
+    status = text_of(checkpoint.get("status"))
+    yield Text.assemble("Checkpoint: ", (text_of(checkpoint.get("id")), "bold"))
+    yield Text.assemble("Status: ", (status, _STATUS_STYLE.get(status, "yellow")))
+    yield Text(f"Step: {checkpoint.get('stepNumber', 0)}")
+    yield Text(f"Expert: {flat(text_of(object_of(checkpoint.get('expert')).get('key')), 120)}")
+    if messages:
+        yield from _messages(checkpoint)
+
+
+def _messages(checkpoint: JsonObject) -> Iterator[Text]:
+    found = objects_of(checkpoint.get("messages"))
+    yield Text(f"Messages: {len(found)}", style="bold")
+    for message in found:
+        yield Text.assemble((f"  [{text_of(message.get('type'))}] ", "dim"), flat(message_text(message), 100))
+
+
+def _tree(runs: Runs) -> Iterator[Text]:
+    rows = [row for run in runs.roots for row in _branch(run, runs, "", "")]
+    wide = max(cell_len(name) for name, _ in rows)
+    statuses = max(len(run.status) for _, run in rows)
+    steps = [_steps(run) for _, run in rows]
+    for (name, run), between in zip(rows, steps, strict=True):
+        line = Text.assemble(
+            INDENT,
+            _padded(name, wide),
+            "  ",
+            _padded(run.status, statuses, style=_STATUS_STYLE.get(run.status, "yellow")),
+            "  ",
+            _padded(between, max(map(len, steps))),
+            _padded(duration(run.ended_ms - run.started_ms), 9, right=True),
+            _padded(count(run.usage.total_tokens, "token"), 16, right=True),
+            (f"  {run.id}", "dim"),
+        )
+        yield line
+
+
+def _branch(run: Run, runs: Runs, lead: str, below: str) -> Iterator[tuple[str, Run]]:
+    yield f"{lead}{flat(runs.label(run), 60)}", run
+    for child in run.children:
+        last = child is run.children[-1]
+        yield from _branch(child, runs, f"{below}{'└─ ' if last else '├─ '}", f"{below}{'   ' if last else '│  '}")
+
+
+def _steps(run: Run) -> str:
+    if run.first_step == run.last_step:
+        return f"step {run.first_step}"
+    return f"steps {run.first_step}–{run.last_step}"
+
+
+def _summary(summary: Summary) -> Iterator[Text]:
+    yield Text("Summary:", style="bold")
+    yield Text(f"  Events: {summary.events:,}")
+    if summary.last_step:
+        yield Text(f"  Steps: {summary.first_step}-{summary.last_step}")
+    yield Text(f"  Errors: {summary.errors:,}", style="red" if summary.errors else "")
+    yield Text(f"  Tool calls: {summary.tool_calls:,}")
+    yield Text(f"  Delegations: {summary.delegations:,}")
+
+
+def _events(report: Report, view: View) -> Iterator[Text]:
+    page = report.page
+    yield Text("Events:", style="bold")
+    yield Text(RULE, style="dim")
+    for event in page.events:
+        yield from event_lines(event, view)
+    if not page.events:
+        yield Text("(none match)", style="dim")
+    yield Text(RULE, style="dim")
+    if page.is_part or page.around:
+        around = f" (+{page.around} context)" if page.around else ""
+        yield Text(f"(showing {page.on_page} of {len(page.matched)} matched events{around})", style="dim")
+
+
+def moment(ms: int, zone: tzinfo | None) -> str:
+    """`YYYY-MM-DD HH:MM:SS`; a dash where it is not known."""
+    return at(ms, zone).strftime("%Y-%m-%d %H:%M:%S") if ms else "—"
+
+
+def duration(ms: int) -> str:
+    """As people say it: `340 ms`, `12.3 s`, `4 min 5 s`, `2 h 3 min`."""
+    if ms < 1000:
+        return f"{max(0, ms)} ms"
+    seconds = ms / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, left = divmod(round(seconds), 60)
+    return f"{minutes} min {left} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
