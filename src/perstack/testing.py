@@ -258,7 +258,7 @@ class _MemoryLog:
     def __call__(self, event: Event) -> None:
         if event.type not in STREAMING_EVENTS:
             self.events.append(event)
-            self.head = chained(self.head, compact(event.to_json()))
+            self.head = chained(self.head, compact(event.to_json()).encode())
 
     def close(self) -> None:
         self.open = False

@@ -28,6 +28,14 @@ class Usage:
             self.cached_input_tokens + other.cached_input_tokens,
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens - other.input_tokens,
+            self.output_tokens - other.output_tokens,
+            self.reasoning_tokens - other.reasoning_tokens,
+            self.cached_input_tokens - other.cached_input_tokens,
+        )
+
     def to_json(self) -> JsonObject:
         return {
             "inputTokens": self.input_tokens,

@@ -1,19 +1,23 @@
-"""Folding one event into a run's state: the only way a state changes, live or from a log. Pure.
+"""Folding events into a run's state: the only way a state changes, live or from a log. Pure.
 
-What a run does next is in `machine.py`.
+`RunFold` changes in place, which makes an event cost a microsecond or two; `RunState` is what everybody else sees of
+it, and never changes. What a run does next is in `machine.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from operator import attrgetter
 
 from perstack.core.errors import InvariantBroken
-from perstack.core.events import RUN_EVENTS, Event
+from perstack.core.events import Event
 from perstack.core.json import Json, JsonObject
 from perstack.core.messages import ExpertMessage, Message, ToolCall, ToolMessage, ToolResult
+from perstack.core.usage import Usage
 from perstack.runtime.state import DelegatedBy, History, Phase, RunError, RunState, RunStatus
 from perstack.runtime.wire import by_id, int_of, message_from, object_of, objects_of, results_from, text_of, usage_from
+
+_ALL = attrgetter(*RunState.__slots__)
 
 
 def apply(state: RunState, event: Event) -> RunState:
@@ -21,52 +25,197 @@ def apply(state: RunState, event: Event) -> RunState:
 
     Raises: InvariantBroken where the event cannot follow on this state.
     """
-    if event.type not in RUN_EVENTS:
+    if event.type not in _TRANSITIONS:
         return state
-    sources, fold = _TRANSITIONS[event.type]
-    if state.phase not in sources:
-        raise InvariantBroken(f"event {event.type} ({event.id}) cannot happen in state {state.phase.value}")
-    return fold(state, event)
+    folding = RunFold(state)
+    folding(event)
+    return folding.state()
 
 
 def ordered_results(state: RunState) -> tuple[ToolResult, ...]:
     """The results so far, in the order in which the last reply made its calls."""
-    last = state.history.last()
-    calls = last.tool_calls if isinstance(last, ExpertMessage) else ()
-    order = {call.id: number for number, call in enumerate(calls)}
-    return tuple(sorted(state.partial, key=lambda result: order.get(result.id, len(order))))
+    return _in_call_order(state.history.last(), state.partial)
 
 
-def _start_run(state: RunState, event: Event) -> RunState:
-    checkpoint = object_of(event.payload.get("initialCheckpoint"))
-    if text_of(checkpoint.get("status")) == RunStatus.INIT:
-        return _start_fresh(event, checkpoint)
-    if state.phase is not Phase.STOPPED:
-        raise InvariantBroken(f"startRun ({event.id}) resumes a run that has not stopped")
-    answered = results_from(checkpoint.get("partialToolResults"), by_id(state.partial))
-    left = _without(state.pending, answered)
-    history, said = state.history, _input(event)
-    if said and answered:  # the last reply's calls are answered before anything else is said
-        history = history.grow(tool_message(replace(state, partial=answered), f"{event.id}.results"))
-        answered = ()
-    return replace(
-        state,
-        phase=Phase.PREPARING,
-        status=RunStatus.PROCEEDING,
-        run_id=event.run_id,
-        step=event.step_number,
-        history=history.grow(*said),
-        pending=left,
-        partial=answered,
-        usage=usage_from(checkpoint.get("usage")),
-        retries=0,
-        checkpoint_id=text_of(checkpoint.get("id")),
-        text="",
-        error=None,
-    )
+def tool_message(state: RunState, message_id: str) -> ToolMessage:
+    """All results in hand as one message."""
+    return ToolMessage(message_id, ordered_results(state))
 
 
-def _start_fresh(event: Event, checkpoint: JsonObject) -> RunState:
+class RunFold:
+    """One run while its events are folded. The fields are those of `RunState`; `state()` is a snapshot of them."""
+
+    __slots__ = (*RunState.__slots__, "_snapshot")
+
+    phase: Phase
+    status: RunStatus
+    job_id: str
+    run_id: str
+    origin_run_id: str
+    expert_key: str
+    delegated_by: DelegatedBy | None
+    step: int
+    system: str
+    history: History
+    pending: tuple[ToolCall, ...]
+    partial: tuple[ToolResult, ...]
+    started: frozenset[str]
+    usage: Usage
+    step_usage: Usage
+    step_started_ms: int
+    retries: int
+    checkpoint_id: str
+    text: str
+    error: RunError | None
+    _snapshot: RunState | None
+
+    def __init__(self, state: RunState) -> None:
+        self._take(state)
+
+    def __call__(self, event: Event) -> None:
+        """Fold one event of the run.
+
+        Raises: InvariantBroken where it cannot follow.
+        """
+        sources, fold = _TRANSITIONS[event.type]
+        if self.phase not in sources:
+            raise InvariantBroken(f"event {event.type} ({event.id}) cannot happen in state {self.phase.value}")
+        fold(self, event)
+        self._snapshot = None
+
+    def state(self) -> RunState:
+        """The run as it is now."""
+        if self._snapshot is None:
+            self._snapshot = RunState(*_ALL(self))
+        return self._snapshot
+
+    def _take(self, state: RunState) -> None:
+        for name, value in zip(RunState.__slots__, _ALL(state), strict=True):
+            setattr(self, name, value)
+        self._snapshot = state
+
+    def start(self, event: Event) -> None:
+        """`startRun`: of a new run, of a stopped run's next segment, or of a branch off a checkpoint."""
+        checkpoint = object_of(event.payload.get("initialCheckpoint"))
+        if text_of(checkpoint.get("status")) == RunStatus.INIT:
+            self._take(_fresh(event, checkpoint))
+            return
+        branches = object_of(checkpoint.get("resumedFrom")).get("branch") is True
+        if self.phase is not Phase.STOPPED and not (branches and self.phase is Phase.PREPARING):
+            raise InvariantBroken(f"startRun ({event.id}) resumes a run that has not stopped")
+        if branches:
+            self.origin_run_id = event.run_id
+        answered = results_from(checkpoint.get("partialToolResults"), by_id(self.partial))
+        self.pending = _without(self.pending, answered)
+        said = _input(event)
+        if said and answered:  # the last reply's calls are answered before anything else is said
+            answers = _in_call_order(self.history.last(), answered)
+            self.history = self.history.grow(ToolMessage(f"{event.id}.results", answers))
+            answered = ()
+        self.phase = Phase.PREPARING
+        self.status = RunStatus.PROCEEDING
+        self.run_id = event.run_id
+        self.step = event.step_number
+        self.history = self.history.grow(*said)
+        self.partial = answered
+        self.usage = usage_from(checkpoint.get("usage"))
+        self.retries = 0
+        self.checkpoint_id = text_of(checkpoint.get("id"))
+        self.text = ""
+        self.error = None
+
+    def start_generation(self, event: Event) -> None:
+        self.phase = Phase.GENERATING
+        self.step_started_ms = event.timestamp
+
+    def retry(self, event: Event) -> None:
+        self._grow(event)
+        self._count(event)
+        self.phase = Phase.FINISHING
+        self.retries += 1
+
+    def call_tools(self, event: Event) -> None:
+        message = message_from(object_of(event.payload.get("newMessage")), {})
+        self._count(event)
+        self.phase = Phase.CALLING_TOOLS
+        self.history = self.history.grow(message)
+        self.pending = message.tool_calls if isinstance(message, ExpertMessage) else ()
+        self.partial = ()
+        self.started = frozenset()
+        self.retries = 0
+
+    def start_tool_call(self, event: Event) -> None:
+        """A call that may not be made twice is about to be made; what was answered before it is on record now."""
+        self._keep_partial(event)
+        self.started |= {text_of(event.payload.get("toolCallId"))}
+
+    def resolve(self, event: Event) -> None:
+        self.partial = results_from(event.payload.get("toolResults"), by_id(self.partial))
+        self.pending = ()
+        self.phase = Phase.RESOLVING
+
+    def finish_calls(self, event: Event) -> None:
+        self._grow(event)
+        self._settle()
+        self.phase = Phase.FINISHING
+
+    def call_delegates(self, event: Event) -> None:
+        self._keep_partial(event)
+        self.phase = Phase.CALLING_DELEGATES
+
+    def call_interactive(self, event: Event) -> None:
+        self._keep_partial(event)
+        self.phase = Phase.CALLING_INTERACTIVE
+
+    def resume_calls(self, _event: Event) -> None:
+        self.phase = Phase.CALLING_TOOLS
+
+    def go_on(self, event: Event) -> None:
+        """`continueToNextStep`."""
+        following = object_of(event.payload.get("nextCheckpoint"))
+        self.usage = usage_from(object_of(event.payload.get("checkpoint")).get("usage"))
+        self.phase = Phase.PREPARING
+        self.step = int_of(following.get("stepNumber")) or self.step + 1
+        self.checkpoint_id = text_of(following.get("id"))
+
+    def stop(self, event: Event) -> None:
+        checkpoint, error = object_of(event.payload.get("checkpoint")), object_of(event.payload.get("error"))
+        self._grow(event)
+        if event.type == "completeRun":
+            self._settle()
+        self.phase = Phase.STOPPED
+        self.status = RunStatus(text_of(checkpoint.get("status"), RunStatus.STOPPED_BY_ERROR))
+        self.usage = usage_from(checkpoint.get("usage"))
+        self.checkpoint_id = text_of(checkpoint.get("id"))
+        self.text = text_of(event.payload.get("text"))
+        self.error = _error(error) if error else None
+
+    def _grow(self, event: Event) -> None:
+        """Add the event's `newMessages`, whose results may be references to those in hand."""
+        new = objects_of(event.payload.get("newMessages"))
+        if new:
+            known = by_id(self.partial)
+            self.history = self.history.grow(*[message_from(item, known) for item in new])
+
+    def _count(self, event: Event) -> None:
+        self.step_usage = usage_from(event.payload.get("usage"))
+        self.usage += self.step_usage
+
+    def _keep_partial(self, event: Event) -> None:
+        """Add `partialToolResults` to the results in hand. Those in hand already may be among them, as references."""
+        known = by_id(self.partial)
+        found = results_from(event.payload.get("partialToolResults"), known)
+        if found:
+            self.partial += tuple(result for result in found if result.id not in known)
+            self.pending = _without(self.pending, found)
+
+    def _settle(self) -> None:
+        self.pending = ()
+        self.partial = ()
+        self.started = frozenset()
+
+
+def _fresh(event: Event, checkpoint: JsonObject) -> RunState:
     system = ""
     for message in objects_of(event.payload.get("inputMessages")):
         if message.get("type") == "instructionMessage":
@@ -105,52 +254,16 @@ def _delegated_by(value: Json) -> DelegatedBy | None:
     )
 
 
-def _start_generation(state: RunState, event: Event) -> RunState:
-    return replace(state, phase=Phase.GENERATING, step_started_ms=event.timestamp)
+def _error(data: JsonObject) -> RunError:
+    return RunError(text_of(data.get("name")), text_of(data.get("message")), data.get("isRetryable") is True)
 
 
-def _retry(state: RunState, event: Event) -> RunState:
-    usage = usage_from(event.payload.get("usage"))
-    return replace(
-        state,
-        phase=Phase.FINISHING,
-        history=_grown(state, event),
-        usage=state.usage + usage,
-        step_usage=usage,
-        retries=state.retries + 1,
-    )
-
-
-def _call_tools(state: RunState, event: Event) -> RunState:
-    message = message_from(object_of(event.payload.get("newMessage")), {})
-    usage = usage_from(event.payload.get("usage"))
-    return replace(
-        state,
-        phase=Phase.CALLING_TOOLS,
-        history=state.history.grow(message),
-        pending=message.tool_calls if isinstance(message, ExpertMessage) else (),
-        partial=(),
-        usage=state.usage + usage,
-        step_usage=usage,
-        retries=0,
-    )
-
-
-def _resolve(state: RunState, event: Event) -> RunState:
-    results = results_from(event.payload.get("toolResults"), by_id(state.partial))
-    return replace(state, phase=Phase.RESOLVING, partial=results, pending=())
-
-
-def _finish_calls(state: RunState, event: Event) -> RunState:
-    return replace(state, phase=Phase.FINISHING, history=_grown(state, event), partial=(), pending=())
-
-
-def _leave_tools(state: RunState, event: Event) -> RunState:
-    """`callDelegate`, `callInteractiveTool`: MCP results are in, what is left stays pending."""
-    partial = state.partial + results_from(event.payload.get("partialToolResults"), {})
-    left = _without(state.pending, partial)
-    phase = Phase.CALLING_DELEGATES if event.type == "callDelegate" else Phase.CALLING_INTERACTIVE
-    return replace(state, phase=phase, partial=partial, pending=left)
+def _in_call_order(last: Message | None, results: tuple[ToolResult, ...]) -> tuple[ToolResult, ...]:
+    if len(results) < 2:
+        return results
+    calls = last.tool_calls if isinstance(last, ExpertMessage) else ()
+    order = {call.id: number for number, call in enumerate(calls)}
+    return tuple(sorted(results, key=lambda result: order.get(result.id, len(order))))
 
 
 def _without(calls: tuple[ToolCall, ...], results: tuple[ToolResult, ...]) -> tuple[ToolCall, ...]:
@@ -158,70 +271,25 @@ def _without(calls: tuple[ToolCall, ...], results: tuple[ToolResult, ...]) -> tu
     return tuple(call for call in calls if call.id not in answered)
 
 
-def _resume_calls(state: RunState, _event: Event) -> RunState:
-    return replace(state, phase=Phase.CALLING_TOOLS)
+_RUNNING = frozenset(Phase) - {Phase.STOPPED}
+_CALLING = frozenset({Phase.CALLING_TOOLS})
 
-
-def _continue(state: RunState, event: Event) -> RunState:
-    following = object_of(event.payload.get("nextCheckpoint"))
-    checkpoint = object_of(event.payload.get("checkpoint"))
-    return replace(
-        state,
-        phase=Phase.PREPARING,
-        step=int_of(following.get("stepNumber")) or state.step + 1,
-        usage=usage_from(checkpoint.get("usage")),
-        checkpoint_id=text_of(following.get("id")),
-    )
-
-
-def _stop(state: RunState, event: Event) -> RunState:
-    checkpoint, error = object_of(event.payload.get("checkpoint")), object_of(event.payload.get("error"))
-    completed = event.type == "completeRun"
-    return replace(
-        state,
-        phase=Phase.STOPPED,
-        status=RunStatus(text_of(checkpoint.get("status"), RunStatus.STOPPED_BY_ERROR)),
-        history=_grown(state, event),
-        pending=() if completed else state.pending,
-        partial=() if completed else state.partial,
-        usage=usage_from(checkpoint.get("usage")),
-        checkpoint_id=text_of(checkpoint.get("id")),
-        text=text_of(event.payload.get("text")),
-        error=RunError(text_of(error.get("name")), text_of(error.get("message")), error.get("isRetryable") is True)
-        if error
-        else None,
-    )
-
-
-def _grown(state: RunState, event: Event) -> History:
-    """The history with the event's `newMessages`, whose results may be references to those in hand."""
-    known = by_id(state.partial)
-    return state.history.grow(*(message_from(item, known) for item in objects_of(event.payload.get("newMessages"))))
-
-
-def tool_message(state: RunState, message_id: str) -> ToolMessage:
-    """All results in hand as one message."""
-    return ToolMessage(message_id, ordered_results(state))
-
-
-_ANY = frozenset(Phase)
-_RUNNING = _ANY - {Phase.STOPPED}
-
-_TRANSITIONS: dict[str, tuple[frozenset[Phase], Callable[[RunState, Event], RunState]]] = {
-    "startRun": (frozenset({Phase.INIT, Phase.STOPPED}), _start_run),
-    "startGeneration": (frozenset({Phase.PREPARING}), _start_generation),
-    "retry": (frozenset({Phase.GENERATING}), _retry),
-    "callTools": (frozenset({Phase.GENERATING}), _call_tools),
-    "resolveToolResults": (frozenset({Phase.CALLING_TOOLS}), _resolve),
-    "finishToolCall": (frozenset({Phase.RESOLVING}), _finish_calls),
-    "callDelegate": (frozenset({Phase.CALLING_TOOLS}), _leave_tools),
-    "callInteractiveTool": (frozenset({Phase.CALLING_TOOLS}), _leave_tools),
-    "resumeToolCalls": (frozenset({Phase.PREPARING}), _resume_calls),
-    "finishAllToolCalls": (frozenset({Phase.PREPARING}), _finish_calls),
-    "continueToNextStep": (frozenset({Phase.FINISHING}), _continue),
-    "stopRunByInteractiveTool": (frozenset({Phase.CALLING_INTERACTIVE}), _stop),
-    "stopRunByDelegate": (frozenset({Phase.CALLING_DELEGATES}), _stop),
-    "stopRunByExceededMaxSteps": (frozenset({Phase.FINISHING}), _stop),
-    "stopRunByError": (_RUNNING, _stop),
-    "completeRun": (frozenset({Phase.GENERATING, Phase.CALLING_TOOLS}), _stop),
+_TRANSITIONS: dict[str, tuple[frozenset[Phase], Callable[[RunFold, Event], None]]] = {
+    "startRun": (frozenset({Phase.INIT, Phase.STOPPED, Phase.PREPARING}), RunFold.start),
+    "startGeneration": (frozenset({Phase.PREPARING}), RunFold.start_generation),
+    "retry": (frozenset({Phase.GENERATING}), RunFold.retry),
+    "callTools": (frozenset({Phase.GENERATING}), RunFold.call_tools),
+    "startToolCall": (_CALLING, RunFold.start_tool_call),
+    "resolveToolResults": (_CALLING, RunFold.resolve),
+    "finishToolCall": (frozenset({Phase.RESOLVING}), RunFold.finish_calls),
+    "callDelegate": (_CALLING, RunFold.call_delegates),
+    "callInteractiveTool": (_CALLING, RunFold.call_interactive),
+    "resumeToolCalls": (frozenset({Phase.PREPARING}), RunFold.resume_calls),
+    "finishAllToolCalls": (frozenset({Phase.PREPARING}), RunFold.finish_calls),
+    "continueToNextStep": (frozenset({Phase.FINISHING}), RunFold.go_on),
+    "stopRunByInteractiveTool": (frozenset({Phase.CALLING_INTERACTIVE}), RunFold.stop),
+    "stopRunByDelegate": (frozenset({Phase.CALLING_DELEGATES}), RunFold.stop),
+    "stopRunByExceededMaxSteps": (frozenset({Phase.FINISHING}), RunFold.stop),
+    "stopRunByError": (_RUNNING, RunFold.stop),
+    "completeRun": (frozenset({Phase.GENERATING, Phase.CALLING_TOOLS}), RunFold.stop),
 }

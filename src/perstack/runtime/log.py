@@ -8,6 +8,7 @@ can chain it anew. Evidence therefore quotes the head.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -16,22 +17,31 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from perstack.core.errors import InfrastructureError, UserError
-from perstack.core.events import JOB_EVENTS, STREAMING_EVENTS, Event
+from perstack.core.errors import InfrastructureError, InvariantBroken, UserError
+from perstack.core.events import (
+    JOB_EVENTS,
+    RECORD_EVENTS,
+    RUN_EVENTS,
+    RUNTIME_EVENTS,
+    STREAMING_EVENTS,
+    Event,
+)
 from perstack.core.json import Json, JsonObject, compact
 from perstack.core.storage import CHAIN_SEED, LogContents
 from perstack.runtime.wire import int_of, text_of
 
 VERSION = 1
 _HEADER: JsonObject = {"type": "log", "version": VERSION}
-_MARK = ',"chain":"'
-_TAIL = len(_MARK) + 64 + len('"}')
-_ENVELOPE = frozenset({"type", "id", "expertKey", "timestamp", "jobId", "runId", "stepNumber", "chain"})
-# Written through to the disk at the end of a step, of a run, and at each fact of the pipeline but mere progress.
+_MARK = b',"chain":"'
+_TAIL = len(_MARK) + 64 + len(b'"}')
+_KNOWN = JOB_EVENTS | RECORD_EVENTS | RUN_EVENTS | RUNTIME_EVENTS
+# Written through to the disk at the end of a run and at each fact of the pipeline but mere progress, and once a step:
+# before a call that may not be made twice, which has to be found again, or else at the step's end.
 _SYNCED = (JOB_EVENTS - {"progress", "startSignal", "finishSignal"}) | {
-    "continueToNextStep", "completeRun", "stopRunByError", "stopRunByDelegate", "stopRunByInteractiveTool",
+    "startToolCall", "completeRun", "stopRunByError", "stopRunByDelegate", "stopRunByInteractiveTool",
     "stopRunByExceededMaxSteps",
 }  # fmt: skip
+_STEP_END = "continueToNextStep"
 
 
 class LogDamaged(InfrastructureError):
@@ -55,6 +65,8 @@ class EventLog:
         self._path = path
         self._redact = redact
         self.head = CHAIN_SEED
+        self._size = 0
+        self._synced: set[str] = set()
         self._file = _open_alone(path)
         try:
             self._go_on()
@@ -69,12 +81,23 @@ class EventLog:
         """
         if event.type in STREAMING_EVENTS:
             return
+        if event.type not in _KNOWN:
+            raise InvariantBroken(f"event {event.type} is of no kind that a log can be read with")
         self._write(replace(event, payload=redacted(event.payload, self._redact)).to_json())
-        if event.type in _SYNCED:
+        if self._is_due(event):
             try:
                 os.fdatasync(self._file)
             except OSError as error:
                 raise _unwritable(self._path, error) from error
+
+    def _is_due(self, event: Event) -> bool:
+        """Whether the event has to be on the disk before anything else happens."""
+        if event.type == _STEP_END and event.run_id in self._synced:
+            self._synced.remove(event.run_id)
+            return False
+        if event.type == "startToolCall":
+            self._synced.add(event.run_id)
+        return event.type in _SYNCED or event.type == _STEP_END
 
     def _go_on(self) -> None:
         found = load_log(self._path)
@@ -82,7 +105,7 @@ class EventLog:
             raise LogDamaged(found.problem, line=found.line, intact=found.events)
         if found.truncated:
             os.ftruncate(self._file, found.size)
-        self.head = found.head
+        self.head, self._size = found.head, found.size
         if not found.size:
             self._write(_HEADER)
 
@@ -94,15 +117,19 @@ class EventLog:
             self._file = -1
 
     def _write(self, line: JsonObject) -> None:
-        body = compact(line)
+        body = compact(line).encode()
         head = chained(self.head, body)
-        data = memoryview(f'{body[:-1]}{_MARK}{head}"}}\n'.encode())
+        data = memoryview(b'%s%s%s"}\n' % (body[:-1], _MARK, head.encode()))
+        size = len(data)
         try:
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
+            with contextlib.suppress(OSError):  # else what is written next would follow on half a line
+                os.ftruncate(self._file, self._size)
             raise _unwritable(self._path, error) from error
         self.head = head
+        self._size += size
 
 
 def load_log(path: Path) -> LogContents:
@@ -163,9 +190,9 @@ def _redacted(value: Json, redact: Callable[[str], str]) -> Json:
     return value
 
 
-def chained(before: str, body: str) -> str:
+def chained(before: str, body: bytes) -> str:
     """The chain after a line, from the chain before it and the line without its chain."""
-    return hashlib.sha256(f"{before}{body}".encode()).hexdigest()
+    return hashlib.sha256(before.encode() + body).hexdigest()
 
 
 def _read_line(raw: bytes, head: str, *, is_header: bool) -> tuple[Event | None, str]:
@@ -173,41 +200,52 @@ def _read_line(raw: bytes, head: str, *, is_header: bool) -> tuple[Event | None,
 
     Raises: ValueError that says what is wrong.
     """
-    try:
-        line = raw.decode()
-    except UnicodeDecodeError:
-        raise ValueError("the line is not UTF-8") from None
-    if len(line) < _TAIL or line[-_TAIL : -_TAIL + len(_MARK)] != _MARK:
+    if raw[-_TAIL : -_TAIL + len(_MARK)] != _MARK:
         raise ValueError("the line has no chain: this is no event log, or the line was changed")
-    body = f"{line[:-_TAIL]}}}"
+    body = raw[:-_TAIL] + b"}"
     after = chained(head, body)
-    if line[-66:-2] != after:
+    if raw[-66:] != b'%s"}' % after.encode():
         raise ValueError("the line was changed or a line before it was removed: its chain does not fit")
-    data = json.loads(body)
+    data = _decode(body)
     if not is_header:
-        return event_from(data), after
+        return _event(data), after
     if data.get("type") != "log" or data.get("version") != VERSION:
-        raise ValueError(f"unknown log version {data.get('version')!r}; this perstack reads version {VERSION}")
+        raise ValueError(
+            f"unknown log version {data.get('version')!r}; this perstack reads version {VERSION}: "
+            "use the perstack that wrote it"
+        )
     return None, after
 
 
-def event_from(data: Mapping[str, Json]) -> Event:
-    """An event from its public JSON.
+def _decode(body: bytes) -> dict[str, Json]:
+    try:
+        data = json.loads(body.decode())
+    except UnicodeDecodeError:
+        raise ValueError("the line is not UTF-8") from None
+    if type(data) is not dict:
+        raise ValueError("the line is no JSON object")
+    return data
 
-    Raises: ValueError where the envelope is not one.
+
+def _event(data: dict[str, Json]) -> Event:
+    """An event from its public JSON, which becomes its payload: no part of a line is copied.
+
+    Raises: ValueError where the envelope is not one or the type is not known.
     """
-    kind, ms = text_of(data.get("type")), int_of(data.get("timestamp"))
+    kind, ms = text_of(data.pop("type", None)), int_of(data.pop("timestamp", None))
     if not (kind and ms):
         raise ValueError("the event has no type or no timestamp")
+    if kind not in _KNOWN:
+        raise ValueError(f"unknown event {kind!r}: a newer perstack wrote this job, use that one to go on with it")
     return Event(
-        type=kind,
-        id=text_of(data.get("id")),
-        timestamp=ms,
-        job_id=text_of(data.get("jobId")),
-        run_id=text_of(data.get("runId")),
-        expert_key=text_of(data.get("expertKey")),
-        step_number=int_of(data.get("stepNumber")),
-        payload={key: value for key, value in data.items() if key not in _ENVELOPE},
+        kind,
+        text_of(data.pop("id", None)),
+        ms,
+        text_of(data.pop("jobId", None)),
+        text_of(data.pop("runId", None)),
+        text_of(data.pop("expertKey", None)),
+        int_of(data.pop("stepNumber", None)),
+        data,
     )
 
 

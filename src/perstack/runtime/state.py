@@ -108,9 +108,10 @@ class RunState:
     """One run after some of its events.
 
     `run_id` is the current segment's; `origin_run_id` the first segment's, stable over delegations.
-    `pending` are calls of the last reply without a result, `partial` results not yet put into a message.
-    `usage` covers the run and its finished delegates, `step_usage` the last generation. `step` counts from 1
-    over the whole chain of delegation.
+    `pending` are calls of the last reply without a result, `partial` results not yet put into a message; `started`
+    are the ids of the last reply's calls that were about to be made and may not be made twice. `usage` covers the
+    run and its finished delegates, `step_usage` the last generation. `step` counts from 1 over the whole chain of
+    delegation.
     """
 
     phase: Phase = Phase.INIT
@@ -125,6 +126,7 @@ class RunState:
     history: History = field(default_factory=History)
     pending: tuple[ToolCall, ...] = ()
     partial: tuple[ToolResult, ...] = ()
+    started: frozenset[str] = frozenset()
     usage: Usage = field(default_factory=Usage)
     step_usage: Usage = field(default_factory=Usage)
     step_started_ms: int = 0

@@ -40,13 +40,13 @@ def int_of(value: Json) -> int:
 def object_of(value: Json) -> JsonObject:
     """`value` where it is an object, else an empty one."""
     # The exact types come first: from a log everything is one of them, and asking an ABC is ten times slower.
-    return value if isinstance(value, dict | Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
-def objects_of(value: Json) -> tuple[JsonObject, ...]:
+def objects_of(value: Json) -> Sequence[JsonObject]:
     """The objects in a list; empty where `value` is no list."""
-    if isinstance(value, list | Sequence) and not isinstance(value, str):
-        return tuple(item for item in value if isinstance(item, dict | Mapping))
+    if type(value) is list or (isinstance(value, Sequence) and not isinstance(value, str)):
+        return [item for item in value if type(item) is dict or isinstance(item, Mapping)]
     return ()
 
 
@@ -89,11 +89,11 @@ def message_from(data: JsonObject, known: Mapping[str, ToolResult]) -> Message:
     """
     kind, message_id, parts = data.get("type"), text_of(data.get("id")), objects_of(data.get("contents"))
     if kind == "userMessage":
-        return UserMessage(message_id, tuple(_content_from(part) for part in parts))
+        return UserMessage(message_id, tuple([_content_from(part) for part in parts]))
     if kind == "expertMessage":
-        return ExpertMessage(message_id, tuple(_expert_part_from(part) for part in parts))
+        return ExpertMessage(message_id, tuple([_expert_part_from(part) for part in parts]))
     if kind == "toolMessage":
-        return ToolMessage(message_id, tuple(_result_part_from(part, known) for part in parts))
+        return ToolMessage(message_id, tuple([_result_part_from(part, known) for part in parts]))
     raise InvariantBroken(f"an event holds a message of unknown type {kind!r}")
 
 
@@ -130,7 +130,7 @@ def results_from(value: Json, known: Mapping[str, ToolResult]) -> tuple[ToolResu
 
     Raises: InvariantBroken where a reference points nowhere.
     """
-    return tuple(_result_from(item, known) for item in objects_of(value))
+    return tuple([_result_from(item, known) for item in objects_of(value)])
 
 
 def by_id(results: Iterable[ToolResult]) -> Mapping[str, ToolResult]:
@@ -201,22 +201,23 @@ def _result_part_json(result: ToolResult) -> JsonObject:
 
 
 def _result_part_from(data: JsonObject, known: Mapping[str, ToolResult]) -> ToolResult:
-    renamed = {**data, "id": data.get("toolCallId")}
-    if "contents" in data:
-        renamed["result"] = data["contents"]
-    return _result_from(renamed, known)
+    return _result(data, data.get("toolCallId"), data.get("contents"), known)
 
 
 def _result_from(data: JsonObject, known: Mapping[str, ToolResult]) -> ToolResult:
-    call_id = text_of(data.get("id"))
-    if "result" not in data:
-        if call_id not in known:
-            raise InvariantBroken(f"an event refers to the result of call {call_id!r}, which no event holds")
-        return known[call_id]
+    return _result(data, data.get("id"), data.get("result"), known)
+
+
+def _result(data: JsonObject, call_id: Json, contents: Json, known: Mapping[str, ToolResult]) -> ToolResult:
+    name = text_of(call_id)
+    if contents is None:
+        if name not in known:
+            raise InvariantBroken(f"an event refers to the result of call {name!r}, which no event holds")
+        return known[name]
     return ToolResult(
-        call_id,
+        name,
         text_of(data.get("toolName")),
-        tuple(_content_from(part) for part in objects_of(data.get("result"))),
+        tuple([_content_from(part) for part in objects_of(contents)]),
         text_of(data.get("skillName")),
         data.get("isError") is True,
     )
