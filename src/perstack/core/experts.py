@@ -29,6 +29,15 @@ BASE_TOOLS = (
     "moveFile",
     "healthCheck",
 )
+# Tools of the base skill for experts that build experts; offered only where `pick` names them.
+MANAGEMENT_TOOLS = (
+    "createExpert",
+    "addSkill",
+    "removeSkill",
+    "addDelegate",
+    "removeDelegate",
+    "addDelegateFromConfig",
+)
 
 
 @dataclass(frozen=True, slots=True)

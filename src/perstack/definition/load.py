@@ -11,11 +11,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from perstack.core.errors import UserError
-from perstack.core.experts import Config
+from perstack.core.experts import Config, Expert
 from perstack.definition import rules
 from perstack.definition.convert import to_config
 from perstack.definition.locate import KeyPath, locate
-from perstack.definition.problems import Place, Problem, failure, from_validation, unknown_keys
+from perstack.definition.problems import Place, Problem, dotted, failure, from_validation, unknown_keys
 from perstack.definition.schema_harness import Document
 from perstack.definition.topology import cycles
 
@@ -40,6 +40,22 @@ def validate_config(text: str, path: str = FILE_NAME, *, known: Collection[str] 
     Raises: UserError that lists every problem with its line.
     """
     return _load(text, path, known=known)
+
+
+def read_experts(tables: Mapping[str, object]) -> Mapping[str, Expert]:
+    """Experts given as data, key → table, under all rules of a file; here a key nobody knows is an error.
+
+    Raises: UserError that lists every problem.
+    """
+    document, problems = _validate({"experts": tables})
+    problems += rules.errors(document)
+    for path, guess in unknown_keys(document):
+        tail = f' (did you mean "{guess}"?)' if guess else ""
+        problems.append(Problem(path, f"unknown key{tail}"))
+    if problems:
+        told = "; ".join(f"{dotted(problem.path[1:])}: {problem.message}" for problem in problems)
+        raise UserError(f"not a valid expert: {told}", hint="Correct it and try again.")
+    return to_config(document, path="", warnings=()).experts
 
 
 def load_file(path: Path) -> Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from perstack.core.experts import BASE_SKILL, BASE_TOOLS
+from perstack.core.experts import BASE_SKILL, BASE_TOOLS, MANAGEMENT_TOOLS
 from perstack.core.grammar import ENV_NAME, TABLE_NAME, TAG, ExpertKey, delegation_problem, parse_expert_key
 from perstack.definition.locate import KeyPath
 from perstack.definition.problems import Problem, closest
@@ -16,7 +16,7 @@ REGISTRY_TAGS = 8
 REGISTRY_TEXT = 2048
 REGISTRY_SCHEMA = 20480
 OLD_BASE_TOOLS = frozenset({"think"})
-HARNESS_TOOLS = frozenset({"runSignals"})  # given by the pipeline, whoever picks it
+KNOWN_TOOLS = frozenset((*BASE_TOOLS, *MANAGEMENT_TOOLS, "runSignals"))  # the last is given by the pipeline
 _WITHOUT_EFFECT = {
     "runtime": "everything runs in this harness's own sandbox ([sandbox])",
     "perstackApiBaseUrl": "experts come from files, no registry is asked",
@@ -135,7 +135,8 @@ def _base_tools(expert: Expert) -> Sequence[str]:
     if not isinstance(base, StdioSkill | SseSkill):
         return BASE_TOOLS
     kept = [tool for tool in BASE_TOOLS if tool not in base.omit]
-    return [tool for tool in kept if tool in base.pick] if base.pick else kept
+    picked = [tool for tool in (*BASE_TOOLS, *MANAGEMENT_TOOLS) if tool in base.pick and tool not in base.omit]
+    return picked if base.pick else kept
 
 
 def _harness(document: Document) -> Iterator[Problem]:
@@ -182,9 +183,9 @@ def _skill_warnings(name: str, skill: StdioSkill | SseSkill | InteractiveSkill, 
 def _unknown_tools(skill: StdioSkill | SseSkill, place: KeyPath) -> Iterator[Problem]:
     for key, tools in (("pick", skill.pick), ("omit", skill.omit)):
         for index, tool in enumerate(tools):
-            if tool in BASE_TOOLS or tool in HARNESS_TOOLS:
+            if tool in KNOWN_TOOLS:
                 continue
-            guess = "" if tool in OLD_BASE_TOOLS else closest(tool, BASE_TOOLS)
+            guess = "" if tool in OLD_BASE_TOOLS else closest(tool, (*BASE_TOOLS, *MANAGEMENT_TOOLS))
             tail = f' (did you mean "{guess}"?)' if guess else ""
             yield Problem((*place, key, index), f'{BASE_SKILL} has no tool "{tool}", it is ignored{tail}')
     if isinstance(skill, StdioSkill) and skill.required_env:

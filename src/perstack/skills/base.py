@@ -17,6 +17,8 @@ from perstack.skills.command import exec_tool
 from perstack.skills.file_tree import FileTree, format_size
 from perstack.skills.media import media_tools
 from perstack.skills.selection import select
+from perstack.skills.team import Team
+from perstack.skills.team_tools import TeamTools
 from perstack.skills.text_files import TextFiles
 from perstack.skills.todo import TodoList, todo_tools
 from perstack.skills.tool import Answer, Arguments, Tool, call_tool
@@ -33,6 +35,7 @@ class BaseSkill:
         pick: Collection[str] = (),
         omit: Collection[str] = (),
         read_only: bool = False,
+        more: Sequence[Tool] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._todos = TodoList()
@@ -43,6 +46,7 @@ class BaseSkill:
             *media_tools(workspace),
             *FileTree(workspace, session).tools(),
             _health_tool(workspace, clock),
+            *more,
         )
         offered = {tool.name: tool for tool in tools if not (read_only and tool.changes)}
         self._tools = select(offered, pick=pick, omit=omit)
@@ -76,11 +80,14 @@ class BaseSkill:
             self._tell = None
 
 
-def base_skill(expert: Expert, workspace: Path, session: Session, *, read_only: bool = False) -> BaseSkill:
-    """The expert's base tools over one workspace and its sandbox."""
+def base_skill(
+    expert: Expert, workspace: Path, session: Session, *, read_only: bool = False, team: Team | None = None
+) -> BaseSkill:
+    """The expert's base tools over one workspace and its sandbox; management tools where there is a team to manage."""
     spec = expert.skills[BASE_SKILL]
     seen = Workspace(workspace, seen_as=session.workspace)
-    return BaseSkill(seen, session, pick=spec.pick, omit=spec.omit, read_only=read_only)
+    more = TeamTools(team, expert.key, seen).tools() if team is not None else ()
+    return BaseSkill(seen, session, pick=spec.pick, omit=spec.omit, read_only=read_only, more=more)
 
 
 def _health_tool(workspace: Workspace, clock: Callable[[], float]) -> Tool:

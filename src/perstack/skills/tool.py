@@ -22,6 +22,7 @@ class Kind(Enum):
     STRINGS = ("an array of strings", {"type": "array", "items": {"type": "string"}})
     INTEGERS = ("an array of whole numbers", {"type": "array", "items": {"type": "integer"}})
     STRING_MAP = ("an object of strings", {"type": "object", "additionalProperties": {"type": "string"}})
+    TABLES = ("an object of objects", {"type": "object", "additionalProperties": {"type": "object"}})
 
     @property
     def words(self) -> str:
@@ -46,6 +47,7 @@ _ACCEPTS: Mapping[Kind, Callable[[Json], bool]] = {
     Kind.STRINGS: lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
     Kind.INTEGERS: lambda value: isinstance(value, list) and all(_is_integer(item) for item in value),
     Kind.STRING_MAP: lambda value: isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values()),
+    Kind.TABLES: lambda value: isinstance(value, Mapping) and all(isinstance(item, Mapping) for item in value.values()),
 }
 
 
@@ -63,6 +65,11 @@ class Arguments:
 
     def __init__(self, values: Mapping[str, Json]) -> None:
         self._values = values
+
+    @property
+    def values(self) -> Mapping[str, Json]:
+        """All that were given, by name."""
+        return self._values
 
     def text(self, name: str, default: str = "") -> str:
         return cast("str", self._values.get(name, default))
