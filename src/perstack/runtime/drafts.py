@@ -10,10 +10,17 @@ from dataclasses import dataclass, field
 
 from perstack.core.experts import Expert
 from perstack.core.json import Json, JsonObject
-from perstack.core.messages import ToolResult, UserMessage
+from perstack.core.messages import ToolCall, ToolResult, UserMessage
 from perstack.core.usage import Usage
 from perstack.runtime.state import DelegatedBy, RunState, RunStatus
-from perstack.runtime.wire import call_reference, instruction_json, message_json, result_json, result_reference
+from perstack.runtime.wire import (
+    call_reference,
+    instruction_json,
+    message_json,
+    object_of,
+    result_json,
+    result_reference,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +114,21 @@ def start_again(  # one event with many parts, all named
     checkpoint["partialToolResults"] = [*old, *(result_json(result) for result in results)]
     messages: list[Json] = [message_json(said)] if said else []
     return Draft("startRun", {"initialCheckpoint": checkpoint, "inputMessages": messages})
+
+
+def branch_off(draft: Draft, checkpoint_id: str) -> Draft:
+    """The `startRun` of `start_again` as the beginning of a branch: a run of its own, from an older checkpoint on.
+
+    The state it was drafted for is the one of `JobState.checkpoints` with that id.
+    """
+    checkpoint = object_of(draft.payload.get("initialCheckpoint"))
+    origin: JsonObject = {**object_of(checkpoint.get("resumedFrom")), "checkpointId": checkpoint_id, "branch": True}
+    return Draft(draft.type, {**draft.payload, "initialCheckpoint": {**checkpoint, "resumedFrom": origin}})
+
+
+def start_tool_call(call: ToolCall, results: Sequence[ToolResult]) -> Draft:
+    """The record that a call is about to be made that may not be made twice.
+
+    `results` are those of the same reply's calls that no event holds yet.
+    """
+    return Draft("startToolCall", {"toolCallId": call.id, "partialToolResults": [result_json(r) for r in results]})
