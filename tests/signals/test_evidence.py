@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from perstack.core.json import canonical
 from perstack.core.signals import Diagnostic, SignalRun, SignalStatus, TestCase, TestStatus
 from perstack.core.verdict import ReasonCode, Verdict
-from perstack.signals.evidence import EvidenceInvalid, rederive, run_from_json, run_to_json
+from perstack.signals.audit import audit
+from perstack.signals.evidence import EvidenceInvalid, rederive, run_from_json, run_to_json, seal_of
 from tests.signals.project import BUGGY, CALC, FIXED, Project
 
 Statement = dict[str, Any]
@@ -111,6 +114,47 @@ async def test_a_changed_result_file_is_found_out(bundle: Path) -> None:
     statement, read = load(bundle / "bad")
     with pytest.raises(EvidenceInvalid, match="digest"):
         rederive(statement, lambda path: read(path).replace(b'"failed"', b'"passed"'))
+
+
+@pytest.mark.anyio
+async def test_an_audit_gives_the_verdict_and_what_a_second_run_needs(bundle: Path) -> None:
+    found = audit(bundle / "good" / "evidence.json")
+    assert (found.verdict, found.reasons) == (Verdict.PASS, ())
+    assert "ordered[middle - 1]" in found.patch
+    assert [spec.name for spec in found.specs] == ["tests"]
+    assert found.files == 2 + len(list((bundle / "good" / "results").iterdir()))
+
+
+@pytest.mark.anyio
+async def test_no_byte_of_evidence_changes_unnoticed(bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle / "good", copy)
+    for path in sorted(file for file in copy.rglob("*") if file.is_file()):
+        data = path.read_bytes()
+        places = range(0, len(data), max(1, len(data) // 40))
+        for place in places:
+            path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+            with pytest.raises(EvidenceInvalid):
+                audit(copy / "evidence.json")
+        for changed in (data + b" ", data[:-1], b""):
+            path.write_bytes(changed)
+            with pytest.raises(EvidenceInvalid):
+                audit(copy / "evidence.json")
+        path.write_bytes(data)
+    assert audit(copy / "evidence.json").verdict is Verdict.PASS
+
+
+@pytest.mark.anyio
+async def test_evidence_cannot_name_a_file_outside_its_folder(bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle / "good", copy)
+    statement, _ = load(copy)
+    (tmp_path / "other.json").write_bytes((copy / statement["predicate"]["results"][0]["path"]).read_bytes())
+    statement["predicate"]["results"][0]["path"] = "../other.json"
+    statement["predicate"]["seal"] = seal_of(statement)
+    (copy / "evidence.json").write_text(canonical(statement) + "\n")
+    with pytest.raises(EvidenceInvalid, match="never has"):
+        audit(copy / "evidence.json")
 
 
 def test_a_run_survives_being_written_and_read() -> None:

@@ -9,27 +9,35 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from perstack.api.auditing import EvidenceRefused, audited, differences
+    from perstack.api.checkout import Checkout, FixCheckout, VerifyCheckout, fix_checkout, verify_checkout
     from perstack.api.configuration import CONFIG_NAME, parse_config, read_config, validate
     from perstack.api.deferred import DeferredEngine, Jobs
     from perstack.api.engine import Engine, Job
     from perstack.api.history import Archive, JobHistory
     from perstack.api.host import Fix, Host, Run, Verify
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
+    from perstack.api.surroundings import surroundings
     from perstack.definition.document import json_schema, reference
     from perstack.definition.load import find_config
     from perstack.definition.topology import tree_lines as expert_lines
     from perstack.infrastructure.apply import apply_tree
     from perstack.infrastructure.git import Repository
     from perstack.infrastructure.git_remote import locate
+    from perstack.signals.audit import Audit
     from perstack.signals.detect import Detection, render_toml
 
 __all__ = [
     "CONFIG_NAME",
     "Archive",
+    "Audit",
+    "Checkout",
     "DeferredEngine",
     "Detection",
     "Engine",
+    "EvidenceRefused",
     "Fix",
+    "FixCheckout",
     "GitRemote",
     "Host",
     "Job",
@@ -38,11 +46,15 @@ __all__ = [
     "Repository",
     "Run",
     "Verify",
+    "VerifyCheckout",
     "apply_tree",
+    "audited",
     "commit",
     "detect_signals",
+    "differences",
     "expert_lines",
     "find_config",
+    "fix_checkout",
     "json_schema",
     "locate",
     "open_bare",
@@ -50,23 +62,29 @@ __all__ = [
     "read_config",
     "reference",
     "render_toml",
+    "surroundings",
     "validate",
+    "verify_checkout",
 ]
 
 # Module below `perstack` → the names it gives; `new=old` where a name differs there.
 _PLACES = {
+    "api.auditing": "EvidenceRefused audited differences",
+    "api.checkout": "Checkout FixCheckout VerifyCheckout fix_checkout verify_checkout",
     "api.configuration": "CONFIG_NAME parse_config read_config validate",
     "api.deferred": "DeferredEngine Jobs",
     "api.engine": "Engine Job",
     "api.history": "Archive JobHistory",
     "api.host": "Fix Host Run Verify",
     "api.repository": "GitRemote commit detect_signals open_bare",
+    "api.surroundings": "surroundings",
     "definition.document": "json_schema reference",
     "definition.load": "find_config",
     "definition.topology": "expert_lines=tree_lines",
     "infrastructure.apply": "apply_tree",
     "infrastructure.git": "Repository",
     "infrastructure.git_remote": "locate",
+    "signals.audit": "Audit",
     "signals.detect": "Detection render_toml",
 }
 _NAMES = {

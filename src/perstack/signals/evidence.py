@@ -79,7 +79,7 @@ def _rederive(statement: JsonObject, read: Callable[[str], bytes]) -> tuple[Verd
     predicate = _table(statement, "predicate")
     if statement.get("_type") != STATEMENT_TYPE or statement.get("predicateType") != PREDICATE_TYPE:
         raise EvidenceInvalid("this is not a perstack verification statement")
-    specs = [_spec(_object(_table(_object(entry), "spec"))) for entry in _list(predicate, "signals")]
+    specs = [spec_from_json(_object(_table(_object(entry), "spec"))) for entry in _list(predicate, "signals")]
     for spec, entry in zip(specs, _list(predicate, "signals"), strict=True):
         if spec_digest(spec) != _object(entry).get("digest"):
             raise EvidenceInvalid(f"the digest of signal `{spec.name}` does not match its specification")
@@ -139,7 +139,9 @@ def _write(out: Path, evidence: Evidence) -> Report:
                 digest = hashlib.sha256(data).hexdigest()
                 rows.append({"tree": tree, "signal": spec.name, "run": index + 1, "path": path, "sha256": digest})
     target = out / "evidence.json"
-    target.write_text(canonical(_statement(evidence, rows)) + "\n")
+    statement = _statement(evidence, rows)
+    predicate = {**_object(statement["predicate"]), "seal": seal_of(statement)}
+    target.write_bytes(f"{canonical({**statement, 'predicate': predicate})}\n".encode())
     return replace(evidence.report, evidence=str(target))
 
 
@@ -168,6 +170,12 @@ def _statement(evidence: Evidence, rows: Sequence[Json]) -> JsonObject:
             "reasons": [reason.to_json() for reason in report.reasons],
         },
     }
+
+
+def seal_of(statement: JsonObject) -> str:
+    """SHA-256 over the statement without its seal: no byte of it changes unnoticed."""
+    predicate = {key: value for key, value in _object(statement["predicate"]).items() if key != "seal"}
+    return hashlib.sha256(canonical({**statement, "predicate": predicate}).encode()).hexdigest()
 
 
 def run_to_json(run: SignalRun) -> JsonObject:
@@ -221,7 +229,8 @@ def _read_runs(predicate: JsonObject, read: Callable[[str], bytes]) -> dict[tupl
     return found
 
 
-def _spec(data: Mapping[str, Any]) -> SignalSpec:
+def spec_from_json(data: Mapping[str, Any]) -> SignalSpec:
+    """A signal's specification as a statement holds it. Raises: KeyError, TypeError, ValueError for another form."""
     lists: dict[str, Any] = {name: tuple(_list(data, name)) for name in ("run", "paths", "protect")}
     words: dict[str, Any] = {"kind": SignalKind(data["kind"]), "priority": Priority(data["priority"])}
     return SignalSpec(**{**data, **lists, **words})

@@ -1,0 +1,77 @@
+"""`perstack audit`: check evidence offline, or run its signals again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import click
+from rich.console import Console
+
+from perstack import api
+from perstack.core.errors import ExitCode
+from perstack.core.json import compact
+from perstack.interface.options import config_option, format_option, host, repo_option, sandbox_option
+from perstack.interface.render.live import LiveView
+
+
+@click.command(
+    name="audit",
+    epilog="Examples:  perstack audit out/evidence.json   |   perstack audit out --rerun --repo checkout   "
+    "Exit code 0: the evidence holds, whatever its verdict. 1: it does not.",
+)
+@click.argument("evidence", type=click.Path(exists=True, path_type=Path))
+@click.option("--rerun", is_flag=True, help="Also run the signals again on --repo, in a fresh sandbox, and compare.")
+@repo_option
+@config_option
+@sandbox_option
+@format_option
+def command(evidence: Path, rerun: bool, repo: Path, config: Path | None, sandbox: str, output: str) -> int:
+    """Check an evidence.json: every byte of it, and that its verdict follows from what was measured."""
+    try:
+        found = api.audited(evidence)
+    except api.EvidenceRefused as error:
+        if output == "json":
+            click.echo(compact({"holds": False, "problem": error.message}))
+        else:
+            click.echo(f"perstack: the evidence does not hold: {error.message}", err=True)
+        return ExitCode.FAIL
+    changes = anyio.run(_again, found, repo, config, sandbox) if rerun else ()
+    facts = {
+        "holds": not changes,
+        "verdict": found.verdict.value,
+        "reasons": [reason.to_json() for reason in found.reasons],
+        "base": found.base,
+        "files": found.files,
+        "rerun": rerun,
+        "differences": list(changes),
+    }
+    click.echo(compact(facts) if output == "json" else _told(found, changes, rerun=rerun))
+    return ExitCode.FAIL if changes else ExitCode.OK
+
+
+async def _again(found: api.Audit, repo: Path, config: Path | None, sandbox: str) -> tuple[str, ...]:
+    with host(sandbox=sandbox) as machine, LiveView(Console(stderr=True)) as view:
+        checkout = await api.Checkout.open(repo, machine.scratch)
+        base = await checkout.repository.resolve(found.base)
+        own = await checkout.config(base) if config is None else api.read_config(config)
+        settings = replace(own, signals=found.specs)
+        async with api.Engine(machine).job("audit", view) as job:
+            request = api.Verify(
+                checkout.repository, base, found.patch, settings, found.targets, needs_red=found.needs_red
+            )
+            return api.differences(found, await job.verify(request))
+
+
+def _told(found: api.Audit, changes: tuple[str, ...], *, rerun: bool) -> str:
+    lines = [
+        f"the evidence holds: {found.files} files, every digest matches",
+        f"verdict: {found.verdict.value}, as it follows from what was measured on {found.base[:12]}",
+        *(f"  {reason.code.value}: {reason.detail}" for reason in found.reasons),
+    ]
+    if changes:
+        lines += ["a second run of the signals differs:", *(f"  {change}" for change in changes)]
+    elif rerun:
+        lines.append("a second run of the signals, in a fresh sandbox, gives the same")
+    return "\n".join(lines)
