@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,33 +59,32 @@ sandbox_option = click.option(
     help="host: no isolation at all, for code you trust.",
 )
 
+storage_option = click.option(
+    "--storage",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where jobs are kept.  [default: $PERSTACK_STORAGE_PATH, else ./perstack]",
+)
+
+
+def storage_root(given: Path | None) -> Path:
+    """Where jobs are kept: as asked, else as the environment says, else `perstack` here."""
+    return (given or Path(os.environ.get("PERSTACK_STORAGE_PATH") or "perstack")).absolute()
+
 
 @contextmanager
 def host(
     *, sandbox: str = "auto", provider: str = "", model: str = "", storage: Path | None = None
 ) -> Iterator[api.Host]:
     """The Host of this process with a private scratch directory that is gone afterwards."""
-    env = dict(os.environ)
     if sandbox == "host":
         click.echo("perstack: warning: sandbox `host` gives NO isolation: the checkout's code runs as you", err=True)
-    # Short, outside the checkout: unix sockets below it have a length limit of about 100 characters.
-    scratch = Path(tempfile.mkdtemp(prefix="perstack-"))
-    try:
-        yield api.Host(
-            env=env,
-            path=tool_path(env),
-            scratch=scratch,
-            storage=storage or Path(env.get("PERSTACK_STORAGE_PATH") or "perstack"),
-            sandbox=sandbox,
-            provider=provider or env.get("PERSTACK_PROVIDER", ""),
-            model=model or env.get("PERSTACK_MODEL", ""),
-        )
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    env = dict(os.environ)
+    with api.surroundings(
+        env, sandbox=sandbox, provider=provider, model=model, storage=storage_root(storage)
+    ) as machine:
+        yield machine
 
 
-def tool_path(env: dict[str, str]) -> tuple[Path, ...]:
-    """PATH as the sandboxes that use the host's toolchain see it: this interpreter's own directory comes last."""
-    entries = [Path(part) for part in env.get("PATH", os.defpath).split(os.pathsep) if part.startswith("/")]
-    own = Path(sys.executable).parent
-    return tuple(dict.fromkeys((*entries, own)))
+def warn(warning: str) -> None:
+    """Tell something about a configuration that has no effect or will be refused elsewhere."""
+    click.echo(f"perstack: warning: {warning}", err=True)

@@ -10,7 +10,6 @@ import click
 from perstack import api
 from perstack.core.errors import ExitCode
 from perstack.core.json import compact
-from perstack.interface.local import Checkout
 from perstack.interface.options import format_option, host, repo_option
 
 
@@ -23,7 +22,7 @@ def command(repo: Path, rev: str, output: str) -> int:
 
     async def work() -> api.Detection:
         with host() as machine:
-            checkout = await Checkout.open(repo, machine.scratch)
+            checkout = await api.Checkout.open(repo, machine.scratch)
             return await api.detect_signals(checkout.repository, await checkout.repository.resolve(rev))
 
     detection = anyio.run(work)

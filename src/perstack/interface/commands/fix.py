@@ -10,9 +10,8 @@ from rich.console import Console
 
 from perstack import api
 from perstack.core.json import compact
-from perstack.core.outcome import Ending, FixOutcome
-from perstack.interface.local import Checkout
-from perstack.interface.options import config_option, engine_options, format_option, host, out_option, repo_option
+from perstack.core.outcome import FixOutcome
+from perstack.interface.options import config_option, engine_options, format_option, host, out_option, repo_option, warn
 from perstack.interface.render.terminal import LiveView, outcome_report
 
 
@@ -47,22 +46,15 @@ def command(
     Works on the commit, never in your working tree. The proved patch is printed; --apply writes it.
     """
 
+    settings = None if config is None else api.read_config(config)
+    asked = api.FixCheckout(repo, task, base=base_rev, targets=targets, config=settings, apply=apply_it)
+
     async def work() -> FixOutcome:
         with (
             host(sandbox=sandbox, provider=provider, model=model, storage=out) as machine,
             LiveView(Console(stderr=True)) as view,
         ):
-            checkout = await Checkout.open(repo, machine.scratch)
-            base = await checkout.repository.resolve(base_rev)
-            settings = await checkout.config(base, config)
-            async with api.Engine(machine).job("fix", view) as job:
-                title, _, text = task.partition("\n")
-                outcome = await job.fix(
-                    api.Fix(checkout.repository, base, settings, title=title, text=text, targets=targets)
-                )
-            if apply_it and outcome.ending is Ending.FIXED and outcome.candidate is not None:
-                await api.apply_tree(checkout.repository, base, outcome.candidate.tree, checkout.root)
-            return outcome
+            return await api.fix_checkout(machine, asked, view, warn)
 
     outcome = anyio.run(work)
     if output == "json":

@@ -12,8 +12,15 @@ from perstack import api
 from perstack.core.errors import UserError
 from perstack.core.json import compact
 from perstack.core.verdict import Report
-from perstack.interface.local import Checkout
-from perstack.interface.options import config_option, format_option, host, out_option, repo_option, sandbox_option
+from perstack.interface.options import (
+    config_option,
+    format_option,
+    host,
+    out_option,
+    repo_option,
+    sandbox_option,
+    warn,
+)
 from perstack.interface.render.terminal import LiveView, report_table, verdict_line
 
 
@@ -48,17 +55,19 @@ def command(
     """
     if patch_file is not None and head_rev is not None:
         raise UserError("--patch and --head exclude each other", hint="give one of them, or none for the working tree")
+    asked = api.VerifyCheckout(
+        repo,
+        base=base_rev or "",
+        head=head_rev or "",
+        patch=None if patch_file is None else _read(patch_file),
+        targets=targets,
+        config=None if config is None else api.read_config(config),
+        out=out,
+    )
 
     async def work() -> Report:
         with host(sandbox=sandbox, storage=out) as machine, LiveView(Console(stderr=True)) as view:
-            checkout = await Checkout.open(repo, machine.scratch)
-            base = await checkout.base(base_rev)
-            settings = await checkout.config(base, config)
-            _warn(settings.warnings)
-            patch = await _patch(checkout, base, patch_file, head_rev)
-            async with api.Engine(machine).job("verify", view) as job:
-                request = api.Verify(checkout.repository, base, patch, settings, targets, needs_red=bool(targets))
-                return await job.verify(request, out=out)
+            return await api.verify_checkout(machine, asked, view, warn)
 
     report = anyio.run(work)
     if output == "json":
@@ -70,18 +79,8 @@ def command(
     return report.verdict.exit_code
 
 
-async def _patch(checkout: Checkout, base: str, patch_file: Path | None, head_rev: str | None) -> str:
-    if patch_file is not None:
-        try:
-            return patch_file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read the patch {patch_file}: {error}") from error
-    if head_rev is not None:
-        return (await checkout.repository.diff(base, await checkout.repository.resolve(head_rev))).text
-    _, patch = await checkout.repository.tree_of_worktree(base, checkout.root)
-    return patch.text
-
-
-def _warn(warnings: tuple[str, ...]) -> None:
-    for warning in warnings:
-        click.echo(f"perstack: warning: {warning}", err=True)
+def _read(patch: Path) -> str:
+    try:
+        return patch.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the patch {patch}: {error}") from error

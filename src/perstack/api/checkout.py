@@ -1,0 +1,145 @@
+"""Verifying and fixing a local checkout: which commit is the base, what the change is, which configuration counts.
+
+The same for the commands and for programs. Nothing is printed and no environment is read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from perstack.api.configuration import CONFIG_NAME, parse_config
+from perstack.api.engine import Engine
+from perstack.api.host import Fix, Host, Verify
+from perstack.core.errors import UserError
+from perstack.core.events import EventSink
+from perstack.core.experts import Config
+from perstack.core.outcome import Ending, FixOutcome
+from perstack.core.verdict import Report
+from perstack.infrastructure.apply import apply_tree
+from perstack.infrastructure.git import Repository
+from perstack.infrastructure.git_remote import locate
+
+MAIN_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+
+
+def _nothing(_: str) -> None:
+    """Says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyCheckout:
+    """A change in a checkout to judge: `patch` (diff text), the commit `head`, or else the working tree.
+
+    `base` is a revision, by default where HEAD left the main branch. Without `config`, the base commit's own counts.
+    `out` is where evidence goes, by default the job's folder.
+    """
+
+    repo: Path
+    base: str = ""
+    head: str = ""
+    patch: str | None = None
+    targets: tuple[str, ...] = ()
+    config: Config | None = None
+    out: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.patch is not None and self.head:
+            raise UserError("a patch and a head commit exclude each other", hint="Give one, or none: the working tree.")
+
+
+@dataclass(frozen=True, slots=True)
+class FixCheckout:
+    """What is red at commit `base` of a checkout, to be fixed. The first line of `task` is its title.
+
+    `apply` writes a proved fix into the working tree.
+    """
+
+    repo: Path
+    task: str = ""
+    base: str = "HEAD"
+    targets: tuple[str, ...] = ()
+    config: Config | None = None
+    apply: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A checkout and the harness's own copy of its objects."""
+
+    root: Path
+    repository: Repository
+
+    @classmethod
+    async def open(cls, path: Path, scratch: Path) -> Checkout:
+        """Raises: UserError when `path` is not in a git repository."""
+        root = locate(path).root
+        return cls(root, await Repository.from_checkout(root, scratch / "repository.git"))
+
+    async def base(self, rev: str) -> str:
+        """The base commit: the asked one, else where HEAD left the main branch."""
+        if rev:
+            return await self.repository.resolve(rev)
+        head = await self.repository.resolve("HEAD")
+        for name in MAIN_BRANCHES:
+            try:
+                main = await self.repository.resolve(name)
+            except UserError:
+                continue
+            return await self.repository.merge_base(head, main)
+        return head
+
+    async def config(self, base: str) -> Config:
+        """The configuration of a commit, over the built-in experts."""
+        data = await self.repository.read_file(base, CONFIG_NAME)
+        return parse_config(None if data is None else data.decode("utf-8", errors="replace"))
+
+    async def change(self, base: str, head: str) -> str:
+        """The diff from `base` to the commit `head`, or to the working tree where that is empty."""
+        if head:
+            return (await self.repository.diff(base, await self.repository.resolve(head))).text
+        _, patch = await self.repository.tree_of_worktree(base, self.root)
+        return patch.text
+
+
+async def verify_checkout(
+    host: Host, asked: VerifyCheckout, watch: EventSink | None = None, warn: Callable[[str], None] = _nothing
+) -> Report:
+    """The verification protocol on a change in a checkout. `warn` gets the configuration's warnings.
+
+    Raises: UserError and InfrastructureErrors before there is a report.
+    """
+    checkout = await Checkout.open(asked.repo, host.scratch)
+    base = await checkout.base(asked.base)
+    config = await _config(checkout, base, asked.config, warn)
+    patch = asked.patch if asked.patch is not None else await checkout.change(base, asked.head)
+    request = Verify(checkout.repository, base, patch, config, asked.targets, needs_red=bool(asked.targets))
+    async with Engine(host).job("verify", watch) as job:
+        return await job.verify(request, out=asked.out)
+
+
+async def fix_checkout(
+    host: Host, asked: FixCheckout, watch: EventSink | None = None, warn: Callable[[str], None] = _nothing
+) -> FixOutcome:
+    """Plan, build and verify on a commit of a checkout; never in its working tree, but to apply what was proved.
+
+    Raises: UserError and InfrastructureErrors before there is an outcome.
+    """
+    checkout = await Checkout.open(asked.repo, host.scratch)
+    base = await checkout.repository.resolve(asked.base)
+    config = await _config(checkout, base, asked.config, warn)
+    title, _, text = asked.task.partition("\n")
+    request = Fix(checkout.repository, base, config, title=title, text=text, targets=asked.targets)
+    async with Engine(host).job("fix", watch) as job:
+        outcome = await job.fix(request)
+    if asked.apply and outcome.ending is Ending.FIXED and outcome.candidate is not None:
+        await apply_tree(checkout.repository, base, outcome.candidate.tree, checkout.root)
+    return outcome
+
+
+async def _config(checkout: Checkout, base: str, given: Config | None, warn: Callable[[str], None]) -> Config:
+    config = given or await checkout.config(base)
+    for warning in config.warnings:
+        warn(warning)
+    return config

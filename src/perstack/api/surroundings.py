@@ -1,0 +1,61 @@
+"""The machine a job runs on: environment, programs, a private scratch directory. Starts nothing.
+
+The one place outside the command line that reads the process's environment, and only where a program hands in none.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from perstack.api.host import Host
+from perstack.core.contracts import Provider
+from perstack.core.storage import Store
+
+STORAGE = "perstack"
+
+
+@contextmanager
+def surroundings(
+    env: Mapping[str, str] | None = None,
+    *,
+    sandbox: str = "auto",
+    provider: str | Provider = "",
+    model: str = "",
+    storage: Path | None = None,
+    store: Store | None = None,
+) -> Iterator[Host]:
+    """A Host over `env` (None: the process's own) with a private scratch directory that is gone afterwards.
+
+    What is left out comes from PERSTACK_PROVIDER, PERSTACK_MODEL and PERSTACK_STORAGE_PATH of `env`.
+    """
+    known = dict(os.environ if env is None else env)
+    named = provider if isinstance(provider, str) else ""
+    # Short, outside the checkout: unix sockets below it have a length limit of about 100 characters.
+    scratch = Path(tempfile.mkdtemp(prefix="perstack-"))
+    try:
+        yield Host(
+            env=known,
+            path=tool_path(known),
+            scratch=scratch,
+            storage=storage or Path(known.get("PERSTACK_STORAGE_PATH") or STORAGE),
+            sandbox=sandbox,
+            provider=named or known.get("PERSTACK_PROVIDER", ""),
+            model=model or known.get("PERSTACK_MODEL", ""),
+            store=store,
+            model_provider=None if isinstance(provider, str) else provider,
+        )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def tool_path(env: Mapping[str, str]) -> tuple[Path, ...]:
+    """PATH as the sandboxes that use the host's toolchain see it: this interpreter's own directory comes last."""
+    entries = [Path(part) for part in env.get("PATH", os.defpath).split(os.pathsep) if part.startswith("/")]
+    own = Path(sys.executable).parent
+    return tuple(dict.fromkeys((*entries, own)))
