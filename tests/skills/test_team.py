@@ -70,18 +70,18 @@ class Bench:
     def skill(self, caller: str) -> BaseSkill:
         return base_skill(self.team.experts[caller], self.root, LocalSession(self.root), team=self.team)
 
-    async def call(self, tool: str, caller: str = "lead", **args: Any) -> ToolResult:
+    async def call(self, tool: str, caller: str = "lead", /, **args: Any) -> ToolResult:
         call = ToolCall(f"call_{len(self.calls)}", tool, args, BASE_SKILL)
         result = await self.skill(caller).call(call)
         self.calls.append((caller, call, result))
         return result
 
-    async def ok(self, tool: str, caller: str = "lead", **args: Any) -> Any:
+    async def ok(self, tool: str, caller: str = "lead", /, **args: Any) -> Any:
         result = await self.call(tool, caller, **args)
         assert not result.is_error, result.text
         return json.loads(result.text)
 
-    async def refused(self, tool: str, caller: str = "lead", **args: Any) -> str:
+    async def refused(self, tool: str, caller: str = "lead", /, **args: Any) -> str:
         before = self.team.state
         result = await self.call(tool, caller, **args)
         assert result.is_error, result.text
