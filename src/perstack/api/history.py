@@ -15,9 +15,11 @@ from pathlib import Path
 
 from perstack.core.errors import InvariantBroken, UserError
 from perstack.core.events import Event
+from perstack.core.json import Json, JsonObject
 from perstack.core.storage import JobRecord, LogContents
-from perstack.runtime.fold import fold
+from perstack.runtime.fold import JobState, fold
 from perstack.runtime.store import LOG, JobStore
+from perstack.runtime.wire import call_json, instruction_json, message_json, object_of, result_json
 
 RUNNING = "running"
 
@@ -45,6 +47,23 @@ class JobHistory:
     def is_interrupted(self) -> bool:
         """Whether nobody works on a job that has not ended."""
         return self.record.status == RUNNING and not self.is_live
+
+    def checkpoints(self) -> tuple[JsonObject, ...]:
+        """Every checkpoint of the job in the order of writing, without its messages."""
+        return tuple(found for event in self.events if (found := object_of(event.payload.get("checkpoint"))))
+
+    def checkpoint(self, checkpoint_id: str = "") -> JsonObject | None:
+        """One checkpoint with its messages, calls and results in full; without an id the last of a top-level run.
+
+        None where there is none.
+        """
+        delegated = {event.run_id for event in self.events if _is_delegated(event)}
+        for place in range(len(self.events) - 1, -1, -1):
+            event = self.events[place]
+            found = object_of(event.payload.get("checkpoint"))
+            if found and (found.get("id") == checkpoint_id if checkpoint_id else event.run_id not in delegated):
+                return _in_full(found, fold(self.events[: place + 1]), event.run_id)
+        return None
 
 
 class Archive:
@@ -75,8 +94,12 @@ class Archive:
         """
         contents = self._store.read(job_id)
         record = self._record(job_id, contents)
-        is_live = record.status == RUNNING and _is_locked(self._store.folder(job_id) / LOG)
+        is_live = record.status == RUNNING and self.is_live(job_id)
         return JobHistory(record, contents.events, contents.problem, contents.truncated, is_live)
+
+    def is_live(self, job_id: str) -> bool:
+        """Whether a process writes the job's log now."""
+        return _is_locked(self._store.folder(job_id) / LOG)
 
     def _record(self, job_id: str, contents: LogContents) -> JobRecord:
         try:
@@ -105,6 +128,25 @@ class Archive:
             with contextlib.suppress(OSError):
                 newest = max(newest, path.stat().st_mtime_ns)
         return newest
+
+
+def _is_delegated(event: Event) -> bool:
+    return event.type == "startRun" and bool(object_of(event.payload.get("initialCheckpoint")).get("delegatedBy"))
+
+
+def _in_full(checkpoint: JsonObject, job: JobState, run_id: str) -> JsonObject:
+    """The checkpoint as the public format has it, from the state of its run at its time."""
+    run = next((run for run in job.runs.values() if run.run_id == run_id), None)
+    if run is None:
+        return checkpoint
+    system: list[Json] = [instruction_json(f"{run.origin_run_id}.system", run.system)] if run.system else []
+    full: dict[str, Json] = {**checkpoint, "messages": [*system, *map(message_json, run.history)]}
+    full.pop("messageCount", None)
+    if run.pending:
+        full["pendingToolCalls"] = [call_json(call) for call in run.pending]
+    if run.partial:
+        full["partialToolResults"] = [result_json(result) for result in run.partial]
+    return full
 
 
 def _counted(record: JobRecord, events: Sequence[Event]) -> JobRecord:

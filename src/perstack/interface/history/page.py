@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from datetime import tzinfo
 
 from rich.cells import cell_len
@@ -15,7 +15,7 @@ from perstack.core.usage import Usage
 from perstack.interface.history.lines import INDENT, View, at, event_lines, flat
 from perstack.interface.history.reading import message_text, object_of, objects_of, text_of
 from perstack.interface.history.report import Report, Summary
-from perstack.interface.history.runs import Run, Runs
+from perstack.interface.history.runs import INTERRUPTED, Run, Runs
 from perstack.interface.render.facts import count
 
 RULE = "─" * 50
@@ -53,15 +53,17 @@ def print_lines(console: Console, lines: Iterator[Text], *, fold: bool = False) 
             console.print(line, soft_wrap=not console.is_terminal, highlight=False)
 
 
-def job_lines(jobs: Sequence[JobRecord], storage: str, zone: tzinfo | None = None) -> Iterator[Text]:
-    """The list of jobs, newest first."""
+def job_lines(
+    jobs: Sequence[JobRecord], storage: str, *, interrupted: Container[str] = (), zone: tzinfo | None = None
+) -> Iterator[Text]:
+    """The list of jobs, newest first. `interrupted` are ids of jobs that never ended and that nobody works on."""
     yield Text(f"Storage: {storage}", style="dim")
     rows = [("JOB", "STARTED", "STATUS", "STEPS", "TOKENS", "EXPERT")]
     rows += [
         (
             job.id,
             moment(job.started_at, zone),
-            job.status,
+            INTERRUPTED if job.id in interrupted else job.status,
             str(job.total_steps),
             f"{job.usage.total_tokens:,}",
             flat(job.coordinator_expert_key or text_of(job.extra.get("kind")), 80),
@@ -93,7 +95,8 @@ def _padded(text: str, width: int, *, right: bool = False, style: str = "") -> T
 def _header(report: Report, view: View) -> Iterator[Text]:
     job = report.job
     yield Text(f"Storage: {report.storage}", style="dim")
-    status = (job.status, _STATUS_STYLE.get(job.status, "yellow"))
+    word = INTERRUPTED if report.is_interrupted else job.status
+    status = (word, _STATUS_STYLE.get(word, "yellow"))
     yield Text.assemble("Job: ", (job.id, "bold"), " (", status, ")")
     yield Text(f"Expert: {flat(job.coordinator_expert_key or '—', 120)}")
     yield Text(f"Started: {moment(job.started_at, view.zone)}")

@@ -74,6 +74,8 @@ class Report:
     checkpoints: Sequence[JsonObject] | None = None
     run: str = ""
     problem: str = ""
+    is_damaged: bool = False
+    is_interrupted: bool = False
     next: str = ""
     summary: Summary = field(default_factory=Summary)
 

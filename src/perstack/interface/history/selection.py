@@ -12,7 +12,7 @@ ERRORS = frozenset({"stopRunByError", "retry"})
 TOOLS = frozenset({"callTools", "resolveToolResults", "callInteractiveTool"})
 DELEGATIONS = frozenset({"callDelegate", "stopRunByDelegate"})
 # Facts of the machinery: shown where they are asked for by name, and with --verbose.
-QUIET = RUNTIME_EVENTS | RECORD_EVENTS | STREAMING_EVENTS
+QUIET = RUNTIME_EVENTS | RECORD_EVENTS | STREAMING_EVENTS | {"progress", "startSignal"}
 TAKE = 100
 
 
