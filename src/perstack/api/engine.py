@@ -241,13 +241,15 @@ class Job:
         self, config: Config, max_steps: int, tokens: int, skills_for: SkillsFor | None
     ) -> AsyncIterator[Staff]:
         host = self.engine.host
+        given, wanted = host.model_provider, host.model or config.model
         spec = choose_provider(host, config)
-        wanted = host.model or config.model
 
         def model_of(expert: Expert) -> str:
+            if given is not None:  # a program's own: the catalogue knows neither it nor its models
+                return wanted or given.name
             return catalogue.resolve(spec.name, wanted, expert.default_model_tier)
 
-        provider = host.model_provider or make_provider(spec, host.env, self.say)
+        provider = given or make_provider(spec, host.env, self.say)
         runner = Runner(
             provider,
             self.sink,
