@@ -12,7 +12,8 @@ from docker.errors import DockerException
 from perstack.core.contracts import Sandbox
 from perstack.core.errors import UserError
 from perstack.core.sandbox import SandboxSpec
-from perstack.infrastructure.sandbox.docker import Docker, reap
+from perstack.infrastructure.sandbox.docker import Docker
+from perstack.infrastructure.sandbox.docker_container import reap
 from perstack.infrastructure.sandbox.docker_image import BASE_IMAGE, snapshots
 from perstack.infrastructure.sandbox.host import Host
 from tests.infrastructure.gitkit import write

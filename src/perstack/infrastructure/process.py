@@ -104,6 +104,7 @@ async def run(
     stdin: bytes = b"",
     timeout_s: float = 60.0,
     output_limit: int = 1_000_000,
+    pass_fds: Sequence[int] = (),
 ) -> ExecResult:
     """Run one host process to its end. `output_limit` is bytes per stream; the rest is drained and dropped.
 
@@ -112,7 +113,7 @@ async def run(
     started = time.monotonic()
     out, err = BoundedBuffer(output_limit), BoundedBuffer(output_limit)
     try:
-        async with open_process(argv, cwd=cwd, env=env) as process:
+        async with open_process(argv, cwd=cwd, env=env, pass_fds=pass_fds) as process:
             timed_out = await _converse(process, stdin, (out, err), timeout_s)
             code = TIMED_OUT if timed_out else exit_code_of(process.returncode or 0)
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:

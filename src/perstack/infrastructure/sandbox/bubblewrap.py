@@ -11,28 +11,46 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import anyio
 import anyio.to_thread
 from anyio.abc import Process
 
 from perstack.core.errors import InvariantBroken, SandboxUnavailable
-from perstack.core.sandbox import Limits, Mount, SandboxSpec, Snapshot
+from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure import process as host_process
 from perstack.infrastructure.sandbox import control_group, snapshot, toolchain
+from perstack.infrastructure.sandbox.bubblewrap_view import (
+    Machine,
+    Plan,
+    environment,
+    limits_script,
+    look,
+    options,
+    passed,
+    write_control,
+)
 from perstack.infrastructure.sandbox.channel import DRIVER, STDERR, STDOUT, Channel, Inside
+from perstack.infrastructure.sandbox.installing import (
+    INSTALL_OUTPUT,
+    authority_mounts,
+    authority_variables,
+    installing,
+)
 from perstack.infrastructure.sandbox.ownership import open_up
+from perstack.infrastructure.sandbox.service import KEPT_HOME_SCRIPT, PipeService, check_words, passable
 from perstack.infrastructure.sandbox.session import ChannelSession
 
 INSTALL_HINT = (
     "Install Docker and start it, or install bubblewrap (`apt-get install bubblewrap`, `dnf install bubblewrap`). "
     "`--sandbox host` runs without any isolation."
 )
-_UID = 10001
 _START_S = 20.0
 _ENV = {"PATH": ":".join(toolchain.SYSTEM_PATH), "LC_ALL": "C"}
 
@@ -75,16 +93,30 @@ class _Pipes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """What one sandbox is made of, beyond the host's toolchain."""
+class _Command:
+    """A command line of bwrap, and the descriptors it needs."""
 
-    workspace: Path
-    mounts: tuple[Mount, ...] = ()
-    env: Mapping[str, str] | None = None
-    limits: Limits = field(default_factory=Limits)
-    network: bool = False
-    home: Path | None = None  # a host directory as HOME, for set-up only
-    kept_home: Path | None = None
+    argv: tuple[str, ...]
+    args: int
+    status: BinaryIO
+
+    @property
+    def fds(self) -> tuple[int, int]:
+        return (self.args, self.status.fileno())
+
+    def check(self, returncode: int) -> int:
+        """The program's exit code. bwrap reports one only where the program was started.
+
+        Raises: SandboxUnavailable where bwrap could not start it.
+        """
+        if returncode > 0 and not self.status.closed and b'"exit-code"' not in self._told():
+            raise SandboxUnavailable(
+                "bubblewrap could not start the program; its reason is on standard error", hint=INSTALL_HINT
+            )
+        return host_process.exit_code_of(returncode)
+
+    def _told(self) -> bytes:
+        return os.pread(self.status.fileno(), 4096, 0)
 
 
 class Bubblewrap:
@@ -93,7 +125,8 @@ class Bubblewrap:
     def __init__(self, path: tuple[Path, ...] = (), *, cache: Path | None = None) -> None:
         self._path = tuple(folder for folder in path if str(folder) not in toolchain.SYSTEM_PATH)
         self._cache = cache
-        self._features = ""  # of the installed bwrap: asked for once, not for every sandbox
+        self._points = snapshot.MountPoints()
+        self._machine: Machine | None = None  # asked for once, not for every sandbox
 
     @property
     def name(self) -> str:
@@ -128,24 +161,73 @@ class Bubblewrap:
         limits: Limits | None = None,
     ) -> AbstractAsyncContextManager[ChannelSession]:
         """See `core.contracts.Sandbox.open`."""
-        return self._open_snapshot(
+        return self._opened(
             snapshot,
-            _Plan(workspace, tuple(mounts), {**dict(snapshot.env), **(env or {})}, limits or snapshot.limits),
+            Plan(workspace, tuple(mounts), {**dict(snapshot.env), **(env or {})}, limits or snapshot.limits),
         )
 
+    def serve(
+        self,
+        snapshot: Snapshot,
+        workspace: Path,
+        argv: Sequence[str],
+        *,
+        mounts: Sequence[Mount] = (),
+        env: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        network: Network | None = None,
+    ) -> AbstractAsyncContextManager[PipeService]:
+        """See `core.contracts.Sandbox.serve`. bwrap itself holds the pipes: there is no driver in between."""
+        if network is not None:
+            raise SandboxUnavailable("a network for programs is not there yet")
+        plan = Plan(workspace, tuple(mounts), {**dict(snapshot.env), **(env or {})}, limits or snapshot.limits)
+        return self._served(snapshot, plan, argv)
+
+    async def install(
+        self, snapshot: Snapshot, argv: Sequence[str], folder: Mount, *, timeout_s: float = 600.0
+    ) -> ExecResult:
+        """See `core.contracts.Sandbox.install`."""
+        await anyio.to_thread.run_sync(open_up, folder.source, (), os.getuid(), os.getgid())
+        with installing(folder) as values:
+            plan = Plan(
+                None,
+                (folder, *authority_mounts()),
+                {**authority_variables(), **dict(snapshot.env), **values},
+                snapshot.limits,
+                network=True,
+                kept_home=_kept_home(snapshot),
+                place=folder.target,
+            )
+            with self._command(plan, argv, await self._known()) as command:
+                result = await host_process.run(
+                    command.argv, env=_ENV, timeout_s=timeout_s, output_limit=INSTALL_OUTPUT, pass_fds=command.fds
+                )
+                command.check(result.exit_code)
+            return result
+
     @contextlib.asynccontextmanager
-    async def _open_snapshot(self, made: Snapshot, plan: _Plan) -> AsyncIterator[ChannelSession]:
-        place = Path(made.reference) if made.reference else None
-        products = snapshot.product_mounts(place / "products") if place else ()
-        kept = place / "home" if place else None
+    async def _opened(self, made: Snapshot, plan: Plan) -> AsyncIterator[ChannelSession]:
+        async with self._dressed(made, plan) as whole, self._started(whole) as session:
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def _served(self, made: Snapshot, plan: Plan, argv: Sequence[str]) -> AsyncIterator[PipeService]:
+        async with self._dressed(made, plan) as whole:
+            with self._command(whole, argv, await self._known()) as command:
+                async with self._process(command.argv, command.fds) as child:
+                    yield PipeService(child, command.check)
+
+    @contextlib.asynccontextmanager
+    async def _dressed(self, made: Snapshot, plan: Plan) -> AsyncIterator[Plan]:
+        """The plan with what set-up left, over a workspace that the inside may write."""
+        if plan.workspace is None:
+            raise InvariantBroken("a session needs a workspace")
+        products = snapshot.product_mounts(Path(made.reference) / "products") if made.reference else ()
         # Inside, root is a user without powers: what a Docker session gave away must come back first.
         await anyio.to_thread.run_sync(open_up, plan.workspace, plan.mounts, os.getuid(), os.getgid())
-        whole = _Plan(plan.workspace, (*products, *plan.mounts), plan.env, plan.limits, kept_home=kept)
-        try:
-            async with self._started(whole) as session:
-                yield session
-        finally:
-            snapshot.remove_mount_points(plan.workspace, products)
+        clear = partial(snapshot.remove_mount_points, plan.workspace, products)
+        with self._points.held(plan.workspace, clear):
+            yield replace(plan, mounts=(*products, *plan.mounts), kept_home=_kept_home(made))
 
     async def _set_up(self, spec: SandboxSpec, source: Path, place: Path, log: Callable[[str], None]) -> None:
         """Run the commands with network over a copy of the source, and keep what they made."""
@@ -155,7 +237,7 @@ class Bubblewrap:
             copy, home = work / "workspace", work / "home"
             await anyio.to_thread.run_sync(lambda: shutil.copytree(source, copy, symlinks=True))
             home.mkdir()
-            plan = _Plan(copy, env=dict(spec.env), limits=spec.limits, network=True, home=home)
+            plan = Plan(copy, env=dict(spec.env), limits=spec.limits, network=True, home=home)
             async with self._started(plan) as session:
                 for command in spec.setup:
                     log(f"set-up: {command}")
@@ -172,12 +254,15 @@ class Bubblewrap:
             shutil.rmtree(work, ignore_errors=True)
 
     @contextlib.asynccontextmanager
-    async def _started(self, plan: _Plan) -> AsyncIterator[ChannelSession]:
+    async def _started(self, plan: Plan) -> AsyncIterator[ChannelSession]:
         control = Path(tempfile.mkdtemp(prefix="perstack-control-"))
         try:
-            inside = _prepare_control(control, self._environment(plan))
+            write_control(control)
+            shutil.copyfile(DRIVER, control / "driver")
+            inside = Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, environment(plan, self._path))
+            words = options(plan, control, await self._known())
             with control_group.limited(plan.limits) as groups:
-                argv = [*_joining(groups), "bwrap", *await self._options(plan, control), *_driver(plan, bool(groups))]
+                argv = [*_joining(groups), "bwrap", *words, *_driver(plan, bool(groups))]
                 async with self._process(argv) as child:
                     channel = Channel(_Pipes(child), inside, _post_mortem(child))
                     started = await channel.run(["true"], timeout_s=_START_S)
@@ -187,60 +272,42 @@ class Bubblewrap:
         finally:
             shutil.rmtree(control, ignore_errors=True)
 
-    @contextlib.asynccontextmanager
-    async def _process(self, argv: Sequence[str]) -> AsyncIterator[Process]:
+    @contextlib.contextmanager
+    def _command(self, plan: Plan, argv: Sequence[str], machine: Machine) -> Iterator[_Command]:
+        """The command line that runs one program inside, straight over the pipes of bwrap."""
+        check_words(argv, plan.env or {})
+        control = Path(tempfile.mkdtemp(prefix="perstack-control-"))
         try:
-            async with host_process.open_process(argv, env=_ENV) as child:
+            write_control(control)
+            words = options(plan, control, machine)
+            values, odd = passable(environment(plan, self._path))
+            with (
+                control_group.limited(plan.limits) as groups,
+                passed(words, values) as args,
+                os.fdopen(os.memfd_create("bwrap-status"), "w+b") as status,
+            ):
+                own = ["bwrap", "--args", str(args), "--json-status-fd", str(status.fileno()), "--"]
+                yield _Command((*_joining(groups), *own, *_program(plan, bool(groups), odd), *argv), args, status)
+        finally:
+            shutil.rmtree(control, ignore_errors=True)
+
+    async def _known(self) -> Machine:
+        if self._machine is None:
+            features = (await host_process.run(["bwrap", "--help"], env=_ENV, timeout_s=10)).text()
+            self._machine = look(features, self._path)
+        return self._machine
+
+    @contextlib.asynccontextmanager
+    async def _process(self, argv: Sequence[str], fds: Sequence[int] = ()) -> AsyncIterator[Process]:
+        try:
+            async with host_process.open_process(argv, env=_ENV, pass_fds=fds) as child:
                 yield child
         except FileNotFoundError as error:
             raise SandboxUnavailable("bubblewrap (bwrap) is not installed", hint=INSTALL_HINT) from error
 
-    async def _options(self, plan: _Plan, control: Path) -> list[str]:
-        features = self._features = self._features or await _features()
-        size = ["--size", str(plan.limits.tmp_mb * 1024 * 1024)] if "--size " in features else []
-        options = ["--unshare-all", "--unshare-user", "--uid", str(_UID), "--gid", str(_UID), "--hostname", "sandbox"]
-        options += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-        options += ["--disable-userns"] if "--disable-userns" in features else []
-        options += ["--share-net"] if plan.network else []
-        options += ["--proc", "/proc", "--dev", "/dev", *size, "--tmpfs", "/tmp"]  # noqa: S108  # a path inside
-        options += ["--symlink", "/tmp", "/var/tmp"]  # noqa: S108  # paths inside
-        options += toolchain.system_binds()
-        for name in ("passwd", "group", "hosts"):
-            options += ["--ro-bind", str(control / name), f"/etc/{name}"]
-        if plan.network:
-            options += ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
-        options += ["--bind", str(plan.home), snapshot.HOME] if plan.home else [*size, "--tmpfs", snapshot.HOME]
-        options += toolchain.tool_binds(self._path)
-        if plan.kept_home:
-            options += ["--ro-bind", str(plan.kept_home), snapshot.KEPT_HOME]
-        options += ["--ro-bind", str(control), snapshot.CONTROL, "--bind", str(plan.workspace), snapshot.WORKSPACE]
-        for mount in plan.mounts:
-            options += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
-        return [*options, "--remount-ro", "/", "--chdir", snapshot.WORKSPACE, "--clearenv"]
 
-    def _environment(self, plan: _Plan) -> dict[str, str]:
-        own = {
-            "PATH": ":".join([f"{snapshot.HOME}/.local/bin", *map(str, self._path), *toolchain.SYSTEM_PATH]),
-            "HOME": snapshot.HOME, "USER": "perstack", "LOGNAME": "perstack", "LANG": "C.UTF-8",
-            "TMPDIR": "/tmp",  # noqa: S108  # a path inside
-        }  # fmt: skip
-        return {**own, **(plan.env or {})}
-
-
-def _prepare_control(control: Path, environment: Mapping[str, str]) -> Inside:
-    """Fill the control directory: the driver, and small files of /etc. The inside may read it, not write it."""
-    control.chmod(0o755)
-    shutil.copyfile(DRIVER, control / "driver")
-    (control / "passwd").write_text(
-        f"root:x:0:0::/nonexistent:/bin/false\nperstack:x:{_UID}:{_UID}::{snapshot.HOME}:/bin/sh\n"
-    )
-    (control / "group").write_text(f"root:x:0:\nperstack:x:{_UID}:\n")
-    (control / "hosts").write_text("127.0.0.1 localhost sandbox\n::1 localhost\n")
-    return Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, environment)
-
-
-async def _features() -> str:
-    return (await host_process.run(["bwrap", "--help"], env=_ENV, timeout_s=10)).text()
+def _kept_home(made: Snapshot) -> Path | None:
+    return Path(made.reference) / "home" if made.reference else None
 
 
 def _joining(groups: Sequence[Path]) -> list[str]:
@@ -251,18 +318,19 @@ def _joining(groups: Sequence[Path]) -> list[str]:
     return ["/bin/sh", "-c", script, "sh", " ".join(str(group) for group in groups)]
 
 
-def _driver(plan: _Plan, grouped: bool) -> list[str]:
+def _driver(plan: Plan, grouped: bool) -> list[str]:
     """The first program inside: set per-process limits, then become the driver."""
-    limits = plan.limits
-    wanted = [f"ulimit -c 0; ulimit -f {limits.file_mb * 2048}; ulimit -n 4096"]
-    if not grouped:
-        # Bytes of data, not of address space: runtimes reserve far more of that than they use.
-        wanted.append(f"ulimit -d {limits.memory_mb * 1024}")
-        wanted.append(f"ulimit -u {limits.processes} 2>/dev/null || ulimit -p {limits.processes} 2>/dev/null")
+    wanted = [limits_script(plan.limits, grouped)]
     wanted.append(f"PATH={':'.join(toolchain.SYSTEM_PATH)} HOME={snapshot.HOME}; export PATH HOME")
     wanted.append('exec /bin/sh "$@"')
     words = [f"{snapshot.CONTROL}/driver", snapshot.CONTROL, snapshot.KEPT_HOME]
     return ["/bin/sh", "-c", "\n".join(wanted), "sh", *words]
+
+
+def _program(plan: Plan, grouped: bool, odd: str) -> list[str]:
+    """The first program inside where one is served: set per-process limits, then become what follows."""
+    wanted = [limits_script(plan.limits, grouped), *([KEPT_HOME_SCRIPT] if plan.kept_home else []), odd, 'exec "$@"']
+    return ["/bin/sh", "-c", "\n".join(wanted), "sh"]
 
 
 def _post_mortem(child: Process) -> Callable[[str], Awaitable[str]]:

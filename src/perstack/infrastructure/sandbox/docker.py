@@ -1,7 +1,6 @@
-"""The Docker back end: sessions. What an image is made of is in `docker_image.py`.
+"""The Docker back end. What an image is made of is in `docker_image.py`, what a container is in `docker_container.py`.
 
-One container per session: no network, no capabilities, not root, read-only root, everything limited. The engine must
-be on this machine, since the workspace is a directory of this machine.
+The engine must be on this machine, since the workspace is a directory of this machine.
 """
 
 from __future__ import annotations
@@ -10,33 +9,48 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.to_thread
 import docker
 from docker.errors import DockerException
 from docker.models.containers import Container
-from docker.types import LogConfig, Ulimit
-from docker.types import Mount as DockerMount
 from requests.exceptions import RequestException
 
-from perstack.core.errors import SandboxUnavailable
-from perstack.core.sandbox import Limits, Mount, SandboxSpec, Snapshot
+from perstack.core.errors import InvariantBroken, SandboxUnavailable
+from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure.sandbox import docker_image, snapshot
 from perstack.infrastructure.sandbox.channel import DRIVER, Channel, Inside
-from perstack.infrastructure.sandbox.docker_stream import Attached, raw_socket
-from perstack.infrastructure.sandbox.ownership import open_up
+from perstack.infrastructure.sandbox.docker_container import (
+    APART,
+    TOGETHER,
+    Plan,
+    Started,
+    connect,
+    connected,
+    first_sentence,
+    reap,
+    remove,
+    start,
+)
+from perstack.infrastructure.sandbox.docker_service import DockerService, first_lines, first_words
+from perstack.infrastructure.sandbox.docker_stream import Attached
+from perstack.infrastructure.sandbox.installing import (
+    INSTALL_OUTPUT,
+    authority_mounts,
+    authority_variables,
+    installing,
+)
+from perstack.infrastructure.sandbox.ownership import given_back
+from perstack.infrastructure.sandbox.service import check_words, collect
 from perstack.infrastructure.sandbox.session import ChannelSession
 
-LABEL = "perstack"
-_UID = 10001
 _START_S = 60.0
 
 
@@ -48,22 +62,10 @@ async def probe_docker() -> str:
             with contextlib.closing(docker.from_env(timeout=10)) as client:
                 client.ping()
         except (DockerException, RequestException, OSError) as error:
-            return f"no Docker engine answers ({_first_sentence(error)})"
+            return f"no Docker engine answers ({first_sentence(error)})"
         return ""
 
     return await anyio.to_thread.run_sync(ask)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What one container is made of."""
-
-    image: str
-    workspace: Path
-    mounts: tuple[Mount, ...]
-    env: Mapping[str, str]
-    limits: Limits
-    runtime: str = ""
 
 
 class Docker:
@@ -71,6 +73,7 @@ class Docker:
 
     def __init__(self, *, cache: Path | None = None) -> None:
         self._cache = cache or Path(tempfile.gettempdir()) / f"perstack-snapshots-{os.getuid()}"
+        self._points = snapshot.MountPoints()
 
     @property
     def name(self) -> str:
@@ -80,7 +83,7 @@ class Docker:
         """See `core.contracts.Sandbox.prepare`. Also takes away containers that a killed harness left behind."""
 
         def work() -> Snapshot:
-            with _client() as client:
+            with connected() as client:
                 reap(client)
                 made = docker_image.make(client, spec, source, self._cache, log)
             reference = json.dumps({"image": made.image, "products": str(made.products or ""), "runtime": spec.runtime})
@@ -98,171 +101,108 @@ class Docker:
         limits: Limits | None = None,
     ) -> AbstractAsyncContextManager[ChannelSession]:
         """See `core.contracts.Sandbox.open`."""
-        return self._opened(
-            snapshot, workspace, tuple(mounts), {**dict(snapshot.env), **(env or {})}, limits or snapshot.limits
-        )
+        plan = _plan(snapshot, workspace, tuple(mounts), env or {}, limits)
+        return self._opened(snapshot, plan)
+
+    def serve(
+        self,
+        snapshot: Snapshot,
+        workspace: Path,
+        argv: Sequence[str],
+        *,
+        mounts: Sequence[Mount] = (),
+        env: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        network: Network | None = None,
+    ) -> AbstractAsyncContextManager[DockerService]:
+        """See `core.contracts.Sandbox.serve`: a container whose first program becomes `argv`."""
+        if network is not None:
+            raise SandboxUnavailable("a network for programs is not there yet")
+        plan = _plan(snapshot, workspace, tuple(mounts), env or {}, limits)
+        return self._served(snapshot, plan, argv)
+
+    async def install(
+        self, snapshot: Snapshot, argv: Sequence[str], folder: Mount, *, timeout_s: float = 600.0
+    ) -> ExecResult:
+        """See `core.contracts.Sandbox.install`."""
+        base = _plan(snapshot, None, (folder, *authority_mounts()), {}, None)
+        with given_back(folder.source), installing(folder) as values:
+            env = {**authority_variables(), **base.env, **values}
+            plan = replace(base, env=env, network=True, place=folder.target)
+            words = ["/bin/sh", "-c", 'exec "$@" </dev/null', "sh", *argv]
+            async with self._program(plan, words) as service:
+                return await collect(service, timeout_s, INSTALL_OUTPUT)
 
     @contextlib.asynccontextmanager
-    async def _opened(
-        self, made: Snapshot, workspace: Path, mounts: tuple[Mount, ...], env: Mapping[str, str], limits: Limits
-    ) -> AsyncIterator[ChannelSession]:
-        reference = json.loads(made.reference)
-        products = snapshot.product_mounts(Path(reference["products"])) if reference["products"] else ()
-        plan = _Plan(reference["image"], workspace, (*products, *mounts), env, limits, reference["runtime"])
+    async def _opened(self, made: Snapshot, plan: Plan) -> AsyncIterator[ChannelSession]:
         control = Path(tempfile.mkdtemp(prefix="perstack-control-"))
-        client = await anyio.to_thread.run_sync(_connect)
-        started: tuple[Container, socket.socket, Inside] | None = None
+        control.chmod(0o755)
+        shutil.copyfile(DRIVER, control / "driver")
         try:
-            with anyio.CancelScope(shield=True):  # never lose hold of a container that was just made
-                parts = started = await anyio.to_thread.run_sync(_start, client, plan, control)
-            container, sock, inside = parts
-            channel = Channel(Attached(sock), inside, _post_mortem(container))
-            await channel.run(["true"], timeout_s=_START_S)
-            yield ChannelSession(channel)
+            with self._products(made, plan) as dressed:
+                whole = replace(dressed, mounts=(Mount(control, snapshot.CONTROL), *dressed.mounts))
+                command = [f"{snapshot.CONTROL}/driver", snapshot.CONTROL, snapshot.KEPT_HOME]
+                async with _running(whole, command, TOGETHER) as (_, started):
+                    inside = Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, started.environment)
+                    channel = Channel(Attached(started.sockets[0]), inside, _post_mortem(started.container))
+                    await channel.run(["true"], timeout_s=_START_S)
+                    yield ChannelSession(channel)
         finally:
-            with anyio.CancelScope(shield=True):
-                if started:
-                    started[1].close()
-                await anyio.to_thread.run_sync(_remove, client, started[0] if started else None)
-                shutil.rmtree(control, ignore_errors=True)
-                await anyio.to_thread.run_sync(snapshot.remove_mount_points, workspace, products)
+            shutil.rmtree(control, ignore_errors=True)
+
+    @contextlib.asynccontextmanager
+    async def _served(self, made: Snapshot, plan: Plan, argv: Sequence[str]) -> AsyncIterator[DockerService]:
+        with self._products(made, plan) as dressed:
+            async with self._program(dressed, argv) as service:
+                yield service
+
+    @contextlib.asynccontextmanager
+    async def _program(self, plan: Plan, argv: Sequence[str]) -> AsyncIterator[DockerService]:
+        check_words(argv, plan.env)
+        mark, command = first_words(argv)
+        async with _running(plan, command, APART) as (client, started):
+            out, err = (Attached(sock) for sock in started.sockets)
+            service = DockerService(client, started.container, out, err)
+            await service.send(first_lines(started.environment, mark))
+            yield service
+
+    @contextlib.contextmanager
+    def _products(self, made: Snapshot, plan: Plan) -> Iterator[Plan]:
+        """The plan with what set-up left in the workspace."""
+        if plan.workspace is None:
+            raise InvariantBroken("a session needs a workspace")
+        kept = json.loads(made.reference)["products"]
+        products = snapshot.product_mounts(Path(kept)) if kept else ()
+        clear = partial(snapshot.remove_mount_points, plan.workspace, products)
+        with self._points.held(plan.workspace, clear):
+            yield replace(plan, mounts=(*products, *plan.mounts))
 
 
-def reap(client: docker.DockerClient) -> None:
-    """Remove our containers whose harness is gone. Other machines' containers cannot be seen here."""
-    for container in client.containers.list(all=True, filters={"label": f"{LABEL}=session"}):
-        owner = container.labels.get(f"{LABEL}.owner", "")
-        if owner and not _alive(owner):
-            with contextlib.suppress(DockerException, RequestException):
-                container.remove(force=True)
+def _plan(
+    made: Snapshot, workspace: Path | None, mounts: tuple[Mount, ...], env: Mapping[str, str], limits: Limits | None
+) -> Plan:
+    reference = json.loads(made.reference)
+    values = {**dict(made.env), **env}
+    return Plan(reference["image"], workspace, mounts, values, limits or made.limits, reference["runtime"])
 
 
-def _owner() -> str:
-    """This process, told apart from a later one with the same number by its start time, and by its PID namespace."""
-    return _identity(os.getpid())
-
-
-def _identity(pid: int) -> str:
-    started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    return f"{pid}:{started}:{Path('/proc/self/ns/pid').readlink()}"
-
-
-def _alive(owner: str) -> bool:
-    pid, _, rest = owner.partition(":")
-    if not rest.endswith(str(Path("/proc/self/ns/pid").readlink())):
-        return True  # of another PID namespace: cannot be judged from here
+@contextlib.asynccontextmanager
+async def _running(
+    plan: Plan, command: Sequence[str], attachments: Sequence[Mapping[str, int]]
+) -> AsyncIterator[tuple[docker.DockerClient, Started]]:
+    """A running container; gone, with everything in it, when the context ends."""
+    client = await anyio.to_thread.run_sync(connect)
+    started: Started | None = None
     try:
-        return _identity(int(pid)) == owner
-    except (OSError, ValueError, IndexError):
-        return False
-
-
-def _connect() -> docker.DockerClient:
-    try:
-        client = docker.from_env(timeout=120)
-        client.ping()
-    except (DockerException, RequestException, OSError) as error:
-        raise SandboxUnavailable(
-            f"no Docker engine answers ({_first_sentence(error)})",
-            hint="Start Docker, or use `--sandbox bubblewrap`.",
-        ) from error
-    return client
-
-
-@contextlib.contextmanager
-def _client() -> Iterator[docker.DockerClient]:
-    client = _connect()
-    try:
-        yield client
-    except (DockerException, RequestException) as error:
-        raise SandboxUnavailable(f"Docker: {_first_sentence(error)}") from error
+        with anyio.CancelScope(shield=True):  # never lose hold of a container that was just made
+            found = started = await anyio.to_thread.run_sync(start, client, plan, command, attachments)
+        yield client, found
     finally:
-        client.close()
-
-
-def _start(client: docker.DockerClient, plan: _Plan, control: Path) -> tuple[Container, socket.socket, Inside]:
-    """Make, attach to, and start the container."""
-    uid, gid = (_UID, _UID) if os.getuid() == 0 else (os.getuid(), os.getgid())
-    open_up(plan.workspace, plan.mounts, uid, gid)
-    control.chmod(0o755)
-    shutil.copyfile(DRIVER, control / "driver")
-    container: Container | None = None
-    try:
-        image = client.images.get(plan.image)
-        container = client.containers.create(**_options(plan, control, (uid, gid)))
-        raw = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-        sock = raw_socket(raw)
-        container.start()
-    except (DockerException, RequestException, OSError) as error:
-        _remove(None, container)
-        raise SandboxUnavailable(f"Docker could not start a sandbox: {_first_sentence(error)}") from error
-    environment = {**_image_path(image.attrs), **_environment(), **plan.env}
-    return container, sock, Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, environment)
-
-
-def _options(plan: _Plan, control: Path, owner: tuple[int, int]) -> dict[str, Any]:
-    limits = plan.limits
-    size, (uid, gid) = f"size={limits.tmp_mb}m", owner
-    mounts = [
-        DockerMount(snapshot.WORKSPACE, str(plan.workspace.resolve()), type="bind"),
-        DockerMount(snapshot.CONTROL, str(control), type="bind", read_only=True),
-        *(DockerMount(m.target, str(m.source.resolve()), type="bind", read_only=not m.writable) for m in plan.mounts),
-    ]
-    return {
-        "image": plan.image,
-        "entrypoint": ["/bin/sh"],
-        "command": [f"{snapshot.CONTROL}/driver", snapshot.CONTROL, snapshot.KEPT_HOME],
-        "environment": _environment(),
-        "user": f"{uid}:{gid}",
-        "working_dir": snapshot.WORKSPACE,
-        "hostname": "sandbox",
-        "labels": {LABEL: "session", f"{LABEL}.owner": _owner()},
-        "stdin_open": True,
-        "network_mode": "none",
-        "read_only": True,
-        "tmpfs": {
-            "/tmp": f"rw,exec,nosuid,nodev,mode=1777,{size}",  # noqa: S108  # a path inside
-            snapshot.HOME: f"rw,exec,nosuid,nodev,mode=0700,uid={uid},gid={gid},{size}",
-        },
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
-        "init": True,
-        "ipc_mode": "private",
-        "pids_limit": limits.processes,
-        "mem_limit": f"{limits.memory_mb}m",
-        "memswap_limit": f"{limits.memory_mb}m",
-        "nano_cpus": int(min(limits.cpus, os.cpu_count() or 1) * 1_000_000_000),
-        "ulimits": [
-            Ulimit(name="fsize", soft=limits.file_mb * 2**20, hard=limits.file_mb * 2**20),
-            Ulimit(name="core", soft=0, hard=0),
-            Ulimit(name="nofile", soft=4096, hard=4096),
-        ],
-        "log_config": LogConfig(type="none"),
-        "mounts": mounts,
-        **({"runtime": plan.runtime} if plan.runtime else {}),
-    }
-
-
-def _environment() -> dict[str, str]:
-    return {
-        "HOME": snapshot.HOME, "USER": "perstack", "LOGNAME": "perstack", "LANG": "C.UTF-8",
-        "TMPDIR": "/tmp",  # noqa: S108  # a path inside
-    }  # fmt: skip
-
-
-def _image_path(attributes: Mapping[str, Any]) -> dict[str, str]:
-    """The image's own environment (its PATH, its JAVA_HOME), with the user's own programs in front."""
-    values = dict(entry.split("=", 1) for entry in attributes["Config"].get("Env") or [] if "=" in entry)
-    path = values.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-    return {**values, "PATH": f"{snapshot.HOME}/.local/bin:{path}"}
-
-
-def _remove(client: docker.DockerClient | None, container: Container | None) -> None:
-    if container is not None:
-        with contextlib.suppress(DockerException, RequestException):
-            container.remove(force=True)
-    if client is not None:
-        client.close()
+        with anyio.CancelScope(shield=True):
+            for sock in started.sockets if started else ():
+                anyio.notify_closing(sock)
+                sock.close()
+            await anyio.to_thread.run_sync(remove, client, started.container if started else None)
 
 
 def _post_mortem(container: Container) -> Callable[[str], Awaitable[str]]:
@@ -270,7 +210,7 @@ def _post_mortem(container: Container) -> Callable[[str], Awaitable[str]]:
         try:
             container.reload()
         except (DockerException, RequestException) as error:
-            return f"the engine does not answer ({_first_sentence(error)})"
+            return f"the engine does not answer ({first_sentence(error)})"
         state = container.attrs["State"]
         if state.get("OOMKilled"):
             return "out of memory"
@@ -281,7 +221,3 @@ def _post_mortem(container: Container) -> Callable[[str], Awaitable[str]]:
         return await anyio.to_thread.run_sync(look)
 
     return words
-
-
-def _first_sentence(error: Exception) -> str:
-    return str(getattr(error, "explanation", None) or error).strip().splitlines()[0][:300]

@@ -17,14 +17,22 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
 
 from perstack.core.errors import ToolError
-from perstack.core.sandbox import ExecResult, Limits, Mount, SandboxSpec, Snapshot
+from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure import process
 from perstack.infrastructure.sandbox import snapshot
+from perstack.infrastructure.sandbox.installing import (
+    INSTALL_OUTPUT,
+    authority_mounts,
+    authority_variables,
+    installing,
+)
+from perstack.infrastructure.sandbox.service import PipeService, check_words, passable
 from perstack.infrastructure.sandbox.toolchain import SYSTEM_PATH
 
 _TAG = "PERSTACK_SANDBOX"
@@ -89,12 +97,27 @@ def kill_marked(mark: str) -> None:
             return
 
 
+@dataclass(frozen=True, slots=True)
+class HostService(PipeService):
+    """A served program as a plain process. What it leaves behind is found by its mark when it has ended."""
+
+    mark: str
+
+    async def wait(self) -> int:
+        """See `core.contracts.Service.wait`."""
+        code = await PipeService.wait(self)
+        process.kill_group(self.process.pid)
+        kill_marked(self.mark)
+        return code
+
+
 class Host:
     """`path` are directories of programs beyond the system's own."""
 
     def __init__(self, path: tuple[Path, ...] = (), *, cache: Path | None = None) -> None:
         self._path = path
         self._cache = cache
+        self._points = snapshot.MountPoints()
 
     @property
     def name(self) -> str:
@@ -129,6 +152,48 @@ class Host:
         del mounts, limits
         return self._opened(snapshot, workspace, {**dict(snapshot.env), **(env or {})})
 
+    def serve(
+        self,
+        snapshot: Snapshot,
+        workspace: Path,
+        argv: Sequence[str],
+        *,
+        mounts: Sequence[Mount] = (),
+        env: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        network: Network | None = None,
+    ) -> AbstractAsyncContextManager[HostService]:
+        """See `core.contracts.Sandbox.serve`. Limits, mounts and `network` cannot be enforced here."""
+        del mounts, limits, network
+        return self._served(snapshot, workspace, argv, env or {})
+
+    async def install(
+        self, snapshot: Snapshot, argv: Sequence[str], folder: Mount, *, timeout_s: float = 600.0
+    ) -> ExecResult:
+        """See `core.contracts.Sandbox.install`. The folder is where it is: its `target` plays no part."""
+        with installing(Mount(folder.source, str(folder.source), writable=True)) as values:
+            bundle = next((str(mount.source) for mount in authority_mounts()), "")
+            env = {**authority_variables(bundle), **dict(snapshot.env), **values}
+            environment = self._environment(Path(values["HOME"]), env)
+            try:
+                return await process.run(
+                    argv, cwd=folder.source, env=environment, timeout_s=timeout_s, output_limit=INSTALL_OUTPUT
+                )
+            finally:
+                kill_marked(environment[_TAG])
+
+    @contextlib.asynccontextmanager
+    async def _served(
+        self, made: Snapshot, workspace: Path, argv: Sequence[str], env: Mapping[str, str]
+    ) -> AsyncIterator[HostService]:
+        check_words(argv, env)
+        async with self._opened(made, workspace, {**dict(made.env), **env}) as session:
+            # Through a shell, so that a missing program is an exit code here as it is in a sandbox.
+            values, odd = passable(session.environment)
+            words = ["/bin/sh", "-c", f'{odd}\nexec "$@"', "sh", *argv]
+            async with process.open_process(words, cwd=session.root, env=values) as child:
+                yield HostService(child, process.exit_code_of, session.environment[_TAG])
+
     @contextlib.asynccontextmanager
     async def _opened(self, made: Snapshot, workspace: Path, env: Mapping[str, str]) -> AsyncIterator[HostSession]:
         place = Path(made.reference) if made.reference else None
@@ -143,13 +208,11 @@ class Host:
                 with contextlib.suppress(FileExistsError):
                     link.symlink_to(mount.source)
             session = HostSession(root, self._environment(Path(folder), env))
-            try:
-                yield session
-            finally:
-                kill_marked(session.environment[_TAG])
-                for link in linked:
-                    if link.is_symlink():
-                        link.unlink()
+            with self._points.held(root, partial(_unlink, linked)):
+                try:
+                    yield session
+                finally:
+                    kill_marked(session.environment[_TAG])
 
     async def _set_up(self, spec: SandboxSpec, source: Path, place: Path, log: Callable[[str], None]) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -184,3 +247,9 @@ class Host:
             _TAG: hashlib.sha256(secrets.token_bytes(16)).hexdigest()[:32],
             **env,
         }
+
+
+def _unlink(links: Sequence[Path]) -> None:
+    for link in links:
+        if link.is_symlink():
+            link.unlink()

@@ -7,10 +7,12 @@ editable installs that name `/workspace` work. What it makes in HOME is linked i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from perstack.core.errors import UserError
@@ -94,6 +96,29 @@ def remove_mount_points(workspace: Path, mounts: tuple[Mount, ...]) -> None:
                 point.unlink()
         except OSError:
             continue  # not empty: the expert's own
+
+
+class MountPoints:
+    """Several sandboxes over one workspace share the points where products are mounted: the last one clears them.
+
+    Taking a point away earlier would take the product away from the others.
+    """
+
+    def __init__(self) -> None:
+        self._users: Counter[Path] = Counter()
+
+    @contextlib.contextmanager
+    def held(self, workspace: Path, clear: Callable[[], None]) -> Iterator[None]:
+        """Count one sandbox over `workspace`; `clear` is called when it was the last one."""
+        key = workspace.resolve()
+        self._users[key] += 1
+        try:
+            yield
+        finally:
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._users[key]
+                clear()
 
 
 def setup_failed(command: str, result: ExecResult) -> UserError:

@@ -1,0 +1,115 @@
+"""What one bubblewrap sandbox sees: the options of `bwrap`, and the few files of /etc that are its own.
+
+Not the place that starts anything: that is `bubblewrap.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from perstack.core.sandbox import Limits, Mount
+from perstack.infrastructure.sandbox import snapshot, toolchain
+
+UID = 10001
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one sandbox is made of, beyond the host's toolchain. Without a `workspace` there is none inside."""
+
+    workspace: Path | None
+    mounts: tuple[Mount, ...] = ()
+    env: Mapping[str, str] | None = None
+    limits: Limits = field(default_factory=Limits)
+    network: bool = False
+    home: Path | None = None  # a host directory as HOME, for set-up only
+    kept_home: Path | None = None
+    place: str = snapshot.WORKSPACE  # the working directory
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is looked up once: what `bwrap --help` says, and the binds of the toolchain on `path`."""
+
+    features: str
+    system: tuple[str, ...]
+    tools: tuple[str, ...]
+
+
+def look(features: str, path: Sequence[Path]) -> Machine:
+    """Look at this machine's toolchain."""
+    return Machine(features, tuple(toolchain.system_binds()), tuple(toolchain.tool_binds(path)))
+
+
+def options(plan: Plan, control: Path, machine: Machine) -> list[str]:
+    """The options of `bwrap` for a plan, without the environment."""
+    size = ["--size", str(plan.limits.tmp_mb * 1024 * 1024)] if "--size " in machine.features else []
+    words = ["--unshare-all", "--unshare-user", "--uid", str(UID), "--gid", str(UID), "--hostname", "sandbox"]
+    words += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    words += ["--disable-userns"] if "--disable-userns" in machine.features else []
+    words += ["--share-net"] if plan.network else []
+    words += ["--proc", "/proc", "--dev", "/dev", *size, "--tmpfs", "/tmp"]  # noqa: S108  # a path inside
+    words += ["--symlink", "/tmp", "/var/tmp"]  # noqa: S108  # paths inside
+    words += machine.system
+    for name in ("passwd", "group", "hosts"):
+        words += ["--ro-bind", str(control / name), f"/etc/{name}"]
+    if plan.network:
+        words += ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
+    words += ["--bind", str(plan.home), snapshot.HOME] if plan.home else [*size, "--tmpfs", snapshot.HOME]
+    words += machine.tools
+    if plan.kept_home:
+        words += ["--ro-bind", str(plan.kept_home), snapshot.KEPT_HOME]
+    words += ["--ro-bind", str(control), snapshot.CONTROL]
+    words += ["--bind", str(plan.workspace), snapshot.WORKSPACE] if plan.workspace else []
+    for mount in plan.mounts:
+        words += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
+    return [*words, "--remount-ro", "/", "--chdir", plan.place, "--clearenv"]
+
+
+def environment(plan: Plan, path: Sequence[Path]) -> dict[str, str]:
+    """The whole environment inside: the minimal one, and what the plan adds."""
+    home = (plan.env or {}).get("HOME", snapshot.HOME)
+    own = {
+        "PATH": ":".join([f"{home}/.local/bin", *map(str, path), *toolchain.SYSTEM_PATH]),
+        "HOME": home, "USER": "perstack", "LOGNAME": "perstack", "LANG": "C.UTF-8",
+        "TMPDIR": "/tmp",  # noqa: S108  # a path inside
+    }  # fmt: skip
+    return {**own, **(plan.env or {})}
+
+
+def write_control(control: Path) -> None:
+    """Fill the control directory with small files of /etc. The inside may read it, not write it."""
+    control.chmod(0o755)
+    (control / "passwd").write_text(
+        f"root:x:0:0::/nonexistent:/bin/false\nperstack:x:{UID}:{UID}::{snapshot.HOME}:/bin/sh\n"
+    )
+    (control / "group").write_text(f"root:x:0:\nperstack:x:{UID}:\n")
+    (control / "hosts").write_text("127.0.0.1 localhost sandbox\n::1 localhost\n")
+
+
+@contextlib.contextmanager
+def passed(words: Sequence[str], values: Mapping[str, str]) -> Iterator[int]:
+    """A file descriptor for `bwrap --args`: options and an environment that no process list shows."""
+    whole = [*words, *(part for name, value in values.items() for part in ("--setenv", name, value))]
+    fd = os.memfd_create("bwrap-args")
+    try:
+        with os.fdopen(os.dup(fd), "wb") as file:
+            file.write(b"".join(os.fsencode(word) + b"\0" for word in whole))
+        os.lseek(fd, 0, os.SEEK_SET)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def limits_script(limits: Limits, grouped: bool) -> str:
+    """Shell lines that set limits per process; `grouped` where control groups hold the rest."""
+    wanted = [f"ulimit -c 0; ulimit -f {limits.file_mb * 2048}; ulimit -n 4096"]
+    if not grouped:
+        # Bytes of data, not of address space: runtimes reserve far more of that than they use.
+        wanted.append(f"ulimit -d {limits.memory_mb * 1024}")
+        wanted.append(f"ulimit -u {limits.processes} 2>/dev/null || ulimit -p {limits.processes} 2>/dev/null")
+    return "\n".join(wanted)

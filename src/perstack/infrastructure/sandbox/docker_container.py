@@ -1,0 +1,204 @@
+"""One container of a sandbox: how it is made, attached to, found again after a kill, and taken away. Blocking.
+
+No network, no capabilities, not root, read-only root, everything limited. What runs in it is not said here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import DockerException
+from docker.models.containers import Container
+from docker.types import LogConfig, Ulimit
+from docker.types import Mount as DockerMount
+from requests.exceptions import RequestException
+
+from perstack.core.errors import SandboxUnavailable
+from perstack.core.sandbox import Limits, Mount
+from perstack.infrastructure.sandbox import snapshot
+from perstack.infrastructure.sandbox.docker_stream import raw_socket
+from perstack.infrastructure.sandbox.ownership import open_up
+
+LABEL = "perstack"
+_UID = 10001
+
+# What a container is attached to: each entry is a connection of its own.
+TOGETHER = ({"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1},)
+APART = ({"stdin": 1, "stdout": 1, "stream": 1}, {"stderr": 1, "stream": 1})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one container is made of. Without a `workspace` there is none inside."""
+
+    image: str
+    workspace: Path | None
+    mounts: tuple[Mount, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    runtime: str = ""
+    network: bool = False
+    place: str = snapshot.WORKSPACE  # the working directory
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A running container, its connections, and the environment its programs are to have."""
+
+    container: Container
+    sockets: tuple[socket.socket, ...]
+    environment: Mapping[str, str]
+
+
+def start(
+    client: docker.DockerClient, plan: Plan, command: Sequence[str], attachments: Sequence[Mapping[str, int]]
+) -> Started:
+    """Make a container whose first program is `/bin/sh` with the words of `command`, attach to it, and start it."""
+    owner = (_UID, _UID) if os.getuid() == 0 else (os.getuid(), os.getgid())
+    if plan.workspace:
+        open_up(plan.workspace, plan.mounts, *owner)
+    for mount in plan.mounts:
+        if mount.writable and not plan.workspace:
+            open_up(mount.source, (), *owner)
+    container: Container | None = None
+    sockets: list[socket.socket] = []
+    try:
+        image = client.images.get(plan.image)
+        container = client.containers.create(**_options(plan, command, owner))
+        for attachment in attachments:
+            stream = container.attach_socket(params=attachment)
+            sockets.append(raw_socket(stream))
+        container.start()
+    except (DockerException, RequestException, OSError) as error:
+        for sock in sockets:
+            sock.close()
+        remove(None, container)
+        raise SandboxUnavailable(f"Docker could not start a sandbox: {first_sentence(error)}") from error
+    return Started(container, tuple(sockets), {**_image_values(image.attrs), **_environment(), **plan.env})
+
+
+def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict[str, Any]:
+    limits = plan.limits
+    size, (uid, gid) = f"size={limits.tmp_mb}m", owner
+    mounts = [
+        *([DockerMount(snapshot.WORKSPACE, str(plan.workspace.resolve()), type="bind")] if plan.workspace else []),
+        *(DockerMount(m.target, str(m.source.resolve()), type="bind", read_only=not m.writable) for m in plan.mounts),
+    ]
+    return {
+        "image": plan.image,
+        "entrypoint": ["/bin/sh"],
+        "command": list(command),
+        "environment": _environment(),
+        "user": f"{uid}:{gid}",
+        "working_dir": plan.place,
+        "hostname": "sandbox",
+        "labels": {LABEL: "session", f"{LABEL}.owner": _owner()},
+        "stdin_open": True,
+        **({} if plan.network else {"network_mode": "none"}),
+        "read_only": True,
+        "tmpfs": {
+            "/tmp": f"rw,exec,nosuid,nodev,mode=1777,{size}",  # noqa: S108  # a path inside
+            snapshot.HOME: f"rw,exec,nosuid,nodev,mode=0700,uid={uid},gid={gid},{size}",
+        },
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "init": True,
+        "ipc_mode": "private",
+        "pids_limit": limits.processes,
+        "mem_limit": f"{limits.memory_mb}m",
+        "memswap_limit": f"{limits.memory_mb}m",
+        "nano_cpus": int(min(limits.cpus, os.cpu_count() or 1) * 1_000_000_000),
+        "ulimits": [
+            Ulimit(name="fsize", soft=limits.file_mb * 2**20, hard=limits.file_mb * 2**20),
+            Ulimit(name="core", soft=0, hard=0),
+            Ulimit(name="nofile", soft=4096, hard=4096),
+        ],
+        "log_config": LogConfig(type="none"),
+        "mounts": mounts,
+        **({"runtime": plan.runtime} if plan.runtime else {}),
+    }
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "HOME": snapshot.HOME, "USER": "perstack", "LOGNAME": "perstack", "LANG": "C.UTF-8",
+        "TMPDIR": "/tmp",  # noqa: S108  # a path inside
+    }  # fmt: skip
+
+
+def _image_values(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """The image's own environment (its PATH, its JAVA_HOME), with the user's own programs in front."""
+    values = dict(entry.split("=", 1) for entry in attributes["Config"].get("Env") or [] if "=" in entry)
+    path = values.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    return {**values, "PATH": f"{snapshot.HOME}/.local/bin:{path}"}
+
+
+def remove(client: docker.DockerClient | None, container: Container | None) -> None:
+    if container is not None:
+        with contextlib.suppress(DockerException, RequestException):
+            container.remove(force=True)
+    if client is not None:
+        client.close()
+
+
+def first_sentence(error: Exception) -> str:
+    return str(getattr(error, "explanation", None) or error).strip().splitlines()[0][:300]
+
+
+def reap(client: docker.DockerClient) -> None:
+    """Remove our containers whose harness is gone. Other machines' containers cannot be seen here."""
+    for container in client.containers.list(all=True, filters={"label": f"{LABEL}=session"}):
+        owner = container.labels.get(f"{LABEL}.owner", "")
+        if owner and not _alive(owner):
+            with contextlib.suppress(DockerException, RequestException):
+                container.remove(force=True)
+
+
+def _owner() -> str:
+    """This process, told apart from a later one with the same number by its start time, and by its PID namespace."""
+    return _identity(os.getpid())
+
+
+def _identity(pid: int) -> str:
+    started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    return f"{pid}:{started}:{Path('/proc/self/ns/pid').readlink()}"
+
+
+def _alive(owner: str) -> bool:
+    pid, _, rest = owner.partition(":")
+    if not rest.endswith(str(Path("/proc/self/ns/pid").readlink())):
+        return True  # of another PID namespace: cannot be judged from here
+    try:
+        return _identity(int(pid)) == owner
+    except (OSError, ValueError, IndexError):
+        return False
+
+
+def connect() -> docker.DockerClient:
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except (DockerException, RequestException, OSError) as error:
+        raise SandboxUnavailable(
+            f"no Docker engine answers ({first_sentence(error)})",
+            hint="Start Docker, or use `--sandbox bubblewrap`.",
+        ) from error
+    return client
+
+
+@contextlib.contextmanager
+def connected() -> Iterator[docker.DockerClient]:
+    client = connect()
+    try:
+        yield client
+    except (DockerException, RequestException) as error:
+        raise SandboxUnavailable(f"Docker: {first_sentence(error)}") from error
+    finally:
+        client.close()

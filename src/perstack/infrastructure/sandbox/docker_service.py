@@ -1,0 +1,103 @@
+"""A program served by a container: two connections, so that neither stream waits for a reader of the other.
+
+Its environment is written to its first words over standard input. Kept in the container's own settings it would lie
+on the engine's disk, and values of `requiredEnv` are secrets.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.to_thread
+import docker
+from docker.errors import DockerException
+from docker.models.containers import Container
+from requests.exceptions import RequestException
+
+from perstack.core.errors import SandboxUnavailable
+from perstack.infrastructure.sandbox.docker_container import first_sentence
+from perstack.infrastructure.sandbox.docker_stream import Attached
+from perstack.infrastructure.sandbox.service import ENDED, KEPT_HOME_SCRIPT, passable
+
+_READ_ENVIRONMENT = """words=
+while IFS= read -r line && [ "$line" != "$1" ]; do
+  words="$words$line
+"
+done
+[ "$line" = "$1" ] || exit 125
+shift
+eval "$words"
+exec "$@"
+"""
+
+
+def first_words(argv: Sequence[str]) -> tuple[str, list[str]]:
+    """The words of `/bin/sh` that become `argv` after `first_lines` were read, and the mark those end with."""
+    mark = secrets.token_hex(16)
+    return mark, ["-c", f"{KEPT_HOME_SCRIPT}\n{_READ_ENVIRONMENT}", "sh", mark, *argv]
+
+
+def first_lines(environment: Mapping[str, str], mark: str) -> bytes:
+    """The environment as shell lines of quoted words, and the mark."""
+    values, odd = passable(environment)
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+    return "\n".join([*lines, odd, mark, ""]).encode("utf-8", "surrogateescape")
+
+
+@dataclass(slots=True)
+class DockerService:
+    """See `core.contracts.Service`."""
+
+    client: docker.DockerClient
+    container: Container
+    out: Attached
+    err: Attached
+    _one_thread: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
+    _code: int | None = None
+    _over: bool = False
+
+    async def send(self, data: bytes) -> None:
+        """See `core.contracts.Service.send`."""
+        if self._over:  # the engine keeps its connection open for a while, and takes what nobody will read
+            raise SandboxUnavailable(ENDED)
+        try:
+            await self.out.send(data)
+        except (anyio.ClosedResourceError, OSError) as error:
+            raise SandboxUnavailable(ENDED) from error
+
+    async def receive(self) -> bytes:
+        """See `core.contracts.Service.receive`."""
+        return self._noted(await _bytes(self.out.readers[0]))
+
+    async def receive_errors(self) -> bytes:
+        """See `core.contracts.Service.receive_errors`."""
+        return self._noted(await _bytes(self.err.readers[0]))
+
+    async def wait(self) -> int:
+        """See `core.contracts.Service.wait`. Raises: SandboxUnavailable where the engine does not answer."""
+        # A limiter of its own: the thread waits as long as the program runs, and must not hold up others.
+        return await anyio.to_thread.run_sync(self._ended, abandon_on_cancel=True, limiter=self._one_thread)
+
+    def _noted(self, data: bytes) -> bytes:
+        self._over = self._over or not data
+        return data
+
+    def _ended(self) -> int:
+        if self._code is None:
+            try:
+                self._code = int(self.client.api.wait(str(self.container.id), timeout=None)["StatusCode"])
+            except (DockerException, RequestException, OSError) as error:
+                raise SandboxUnavailable(f"Docker: {first_sentence(error)}") from error
+        self._over = True
+        return self._code
+
+
+async def _bytes(reader: Callable[[], Awaitable[tuple[int, bytes]]]) -> bytes:
+    try:
+        return (await reader())[1]
+    except (anyio.EndOfStream, anyio.ClosedResourceError, OSError):
+        return b""
