@@ -202,7 +202,8 @@ class Bubblewrap:
                 result = await host_process.run(
                     command.argv, env=_ENV, timeout_s=timeout_s, output_limit=INSTALL_OUTPUT, pass_fds=command.fds
                 )
-                command.check(result.exit_code)
+                if not result.timed_out:
+                    command.check(result.exit_code)
             return result
 
     @contextlib.asynccontextmanager

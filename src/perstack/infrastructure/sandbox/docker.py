@@ -125,6 +125,7 @@ class Docker:
         self, snapshot: Snapshot, argv: Sequence[str], folder: Mount, *, timeout_s: float = 600.0
     ) -> ExecResult:
         """See `core.contracts.Sandbox.install`."""
+        check_words(argv, {})
         base = _plan(snapshot, None, (folder, *authority_mounts()), {}, None)
         with given_back(folder.source), installing(folder) as values:
             env = {**authority_variables(), **base.env, **values}

@@ -171,6 +171,7 @@ class Host:
         self, snapshot: Snapshot, argv: Sequence[str], folder: Mount, *, timeout_s: float = 600.0
     ) -> ExecResult:
         """See `core.contracts.Sandbox.install`. The folder is where it is: its `target` plays no part."""
+        check_words(argv, {})
         with installing(Mount(folder.source, str(folder.source), writable=True)) as values:
             bundle = next((str(mount.source) for mount in authority_mounts()), "")
             env = {**authority_variables(bundle), **dict(snapshot.env), **values}
