@@ -15,7 +15,7 @@ from bench.processes import ROOT, Broken, Model, ask, model
 from bench.report import Results, Row, Skipped, show
 
 Part = tuple[str, Callable[[], Iterator[Row | Skipped]]]
-PARTS = ("start", "feedback", "steps", "memory", "disk", "sandbox", "protocol")
+PARTS = ("start", "feedback", "steps", "history", "memory", "disk", "sandbox", "protocol")
 
 
 def sandbox(*, quick: bool) -> Iterator[Row | Skipped]:
@@ -32,6 +32,20 @@ def sandbox(*, quick: bool) -> Iterator[Row | Skipped]:
         )  # fmt: skip
         note = f"end {figures['stop']:.0f} ms"
         yield Row(f"sandbox, {name}", "start of a session", figures["start"], "ms", note=note)
+
+
+def history(*, quick: bool) -> Iterator[Row | Skipped]:
+    """What is ours of a step when model and tools cost nothing, and what a long log costs."""
+    steps = 1000
+    found = ask("bench.history", str(steps), "2" if quick else "5")
+    for name, key, unit, limit in (
+        (f"one step, first 100 of {steps}, processor", "first_ms", "ms", 2.0),
+        (f"one step, last 100 of {steps}, processor", "last_ms", "ms", 2.0),
+        (f"event log, {steps} steps with outputs of 1 kB", "log_mb", "MB", 5.0),
+        (f"read, check and fold {steps} steps, processor", "resume_ms", "ms", 300.0),
+        ("fold 100,000 events, processor", "fold_s", "s", 2.0),
+    ):
+        yield Row("history", name, found[key], unit, target=f"≤ {limit:g} {unit}", limit=limit)
 
 
 def protocol(*, quick: bool) -> Iterator[Row | Skipped]:
@@ -68,6 +82,7 @@ def parts(server: Model, *, quick: bool) -> Iterator[Part]:
     yield "feedback", partial(starts.feedback, 1 if quick else 3)
     for plan in steps.plans(quick=quick):
         yield "steps", partial(steps.steps, server, plan)
+    yield "history", partial(history, quick=quick)
     yield "memory", partial(starts.memory, server)
     yield "disk", partial(steps.log_size, server)
     yield "sandbox", partial(sandbox, quick=quick)

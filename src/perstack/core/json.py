@@ -11,7 +11,7 @@ JsonObject = Mapping[str, Json]
 
 def compact(value: Json) -> str:
     """One line, keys in their own order, no spaces, UTF-8 kept."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    return _COMPACT.encode(value)
 
 
 def canonical(value: Json) -> str:
@@ -25,3 +25,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return list(value)
     raise TypeError(f"not JSON: {type(value).__name__}")
+
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain)
