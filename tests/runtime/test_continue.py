@@ -78,7 +78,7 @@ async def test_questions_are_answered_one_at_a_time() -> None:
 async def test_an_open_question_must_be_answered_first() -> None:
     bench = Bench([reply(calls=[("askUser", {})])])
     await bench.run(ASKING)
-    with pytest.raises(UserError, match="stoppedByInteractiveTool, not ended"):
+    with pytest.raises(UserError, match="Interactive tool call result is undefined"):
         await proceed(bench, "Never mind.", ASKING)
 
 

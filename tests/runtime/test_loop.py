@@ -47,7 +47,7 @@ async def test_a_run_emits_the_published_event_order() -> None:
     assert (outcome.status, outcome.text, outcome.steps) == ("completed", "ready", 2)
     assert [t for t in bench.collect.types() if "Streaming" not in t] == [
         "initializeRuntime", "skillConnected", "startRun",
-        "startGeneration", "callTools", "resolveToolResults", "finishToolCall", "continueToNextStep",
+        "startGeneration", "callTools", "startToolCall", "resolveToolResults", "finishToolCall", "continueToNextStep",
         "startGeneration", "callTools", "completeRun",
     ]  # fmt: skip
     assert outcome.usage == Usage(20, 10)
@@ -199,10 +199,21 @@ async def test_a_final_provider_error_stops_the_run_and_says_why() -> None:
     assert (outcome.status, outcome.error) == ("stoppedByError", "no such model `m`")
 
 
-async def test_a_refusal_stops_the_run() -> None:
-    outcome = await Bench([reply("I cannot help.", stop=StopReason.REFUSAL)]).run()
+async def test_a_refusal_is_fed_back_and_its_cut_calls_are_not_made() -> None:
+    skill = FunctionSkill({"look": lambda _: "seen"})
+    bench = Bench([reply("I cannot.", [("look", {})], stop=StopReason.REFUSAL), reply("Then so.")], skill=skill)
+    assert (await bench.run()).text == "Then so."
+    assert skill.called == []
+    reason = json.loads(str(bench.collect.first("retry").payload["reason"]))
+    assert reason["error"] == "Error: Unexpected finish reason: refusal"
+    messages = bench.scripted().requests[1].messages
+    assert [type(message).__name__ for message in messages] == ["UserMessage", "ExpertMessage", "UserMessage"]
+
+
+async def test_refusals_stop_the_run_after_max_retries() -> None:
+    outcome = await Bench(lambda _: reply("I cannot help.", stop=StopReason.REFUSAL)).run(max_retries=1)
     assert outcome.status == "stoppedByError"
-    assert "I cannot help." in outcome.error
+    assert outcome.error == "Max retries (1) exceeded: The model refused: I cannot help."
 
 
 async def test_the_run_stops_when_its_steps_are_used_up() -> None:

@@ -211,7 +211,7 @@ async def test_only_a_run_that_can_go_on_is_resumed() -> None:
     job = fold(bench.events)
     with pytest.raises(UserError, match="has ended"):
         await bench.runner.resume(bench.request(TEAM["a"], experts=TEAM), job)
-    with pytest.raises(UserError, match="belongs to expert `a`, not to `b`"):
+    with pytest.raises(UserError, match="expert key a does not match input expert key b"):
         await bench.runner.resume(bench.request(TEAM["b"], experts=TEAM), job)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from perstack.core.json import JsonObject
 from perstack.core.messages import Delta, ModelReply, ModelRequest, ToolCall, ToolDefinition, ToolResult
@@ -59,6 +59,15 @@ class Skill(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Restorable(Protocol):
+    """A skill that keeps something in memory over a run, such as a to-do list."""
+
+    def restore(self, past: Sequence[tuple[ToolCall, ToolResult]]) -> None:
+        """Learn what its tools did before, in order, failures included; after `open`, when a run goes on from a log."""
+        ...
 
 
 class Service(Protocol):

@@ -6,12 +6,14 @@ Isolation: a child gets its own instruction and the query, nothing of its caller
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from perstack.core.experts import Expert
 from perstack.core.messages import TextPart, ToolCall, ToolResult
 from perstack.core.usage import Usage
-from perstack.runtime.rules import Rules
-from perstack.runtime.state import DelegatedBy, RunState
+from perstack.runtime.request import RunRequest
+from perstack.runtime.rules import Rules, query_of
+from perstack.runtime.state import DelegatedBy, RunState, RunStatus
 from perstack.skills.truncation import truncate_middle
 
 MAX_DEPTH = 16
@@ -26,6 +28,18 @@ class ChildEnd:
     error: str
     usage: Usage
     last_step: int
+
+
+def child_request(request: RunRequest, expert: Expert, call: ToolCall, *, model: str, first_step: int) -> RunRequest:
+    """What a caller's request becomes for its delegate: the same limits, its own skills, the query of the call."""
+    return replace(request, expert=expert, model=model, query=query_of(call), skills=(), first_step=first_step)
+
+
+def failure_of(end: RunState) -> str:
+    """Why a delegate's end is no result; empty where it completed."""
+    if end.status is RunStatus.COMPLETED:
+        return ""
+    return end.error.message if end.error else f"it ended as {end.status.value}"
 
 
 def lineage(state: RunState, call: ToolCall) -> DelegatedBy:

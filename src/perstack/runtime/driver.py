@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-from perstack.core.contracts import Provider, Skill
-from perstack.core.errors import BudgetExceeded, InvariantBroken, PerstackError, SandboxUnavailable, UserError
+from perstack.core.contracts import Provider, Restorable, Skill
+from perstack.core.errors import BudgetExceeded, InvariantBroken, PerstackError, SandboxUnavailable
 from perstack.core.events import EventSink
 from perstack.core.experts import Expert
-from perstack.core.json import Json
-from perstack.core.messages import TextPart, ToolCall, ToolResult, UserMessage
-from perstack.core.version import __version__
+from perstack.core.messages import TextPart, ToolCall, UserMessage
+from perstack.runtime.announcement import initialize_runtime
 from perstack.runtime.budget import TokenBudget
-from perstack.runtime.decisions import stop_by_error
-from perstack.runtime.delegation import ChildEnd, lineage, refusal
-from perstack.runtime.drafts import start_again, start_fresh
+from perstack.runtime.continuation import (
+    UNFINISHED,
+    Opening,
+    answering,
+    at_checkpoint,
+    first_step,
+    newest,
+    past_calls,
+    require_unfinished,
+    saying,
+)
+from perstack.runtime.decisions import Failure, stop_by_error
+from perstack.runtime.delegation import ChildEnd, child_request, failure_of, lineage, refusal
+from perstack.runtime.drafts import branch_off, start_again, start_fresh
 from perstack.runtime.equipment import Voice, close_skills, fill_toolbox, open_skills, prompt_of
 from perstack.runtime.fold import JobState
 from perstack.runtime.journal import Journal
 from perstack.runtime.request import RunOutcome, RunRequest
-from perstack.runtime.results import error_result
-from perstack.runtime.rules import Rules, query_of
-from perstack.runtime.state import DelegatedBy, RunState, RunStatus
-from perstack.runtime.steps import LOST, RunLoop, Surroundings
+from perstack.runtime.rules import Rules
+from perstack.runtime.state import DelegatedBy, Phase, RunState
+from perstack.runtime.steps import RunLoop, Surroundings
 
 __all__ = ["RunOutcome", "RunRequest", "Runner", "TokenBudget"]
 
 # These end the whole job. Anything else that happens to a delegate is told to its caller.
 _FATAL = (BudgetExceeded, SandboxUnavailable, InvariantBroken)
-_RESUMABLE = (RunStatus.PROCEEDING, RunStatus.STOPPED_BY_DELEGATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +51,11 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Opening:
-    """How a stopped run goes on: its next segment, the results it waited for, and what is said to it."""
+class _End:
+    """How a run ended, and the error that ended it where that was neither a model nor its limits."""
 
-    run_id: str
-    step: int
-    results: tuple[ToolResult, ...] = ()
-    said: str = ""
+    state: RunState
+    error: PerstackError | None = None
 
 
 class Runner:
@@ -86,63 +92,55 @@ class Runner:
     async def resume(self, request: RunRequest, job: JobState) -> RunOutcome:
         """Go on with the newest top-level run of a folded job, from wherever its log ends.
 
-        A call whose result is not in the log is made again only if it is read-only; of others the model is told.
+        A call that was begun and has no result in the log is not made again, unless it is safe to repeat: the model
+        is told.
         Raises: UserError where the job holds no run of this expert that can go on; else as `run`.
         """
-        found = _found(request, job)
-        if found.status not in _RESUMABLE:
-            raise UserError(f"the last run of job {job.job_id} has ended ({found.status.value}); nothing to resume")
+        found = newest(request, job)
+        require_unfinished(job, found)
         self._tokens.add(job.usage)
         return _outcome(await self._execute(request, _Place(job=job), found), request)
 
     async def proceed(self, request: RunRequest, job: JobState) -> RunOutcome:
-        """Say `request.query` to the newest top-level run of a job that has ended, in its own history.
+        """Say `request.query` to the newest top-level run of a job, in its own history. One that crashed has ended.
 
-        Calls that an error left without a result are answered as interrupted first.
-        Raises: UserError where the job holds no run of this expert that has ended; else as `run`.
+        Calls without a result are answered as interrupted first.
+        Raises: UserError where the job holds no run of this expert, or it waits for an answer; else as `run`.
         """
-        found = _found(request, job)
-        if found.status in (*_RESUMABLE, RunStatus.STOPPED_BY_INTERACTIVE_TOOL):
-            raise UserError(
-                f"the last run of job {job.job_id} is {found.status.value}, not ended",
-                hint="Resume it, or answer its question, first.",
-            )
-        self._tokens.add(job.usage)
-        lost = tuple(error_result(call, LOST) for call in _unanswered(found))
-        opening = _Opening(self._journal.new_id(), found.step + 1, lost, request.query)
-        return _outcome(await self._execute(request, _Place(), found, opening), request)
+        found = newest(request, job)
+        opening = saying(job, found, request.query)
+        if found.phase is not Phase.STOPPED:
+            found = self._stop(request, found, Failure("Interrupted", "The process ended before the run did."))
+        return await self._go_on(request, job, found, opening)
 
-    async def answer(self, request: RunRequest, job: JobState, text: str) -> RunOutcome:
-        """Answer the question the newest top-level run of a job has stopped at; the next one may stop it again.
+    async def branch(self, request: RunRequest, job: JobState, checkpoint_id: str) -> RunOutcome:
+        """Say `request.query` to a run as it was at an older checkpoint. What came after it stays on record.
 
-        Raises: UserError where no question is open; else as `run`.
+        Raises: UserError where the checkpoint is unknown, a delegate's or another expert's; else as `proceed`.
         """
-        found = _found(request, job)
-        if found.status is not RunStatus.STOPPED_BY_INTERACTIVE_TOOL or not found.pending:
-            raise UserError(f"job {job.job_id} has no open question ({found.status.value})")
+        found = at_checkpoint(request, job, checkpoint_id)
+        return await self._go_on(request, job, found, saying(job, found, request.query, branch=checkpoint_id))
+
+    async def answer(self, request: RunRequest, job: JobState, text: str, *, checkpoint_id: str = "") -> RunOutcome:
+        """Answer the question a run has stopped at (the newest, or one at a checkpoint); the next may stop it again.
+
+        `text` is the answer to the first question, or the JSON form that names the call.
+        Raises: UserError where that question is not open; else as `run`.
+        """
+        found = at_checkpoint(request, job, checkpoint_id) if checkpoint_id else newest(request, job)
+        return await self._go_on(request, job, found, answering(job, found, text, branch=checkpoint_id))
+
+    async def _go_on(self, request: RunRequest, job: JobState, found: RunState, opening: Opening) -> RunOutcome:
         self._tokens.add(job.usage)
-        call = found.pending[0]
-        answer = ToolResult(call.id, call.tool_name, (TextPart(text or "(no answer)"),), call.skill_name)
-        opening = _Opening(self._journal.new_id(), found.step + 1, (answer,))
         return _outcome(await self._execute(request, _Place(), found, opening), request)
 
     async def _execute(
-        self,
-        request: RunRequest,
-        place: _Place,
-        found: RunState | None = None,
-        opening: _Opening | None = None,
-    ) -> RunState:
+        self, request: RunRequest, place: _Place, found: RunState | None = None, opening: Opening | None = None
+    ) -> _End:
         """One run from its start, or from the state `found` in a log, there possibly with a new segment."""
-        state = found or RunState(
-            job_id=request.job_id,
-            run_id=self._journal.new_id(),
-            expert_key=request.expert.key,
-            step=request.first_step,
-            delegated_by=place.delegated_by,
-        )
-        voice = Voice(self._journal, state.job_id, opening.run_id if opening else state.run_id)
-        self._announce(request, voice.run_id, query=request.query)
+        state = found or self._unborn(request, place)
+        voice = Voice(self._journal, state.job_id, self._journal.new_id() if opening else state.run_id)
+        self._announce(request, voice.run_id, opening, fresh=found is None)
         made: tuple[Skill, ...] = ()
         try:
             try:
@@ -150,30 +148,39 @@ class Runner:
                     made = await self._skills_for(request.expert)
                 skills = request.skills or made
                 await open_skills(skills, voice)
+                if found is not None:
+                    _restore(skills, found)
                 loop = await self._prepare(request, place, state, skills, voice)
             except PerstackError as error:
-                if found is None:
-                    self._stillborn(request, state, error)
-                raise
+                return _End(self._stillborn(request, state, error) if found is None else state, error)
             if found is None:
                 loop.state = self._start(request, state)
             elif opening is not None:
-                loop.state = self._open_segment(request, found, opening)
-            return await loop.run()
+                loop.state = self._open_segment(request, found, opening, voice.run_id)
+            return _End(await loop.run(), loop.failure)
         finally:
             await close_skills(made, voice)
+
+    def _unborn(self, request: RunRequest, place: _Place) -> RunState:
+        return RunState(
+            job_id=request.job_id,
+            run_id=self._journal.new_id(),
+            expert_key=request.expert.key,
+            step=request.first_step,
+            delegated_by=place.delegated_by,
+        )
 
     async def _prepare(
         self, request: RunRequest, place: _Place, state: RunState, skills: tuple[Skill, ...], voice: Voice
     ) -> RunLoop:
         is_delegate = state.delegated_by is not None
         toolbox = await fill_toolbox(request.expert, request.experts, skills, voice, is_delegate=is_delegate)
+        rules = Rules(request.expert, request.max_steps, request.max_retries, toolbox.routes)
 
         def announce(run_id: str) -> None:
             voice.run_id = run_id
             self._announce(request, run_id)
 
-        rules = Rules(request.expert, request.max_steps, request.max_retries, toolbox.routes)
         around = Surroundings(
             provider=self._provider,
             tokens=self._tokens,
@@ -184,7 +191,7 @@ class Runner:
             delegate=partial(self._delegate, request, rules, place),
             announce=announce,
         )
-        return RunLoop(around, state, restored=place.job is not None)
+        return RunLoop(around, state)
 
     async def _delegate(
         self, request: RunRequest, rules: Rules, place: _Place, caller: RunState, call: ToolCall
@@ -195,46 +202,31 @@ class Runner:
         """
         known = place.job.child(caller.run_id, call.id) if place.job else None
         expert = request.experts[rules.routes[call.tool_name].expert_key]
-        child = replace(
-            request,
-            expert=expert,
-            model=self._model_for(expert) if self._model_for else request.model,
-            query=query_of(call),
-            skills=(),
-            first_step=caller.step + 1,
-        )
+        model = self._model_for(expert) if self._model_for else request.model
+        child = child_request(request, expert, call, model=model, first_step=caller.step + 1)
         inside = _Place(place.depth + 1, lineage(caller, call), place.job if known else None)
         why = refusal(caller, rules, place.depth)
-        try:
-            if known is not None and known.status not in _RESUMABLE:
-                end = known
-            elif why and known is None:
-                end = self._refuse(child, inside, why)
-            else:
-                end = await self._execute(child, inside, known)
-        except _FATAL:
-            raise
-        except PerstackError as error:
-            return ChildEnd(call, "", error.message, RunState().usage, child.first_step)
-        return ChildEnd(call, end.text, _failure(end), end.usage, end.step)
+        if known is not None and known.status not in UNFINISHED:
+            end = _End(known)
+        elif why and known is None:
+            end = _End(self._stillborn(child, self._unborn(child, inside), NotStarted(why)))
+        else:
+            end = await self._execute(child, inside, known)
+        if isinstance(end.error, _FATAL):
+            raise end.error
+        error = end.error.message if end.error else failure_of(end.state)
+        return ChildEnd(call, end.state.text, error, end.state.usage, end.state.step)
 
-    def _refuse(self, request: RunRequest, place: _Place, why: str) -> RunState:
-        """A delegate that may not start: on the record like any other that failed."""
-        state = RunState(
-            job_id=request.job_id,
-            run_id=self._journal.new_id(),
-            expert_key=request.expert.key,
-            step=request.first_step,
-            delegated_by=place.delegated_by,
-        )
-        return self._stillborn(request, state, NotStarted(why))
-
-    def _open_segment(self, request: RunRequest, found: RunState, opening: _Opening) -> RunState:
+    def _open_segment(self, request: RunRequest, found: RunState, opening: Opening, run_id: str) -> RunState:
         stamp = self._journal.stamp()
         said = UserMessage(stamp.id, (TextPart(opening.said),)) if opening.said else None
-        segment = (opening.run_id, opening.step)
-        draft = start_again(found, request.expert, stamp, segment=segment, results=opening.results, said=said)
-        return self._journal.append_as(found, draft, stamp, run_id=opening.run_id, step=opening.step)
+        segment = (run_id, first_step(found))
+        draft = start_again(
+            found, request.expert, stamp, segment=segment, results=opening.results, usage=opening.usage, said=said
+        )
+        if opening.branch:
+            draft = branch_off(draft, opening.branch)
+        return self._journal.append_as(found, draft, stamp, run_id=run_id, step=segment[1])
 
     def _start(self, request: RunRequest, state: RunState) -> RunState:
         stamp = self._journal.stamp()
@@ -247,27 +239,19 @@ class Runner:
         """A run that ended before its first step leaves its two events all the same."""
         stamp = self._journal.stamp()
         query = UserMessage(stamp.id, (TextPart(request.query),))
-        started = self._journal.append(
-            state, start_fresh(state, request.expert, stamp, system=request.expert.instruction, query=query), stamp
-        )
-        stamp = self._journal.stamp()
-        told = (type(error).__name__, error.message)
-        return self._journal.append(started, stop_by_error(started, Rules(request.expert), told, stamp), stamp)
+        draft = start_fresh(state, request.expert, stamp, system=request.expert.instruction, query=query)
+        return self._stop(request, self._journal.append(state, draft, stamp), Failure.of(error))
 
-    def _announce(self, request: RunRequest, run_id: str, *, query: str = "") -> None:
+    def _stop(self, request: RunRequest, state: RunState, failure: Failure) -> RunState:
+        stamp = self._journal.stamp()
+        return self._journal.append(state, stop_by_error(state, Rules(request.expert), failure, stamp), stamp)
+
+    def _announce(
+        self, request: RunRequest, run_id: str, opening: Opening | None = None, *, fresh: bool = False
+    ) -> None:
         """`initializeRuntime`, once a segment."""
-        experts: list[Json] = [request.expert.key, *request.expert.delegates]
-        payload: dict[str, Json] = {
-            "runtimeVersion": __version__,
-            "expertName": request.expert.name or request.expert.key,
-            "experts": experts,
-            "model": request.model,
-            "maxSteps": request.max_steps,
-            "maxRetries": request.max_retries,
-            "timeout": round(request.timeout_s * 1000),
-        }
-        if query:
-            payload["query"] = query
+        query = request.query if fresh else opening.said if opening else ""
+        payload = initialize_runtime(request, query=query, answer=opening.answer if opening else None)
         self._journal.tell(request.job_id, run_id, "initializeRuntime", payload)
 
 
@@ -275,41 +259,24 @@ class NotStarted(PerstackError):
     """A delegate was not started because its caller's limits leave no room."""
 
 
-def _found(request: RunRequest, job: JobState) -> RunState:
-    """The newest top-level run of a job.
-
-    Raises: UserError where there is none or it is another expert's.
-    """
-    found = job.latest_run()
-    if found is None:
-        raise UserError(f"job {job.job_id} has no run to resume")
-    if found.expert_key != request.expert.key:
-        raise UserError(
-            f"job {job.job_id} belongs to expert `{found.expert_key}`, not to `{request.expert.key}`",
-            hint=f"Resume it with the expert `{found.expert_key}`.",
-        )
-    return found
+def _restore(skills: tuple[Skill, ...], found: RunState) -> None:
+    """Let skills that remember (to-do lists) learn what happened in the process that has ended."""
+    past = past_calls(found)
+    for skill in skills:
+        if isinstance(skill, Restorable):
+            skill.restore([(call, result) for call, result in past if result.skill_name == skill.name])
 
 
-def _unanswered(state: RunState) -> tuple[ToolCall, ...]:
-    """Calls of the last reply without a result."""
-    answered = {result.id for result in state.partial}
-    return tuple(call for call in state.pending if call.id not in answered)
-
-
-def _failure(end: RunState) -> str:
-    """Why a delegate's end is no result; empty where it completed."""
-    if end.status is RunStatus.COMPLETED:
-        return ""
-    return end.error.message if end.error else f"it ended as {end.status.value}"
-
-
-def _outcome(end: RunState, request: RunRequest) -> RunOutcome:
+def _outcome(end: _End, request: RunRequest) -> RunOutcome:
+    """Raises: the error that ended the run, if one did."""
+    if end.error is not None:
+        raise end.error
+    state = end.state
     return RunOutcome(
-        status=end.status.value,
-        text=end.text,
-        usage=end.usage,
-        steps=end.step - request.first_step + 1,
-        run_id=end.origin_run_id,
-        error=end.error.message if end.error else "",
+        status=state.status.value,
+        text=state.text,
+        usage=state.usage,
+        steps=state.step - request.first_step + 1,
+        run_id=state.origin_run_id,
+        error=state.error.message if state.error else "",
     )

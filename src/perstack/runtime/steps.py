@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import anyio
+
 from perstack.core.contracts import Provider
 from perstack.core.errors import PerstackError, ProviderError
-from perstack.core.messages import ModelRequest, ToolCall, ToolResult
+from perstack.core.messages import ModelReply, ModelRequest, ToolCall, ToolResult
 from perstack.runtime.budget import TokenBudget
 from perstack.runtime.concurrency import in_order
-from perstack.runtime.decisions import decide_failure, decide_reply, decide_results, stop_by_error
+from perstack.runtime.continuation import LOST
+from perstack.runtime.decisions import Failure, decide_failure, decide_reply, decide_results, stop_by_error
 from perstack.runtime.delegation import ChildEnd, child_result, last_step, total_usage
-from perstack.runtime.drafts import Draft, Stamp, start_again
+from perstack.runtime.drafts import Draft, Stamp, start_again, start_tool_call
 from perstack.runtime.journal import Journal
 from perstack.runtime.machine import AskModel, Emit, Halt, RunDelegates, RunTools, next_effect
 from perstack.runtime.request import RunRequest
@@ -25,10 +28,6 @@ from perstack.runtime.toolbox import Toolbox
 
 PARALLEL_DELEGATES = 8
 _ANSWER_TOKENS = 8192
-LOST = (
-    "The run was interrupted before the result of this call was recorded. It may or may not have taken effect: "
-    "check before you call it again."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +45,27 @@ class Surroundings:
 
 
 class RunLoop:
-    """Drives one run from a state to its end. `restored` where the state comes from a log, not from this process."""
+    """Drives one run from a state to its end. Use once."""
 
-    def __init__(self, around: Surroundings, state: RunState, *, restored: bool = False) -> None:
+    def __init__(self, around: Surroundings, state: RunState) -> None:
         self._around = around
-        self._restored = restored
         self.state = state
+        self.failure: PerstackError | None = None
 
     async def run(self) -> RunState:
         """Loop until the run has stopped for good; the state it ended in.
 
-        Raises: BudgetExceeded and InfrastructureErrors, after `stopRunByError` was written.
+        `failure` is the error that ended it, where one did that is nothing a model or its limits did: a spent
+        budget, or machinery that failed. `stopRunByError` was written then.
         """
         try:
             while await self._advance():
                 pass
         except PerstackError as error:
+            self.failure = error
             if self.state.phase is not Phase.STOPPED:
                 stamp = self._around.journal.stamp()
-                told = (type(error).__name__, error.message)
-                self._append(stop_by_error(self.state, self._around.rules, told, stamp), stamp)
-            raise
+                self._append(stop_by_error(self.state, self._around.rules, Failure.of(error), stamp), stamp)
         return self.state
 
     async def _advance(self) -> bool:
@@ -83,7 +82,6 @@ class RunLoop:
                 await self._run_delegates(calls)
             case Halt():
                 return False
-        self._restored = self._restored and not isinstance(effect, RunTools)
         return True
 
     async def _ask(self) -> None:
@@ -92,17 +90,26 @@ class RunLoop:
         await around.toolbox.refresh()
         relay = DeltaRelay(partial(around.journal.stream, self.state))
         try:
-            reply = await around.provider.generate(self._model_request(), relay)
+            reply = await self._generate(relay)
         except ProviderError as error:
             relay.close()
             stamp = around.journal.stamp()
-            told = (type(error).__name__, error.message, error.retryable)
-            self._append(decide_failure(self.state, around.rules, told, stamp), stamp)
+            self._append(decide_failure(self.state, around.rules, Failure.of(error), stamp), stamp)
             return
         relay.finish(reply)
         around.tokens.add(reply.usage)
         stamp = around.journal.stamp()
         self._append(decide_reply(self.state, around.rules, reply, stamp), stamp)
+
+    async def _generate(self, relay: DeltaRelay) -> ModelReply:
+        """One reply, within the time it may take, whatever the provider does.
+
+        Raises: ProviderError.
+        """
+        request = self._model_request()
+        with anyio.move_on_after(request.timeout_s):
+            return await self._around.provider.generate(request, relay)
+        raise ProviderError(f"Timeout: no complete reply within {request.timeout_s * 1000:,.0f} ms", retryable=True)
 
     def _model_request(self) -> ModelRequest:
         request = self._around.request
@@ -118,10 +125,14 @@ class RunLoop:
         )
 
     async def _run_tools(self, effect: RunTools) -> None:
-        toolbox = self._around.toolbox
-        lost = [call for call in effect.calls if self._restored and not toolbox.is_safe_again(call)]
-        results = [*(error_result(call, LOST) for call in lost), *effect.refused]
-        results += await toolbox.run([call for call in effect.calls if call not in lost])
+        """Run a reply's calls. A call that was begun before (by a process that has ended) is not made again."""
+        toolbox, lost = self._around.toolbox, self.state.started
+        results = [*(error_result(call, LOST) for call in effect.calls if call.id in lost), *effect.refused]
+        for batch in toolbox.batches([call for call in effect.calls if call.id not in lost]):
+            if not toolbox.is_repeatable(batch[0]):
+                self._begin(batch[0], results)
+                results = []
+            results += await toolbox.run(batch)
         completed = False
         if effect.completion is not None:
             claim, completed = await self._claim(effect.completion, results)
@@ -129,9 +140,13 @@ class RunLoop:
         stamp = self._around.journal.stamp()
         self._append(decide_results(self.state, self._around.rules, results, stamp, completed=completed), stamp)
 
-    async def _claim(self, call: ToolCall, others: list[ToolResult]) -> tuple[ToolResult, bool]:
+    def _begin(self, call: ToolCall, results: Sequence[ToolResult]) -> None:
+        """Put on record that a call is about to be made, and the results before it."""
+        self._append(start_tool_call(call, results), self._around.journal.stamp())
+
+    async def _claim(self, call: ToolCall, fresh: Sequence[ToolResult]) -> tuple[ToolResult, bool]:
         """The answer to a claim of completion, and whether it ends the run."""
-        if any(result.is_error for result in others):
+        if any(result.is_error for result in (*self.state.partial, *fresh)):
             why = "Not completed: another call of the same reply failed. Look at its result first."
             return error_result(call, why), False
         (answer,) = await self._around.toolbox.run([call])

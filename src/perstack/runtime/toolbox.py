@@ -89,20 +89,31 @@ class Toolbox:
             self._left_out.add((name, route.skill_name))
             self._tell("skillStderr", {"skillName": route.skill_name, "message": f"{why}; the later one is left out"})
 
-    async def run(self, calls: Sequence[ToolCall]) -> tuple[ToolResult, ...]:
-        """Results in call order. Neighbouring read-only calls run together, all others one after the other.
+    def batches(self, calls: Sequence[ToolCall]) -> Iterable[list[ToolCall]]:
+        """What may run at the same time: neighbouring calls that are safe to repeat; every other call alone."""
+        batch: list[ToolCall] = []
+        for call in calls:
+            if self.is_repeatable(call):
+                batch.append(call)
+                continue
+            if batch:
+                yield batch
+            yield [call]
+            batch = []
+        if batch:
+            yield batch
+
+    async def run(self, batch: Sequence[ToolCall]) -> list[ToolResult]:
+        """Run the calls of one batch at the same time; results in their order.
 
         Raises: InfrastructureError when the machinery behind a tool fails.
         """
-        results: list[ToolResult] = []
-        for batch in _batches(calls, self.routes):
-            results.extend(await in_order([partial(self._call, call) for call in batch], limit=_PARALLEL_READS))
-        return tuple(results)
+        return await in_order([partial(self._call, call) for call in batch], limit=_PARALLEL_READS)
 
-    def is_safe_again(self, call: ToolCall) -> bool:
-        """Whether a call whose result was lost may simply be made again."""
+    def is_repeatable(self, call: ToolCall) -> bool:
+        """Whether a call may be made again, or never reaches a tool: then a lost result is no loss."""
         route = self.routes.get(call.tool_name)
-        return route is None or route.read_only or call.tool_name == COMPLETION_TOOL
+        return route is None or route.read_only or call.tool_name == COMPLETION_TOOL or bool(self._problem(call))
 
     async def _call(self, call: ToolCall) -> ToolResult:
         problem = self._problem(call)
@@ -133,19 +144,3 @@ def _same_place(route: Route, holder: Route | None) -> bool:
 
 def _collision(name: str, first: Route, second: Route) -> str:
     return f"two tools are named `{name}`: one of `{first.skill_name}`, one of `{second.skill_name}`"
-
-
-def _batches(calls: Sequence[ToolCall], routes: Mapping[str, Route]) -> Iterable[list[ToolCall]]:
-    """Runs of neighbouring read-only calls, and every other call alone."""
-    batch: list[ToolCall] = []
-    for call in calls:
-        route = routes.get(call.tool_name)
-        if route is not None and route.read_only:
-            batch.append(call)
-            continue
-        if batch:
-            yield batch
-        yield [call]
-        batch = []
-    if batch:
-        yield batch
