@@ -28,7 +28,11 @@ def problems(text: str) -> str:
 def test_every_public_key_reaches_the_config() -> None:
     config = load_config(FULL, "x/perstack.toml")
 
-    assert config.warnings == ()
+    assert [warning.split('"')[1] for warning in config.warnings] == [
+        "providerTools",
+        "providerSkills",
+        "providerToolOptions",
+    ]
     assert (config.path, config.model, config.reasoning_budget) == ("x/perstack.toml", "some-model", 4096)
     assert (config.max_steps, config.max_retries, config.timeout_ms) == (50, 0, 1000)
     assert config.env_path == (".env.test",)

@@ -54,6 +54,11 @@ def refusals(text: str) -> list[str]:
         (EXPERT + 'defaultModelTier = "medium"', 'experts.a.defaultModelTier: expected "low", "middle" or "high"'),
         (EXPERT + 'tags = ["Not good"]', "experts.a.tags.0: expected lower-case"),
         (EXPERT + 'providerSkills = [{ type = "builtin", skillId = "odt" }]', "experts.a.providerSkills.0.skillId"),
+        (
+            EXPERT + 'providerSkills = [{ type = "custom", name = "n", definition = "{" }]',
+            'providerSkills.0.definition: Invalid JSON in custom skill definition for "n": ',
+        ),
+        (EXPERT + "providerToolOptions = { webSearch = { maxUses = 1.5 } }", "webSearch.maxUses: expected a whole"),
         (EXPERT + "providerToolOptions = { webFetch = { maxUses = 0 } }", "webFetch.maxUses: must be at least 1"),
         ('[experts."Bad Key"]\ninstruction = "x"', "experts.Bad Key: Invalid expert key format: Bad Key"),
         (EXPERT + 'delegates = ["b c"]', "experts.a.delegates.0: Invalid expert key format: b c"),
@@ -73,6 +78,17 @@ def test_a_wrong_value_is_refused(text: str, refusal: str) -> None:
         (EXPERT + "[experts.a.skills.s]\ncommand = 'x'", "experts.a.skills.s.type: required, but missing"),
         (EXPERT + "[experts.a.skills.s]\ntype = 'mcpStdio'", '"mcpStdio" (did you mean "mcpStdioSkill"?)'),
         (EXPERT + "[experts.a.skills.s]\ntype = 'mcpStdioSkill'\nargs = ['x']", "skills.s.command: required"),
+        (STDIO.replace("skills.s", "skills.''") + "args = []", "experts.a.skills.: a skill needs a name"),
+        (STDIO.replace('"npx"', '""') + "args = []", "experts.a.skills.s.command: the command is empty"),
+        (STDIO + 'args = ["x"]\nlazyInit = 1', "skills.s.lazyInit: expected true or false, got 1"),
+        (
+            EXPERT + '[experts.a.skills."@perstack/base"]\ntype = "interactiveSkill"\ntools = {}',
+            "the base skill cannot be interactive",
+        ),
+        (
+            EXPERT + "[experts.a.skills.s]\ntype = 'interactiveSkill'\ntools.'' = { inputJsonSchema = '{}' }",
+            "experts.a.skills.s.tools.: a tool needs a name",
+        ),
         (STDIO, "experts.a.skills.s: Skill s has no packageName or args. Please provide one of them."),
         (
             STDIO + 'packageName = "x"\nargs = ["y"]',

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from perstack.api.host import Fix, Host, Run, Verify
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
     from perstack.api.surroundings import surroundings
-    from perstack.definition.document import json_schema, reference
+    from perstack.definition.document import json_schema_text, reference
     from perstack.definition.load import find_config
     from perstack.definition.topology import tree_lines as expert_lines
     from perstack.infrastructure.apply import apply_tree
@@ -55,7 +55,7 @@ __all__ = [
     "expert_lines",
     "find_config",
     "fix_checkout",
-    "json_schema",
+    "json_schema_text",
     "locate",
     "open_bare",
     "parse_config",
@@ -78,7 +78,7 @@ _PLACES = {
     "api.host": "Fix Host Run Verify",
     "api.repository": "GitRemote commit detect_signals open_bare",
     "api.surroundings": "surroundings",
-    "definition.document": "json_schema reference",
+    "definition.document": "json_schema_text reference",
     "definition.load": "find_config",
     "definition.topology": "expert_lines=tree_lines",
     "infrastructure.apply": "apply_tree",

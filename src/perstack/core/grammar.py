@@ -17,13 +17,12 @@ ENV_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_-]*")
 TABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 KEY_LENGTH = 511
 TOOL_NAME_LENGTH = 64
+TOOL_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{TOOL_NAME_LENGTH}}}")
 _NOT_IN_TOOL_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 
 DOMAIN_MESSAGE = "Invalid domain pattern. Use exact domain (example.com) or wildcard prefix (*.example.com)"
 PUNYCODE_MESSAGE = "Punycode domains (xn--) are not allowed to prevent homograph attacks. Use ASCII domains only."
-_DOMAIN = re.compile(
-    r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
-)
+DOMAIN = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*")
 _CLOSED_NETWORKS = tuple(
     ip_network(text)
     for text in (
@@ -88,7 +87,7 @@ def delegation_problem(source: ExpertKey, target: ExpertKey) -> str:
 
 def domain_problem(pattern: str) -> str:
     """Why an `allowedDomains` entry is refused; empty where it is fine."""
-    if _DOMAIN.fullmatch(pattern) is None:
+    if DOMAIN.fullmatch(pattern) is None:
         return DOMAIN_MESSAGE
     labels = pattern.lower().split(".")
     return PUNYCODE_MESSAGE if any(label.startswith("xn--") for label in labels) else ""

@@ -45,6 +45,11 @@ def json_schema() -> JsonObject:
     }
 
 
+def json_schema_text() -> str:
+    """The JSON Schema as a file."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def reference() -> str:
     """Every table and key with type, default and meaning, written in the shape of TOML."""
     schema = cast("Schema", json_schema())

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from perstack.core.errors import UserError
 from perstack.core.experts import Config, Expert
-from perstack.definition import rules
+from perstack.definition import advice, rules
 from perstack.definition.convert import to_config
 from perstack.definition.locate import KeyPath, locate
-from perstack.definition.problems import Place, Problem, dotted, failure, from_validation, unknown_keys
+from perstack.definition.problems import Place, Problem, Unknown, dotted, failure, from_validation, unknown_keys
 from perstack.definition.schema_harness import Document
 from perstack.definition.topology import cycles
 
@@ -49,9 +49,7 @@ def read_experts(tables: Mapping[str, object]) -> Mapping[str, Expert]:
     """
     document, problems = _validate({"experts": tables})
     problems += rules.errors(document)
-    for path, guess in unknown_keys(document):
-        tail = f' (did you mean "{guess}"?)' if guess else ""
-        problems.append(Problem(path, f"unknown key{tail}"))
+    problems += [Problem(unknown.path, f"unknown key{_meant(unknown)}") for unknown in unknown_keys(document)]
     if problems:
         told = "; ".join(f"{dotted(problem.path[1:])}: {problem.message}" for problem in problems)
         raise UserError(f"not a valid expert: {told}", hint="Correct it and try again.")
@@ -153,15 +151,21 @@ def _parse(text: str, path: str) -> dict[str, object]:
 
 
 def _warnings(document: Document, place: Place) -> list[str]:
-    top_level = {field.alias for field in Document.model_fields.values()}
     found: list[str] = []
-    for key_path, guess in unknown_keys(document):
-        tail = f' (did you mean "{guess}"?)' if guess else ""
-        if len(key_path) > 1 and key_path[-1] in top_level:
-            tail = " (it belongs to the top level: move it above the first table)"
-        found.append(f'{place.at(key_path)}: unknown key "{key_path[-1]}" in {_table(key_path[:-1])}{tail}')
-    found += [f"{place.at(problem.path)}: {problem.message}" for problem in rules.warnings(document)]
+    for unknown in unknown_keys(document):
+        told = f'unknown key "{unknown.path[-1]}" in {_table(unknown.path[:-1])}{_meant(unknown)}'
+        found.append(f"{place.at(unknown.path)}: {told}")
+    found += [f"{place.at(problem.path)}: {problem.message}" for problem in advice.warnings(document)]
     return found
+
+
+def _meant(unknown: Unknown) -> str:
+    """Where the key belongs, or which one was probably meant."""
+    if unknown.home == ():
+        return " (it belongs to the top level: move it above the first table)"
+    if unknown.home is not None:
+        return f" (it belongs to {_table(unknown.home)}: move it up, directly below that header)"
+    return f' (did you mean "{unknown.guess}"?)' if unknown.guess else ""
 
 
 def _circles(config: Config, place: Place) -> Iterator[str]:

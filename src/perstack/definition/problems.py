@@ -43,6 +43,15 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Unknown:
+    """A key no table of its kind has: the key that was probably meant (or ""), or the table around it that has it."""
+
+    path: KeyPath
+    guess: str
+    home: KeyPath | None
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A file as messages name it, and where its keys are."""
 
@@ -73,13 +82,9 @@ def from_validation(error: ValidationError, data: Mapping[str, object]) -> list[
     return [_translate(detail, data) for detail in error.errors(include_url=False)]
 
 
-def unknown_keys(model: BaseModel, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Every key the models do not know: its path, and the key that was probably meant (or "")."""
-    known = [field.alias or name for name, field in type(model).model_fields.items()]
-    for key in model.model_extra or {}:
-        yield (*path, key), closest(key, known)
-    for name, field in type(model).model_fields.items():
-        yield from _unknown_in(getattr(model, name), (*path, field.alias or name))
+def unknown_keys(model: BaseModel) -> Iterator[Unknown]:
+    """Every key the models do not know."""
+    yield from _unknown(model, (), ())
 
 
 def closest(word: str, known: Sequence[str]) -> str:
@@ -89,15 +94,26 @@ def closest(word: str, known: Sequence[str]) -> str:
     return folded[found[0]] if found else ""
 
 
-def _unknown_in(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+def _unknown(model: BaseModel, path: KeyPath, above: tuple[tuple[KeyPath, Sequence[str]], ...]) -> Iterator[Unknown]:
+    """`above`: the tables around this one, the nearest first, each with the keys it knows."""
+    known = [field.alias or name for name, field in type(model).model_fields.items()]
+    for key in model.model_extra or {}:
+        home = next((table for table, keys in above if key in keys), None)
+        yield Unknown((*path, key), "" if home is not None else closest(key, known), home)
+    inside = ((path, known), *above)
+    for name, field in type(model).model_fields.items():
+        yield from _unknown_in(getattr(model, name), (*path, field.alias or name), inside)
+
+
+def _unknown_in(value: object, path: KeyPath, above: tuple[tuple[KeyPath, Sequence[str]], ...]) -> Iterator[Unknown]:
     if isinstance(value, BaseModel):
-        yield from unknown_keys(value, path)
+        yield from _unknown(value, path, above)
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _unknown_in(item, (*path, str(key)))
+            yield from _unknown_in(item, (*path, str(key)), above)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _unknown_in(item, (*path, index))
+            yield from _unknown_in(item, (*path, index), above)
 
 
 def _translate(detail: ErrorDetails, data: Mapping[str, object]) -> Problem:

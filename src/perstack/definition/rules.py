@@ -1,27 +1,21 @@
-"""Rules of a definition that need more than one value: names, scopes, collisions, skills. Pure; reads models only."""
+"""Rules of a definition that need more than one value: names, scopes, collisions, skills. Pure; reads models only.
+
+What merely has no effect, or what others would refuse, is in `advice.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
 
 from perstack.core.experts import BASE_SKILL, BASE_TOOLS, MANAGEMENT_TOOLS
 from perstack.core.grammar import ENV_NAME, TABLE_NAME, TAG, ExpertKey, delegation_problem, parse_expert_key
 from perstack.definition.locate import KeyPath
 from perstack.definition.problems import Problem, closest
-from perstack.definition.schema import Expert, InteractiveSkill, SseSkill, StdioSkill
+from perstack.definition.schema import CustomProviderSkill, Expert, InteractiveSkill, SseSkill, StdioSkill
 from perstack.definition.schema_harness import Document
 
-REGISTRY_COUNT = 255
-REGISTRY_TAGS = 8
-REGISTRY_TEXT = 2048
-REGISTRY_SCHEMA = 20480
-OLD_BASE_TOOLS = frozenset({"think"})
-KNOWN_TOOLS = frozenset((*BASE_TOOLS, *MANAGEMENT_TOOLS, "runSignals"))  # the last is given by the pipeline
-_WITHOUT_EFFECT = {
-    "runtime": "everything runs in this harness's own sandbox ([sandbox])",
-    "perstackApiBaseUrl": "experts come from files, no registry is asked",
-    "perstackBaseSkillCommand": "the built-in base tools are used",
-}
+ENV_NAME_LENGTH = 255
 
 
 def errors(document: Document) -> Iterator[Problem]:
@@ -35,6 +29,7 @@ def errors(document: Document) -> Iterator[Problem]:
         yield from _delegates(parsed, expert, path, organisations=document.runtime is not None)
         yield from _skills(expert, path)
         yield from _collisions(expert, path)
+        yield from _provider_skills(expert, path)
         for index, tag in enumerate(expert.tags):
             if TAG.fullmatch(tag) is None:
                 yield Problem((*path, "tags", index), "expected lower-case letters, digits, - and _")
@@ -51,19 +46,6 @@ def missing_delegates(document: Document, known: Collection[str]) -> Iterator[Pr
                 tail = f' (did you mean "{guess}"?)' if guess else ""
                 message = f'expert "{delegate}" is not defined{tail}; add [experts."{delegate}"] or remove the delegate'
                 yield Problem(("experts", key, "delegates", index), message)
-
-
-def warnings(document: Document) -> Iterator[Problem]:
-    """Everything that has no effect, or that others would refuse."""
-    for alias, why in _WITHOUT_EFFECT.items():
-        name = next(name for name, field in type(document).model_fields.items() if field.alias == alias)
-        if getattr(document, name) is not None:
-            yield Problem((alias,), f'"{alias}" has no effect: {why}')
-    for key, expert in document.experts.items():
-        yield from _expert_warnings(expert, ("experts", key))
-    for index, role in enumerate(document.github.roles if document.github else ()):
-        if role in {"read", "triage", "none"}:
-            yield Problem(("github", "roles", index), f'the role "{role}" lets people without write access start runs')
 
 
 def _delegates(source: ExpertKey, expert: Expert, path: KeyPath, *, organisations: bool) -> Iterator[Problem]:
@@ -86,15 +68,29 @@ def _delegates(source: ExpertKey, expert: Expert, path: KeyPath, *, organisation
 def _skills(expert: Expert, path: KeyPath) -> Iterator[Problem]:
     for name, skill in expert.skills.items():
         place = (*path, "skills", name)
+        if not name:
+            yield Problem(place, "a skill needs a name")
         if isinstance(skill, StdioSkill):
             yield from _stdio(name, skill, place)
         elif isinstance(skill, InteractiveSkill):
             if name == BASE_SKILL:
                 yield Problem(place, "the base skill cannot be interactive; use another name")
             for tool, definition in skill.tools.items():
+                if not tool:
+                    yield Problem((*place, "tools", tool), "a tool needs a name")
                 if definition.name is not None and definition.name != tool:
                     message = f'differs from the table\'s name "{tool}"; remove it or rename the table'
                     yield Problem((*place, "tools", tool, "name"), message)
+
+
+def _provider_skills(expert: Expert, path: KeyPath) -> Iterator[Problem]:
+    for index, skill in enumerate(expert.provider_skills):
+        if isinstance(skill, CustomProviderSkill):
+            try:
+                json.loads(skill.definition)
+            except ValueError as error:
+                message = f'Invalid JSON in custom skill definition for "{skill.name}": {error}'
+                yield Problem((*path, "providerSkills", index, "definition"), message)
 
 
 def _stdio(name: str, skill: StdioSkill, place: KeyPath) -> Iterator[Problem]:
@@ -105,7 +101,7 @@ def _stdio(name: str, skill: StdioSkill, place: KeyPath) -> Iterator[Problem]:
     if skill.package_name is not None and skill.args:
         yield Problem(place, f"Skill {name} has both packageName and args. Please provide only one of them.")
     for index, variable in enumerate(skill.required_env):
-        if ENV_NAME.fullmatch(variable) is None or len(variable) > REGISTRY_COUNT:
+        if ENV_NAME.fullmatch(variable) is None or len(variable) > ENV_NAME_LENGTH:
             yield Problem((*place, "requiredEnv", index), "expected the name of an environment variable")
 
 
@@ -153,47 +149,3 @@ def _harness(document: Document) -> Iterator[Problem]:
             key = getattr(pipeline, role)
             if parse_expert_key(key) is None:
                 yield Problem(("pipelines", name, role), f"Invalid expert key format: {key}")
-
-
-def _expert_warnings(expert: Expert, path: KeyPath) -> Iterator[Problem]:
-    if len(expert.tags) > REGISTRY_TAGS:
-        yield Problem((*path, "tags"), f"more than {REGISTRY_TAGS} tags; an expert registry would refuse them")
-    counted: Mapping[str, Collection[str]] = {"skills": expert.skills, "delegates": expert.delegates}
-    yield from _too_many(counted, path)
-    for name, skill in expert.skills.items():
-        place = (*path, "skills", name)
-        yield from _skill_warnings(name, skill, place)
-
-
-def _skill_warnings(name: str, skill: StdioSkill | SseSkill | InteractiveSkill, place: KeyPath) -> Iterator[Problem]:
-    for key in ("description", "rule"):
-        if len(getattr(skill, key) or "") > REGISTRY_TEXT:
-            yield Problem((*place, key), f"longer than {REGISTRY_TEXT} characters; an expert registry would refuse it")
-    if isinstance(skill, InteractiveSkill):
-        for tool, definition in skill.tools.items():
-            if len(definition.input_json_schema) > REGISTRY_SCHEMA:
-                message = f"longer than {REGISTRY_SCHEMA} characters; an expert registry would refuse it"
-                yield Problem((*place, "tools", tool, "inputJsonSchema"), message)
-        return
-    yield from _too_many({"pick": skill.pick, "omit": skill.omit}, place)
-    if name == BASE_SKILL:
-        yield from _unknown_tools(skill, place)
-
-
-def _unknown_tools(skill: StdioSkill | SseSkill, place: KeyPath) -> Iterator[Problem]:
-    for key, tools in (("pick", skill.pick), ("omit", skill.omit)):
-        for index, tool in enumerate(tools):
-            if tool in KNOWN_TOOLS:
-                continue
-            guess = "" if tool in OLD_BASE_TOOLS else closest(tool, (*BASE_TOOLS, *MANAGEMENT_TOOLS))
-            tail = f' (did you mean "{guess}"?)' if guess else ""
-            yield Problem((*place, key, index), f'{BASE_SKILL} has no tool "{tool}", it is ignored{tail}')
-    if isinstance(skill, StdioSkill) and skill.required_env:
-        message = "requiredEnv has no effect on the built-in base skill: its commands never see the host's environment"
-        yield Problem((*place, "requiredEnv"), message)
-
-
-def _too_many(counted: Mapping[str, Collection[str]], path: KeyPath) -> Iterator[Problem]:
-    for key, items in counted.items():
-        if len(items) > REGISTRY_COUNT:
-            yield Problem((*path, key), f"more than {REGISTRY_COUNT} entries; an expert registry would refuse them")

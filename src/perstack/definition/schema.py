@@ -6,15 +6,33 @@ Rules that need more than one value are in `rules.py`; the tables this harness a
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
 from perstack.core.experts import BASE_SKILL
-from perstack.core.grammar import VERSION, domain_problem, is_public_https, is_url
+from perstack.core.grammar import (
+    DOMAIN,
+    ENV_NAME,
+    EXPERT_KEY,
+    TAG,
+    VERSION,
+    domain_problem,
+    is_public_https,
+    is_url,
+)
 
 REASONING_LEVELS = ("none", "minimal", "low", "medium", "high")
+
+
+def _written(pattern: re.Pattern[str] | str) -> FieldInfo:
+    """For editors: how a text is written. The loader has its own rule with its own words."""
+    text = pattern if isinstance(pattern, str) else pattern.pattern
+    extra: dict[str, JsonValue] = {"pattern": f"^(?:{text})$"}
+    return cast("FieldInfo", Field(json_schema_extra=extra))
 
 
 class Table(BaseModel):
@@ -91,8 +109,11 @@ def _json_schema(value: str) -> str:
 
 Natural = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
 Positive = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
-HttpsUrl = Annotated[str, AfterValidator(_https)]
-Domain = Annotated[str, AfterValidator(_domain)]
+HttpsUrl = Annotated[str, AfterValidator(_https), _written("https://.+")]
+Domain = Annotated[str, AfterValidator(_domain), _written(DOMAIN)]
+EnvName = Annotated[str, _written(ENV_NAME)]
+ExpertKeyText = Annotated[str, _written(EXPERT_KEY)]
+Tag = Annotated[str, _written(TAG)]
 Strings = list[str]
 Headers = dict[str, str]
 
@@ -113,9 +134,9 @@ class OpenAiSetting(Setting):
 
 
 class OllamaSetting(Table):
-    """Settings of `ollama`, which is often local: plain HTTP is allowed."""
+    """Settings of servers that are often local: plain HTTP is allowed."""
 
-    base_url: Annotated[str, AfterValidator(_http)] | None = None
+    base_url: Annotated[str, AfterValidator(_http), _written("https?://.+")] | None = None
     headers: Headers | None = None
 
 
@@ -159,9 +180,9 @@ class OpenAiProvider(Table):
 
 
 class OllamaProvider(Table):
-    """Ollama."""
+    """Ollama, and any gateway that speaks OpenAI's protocol."""
 
-    provider_name: Literal["ollama"]
+    provider_name: Literal["ollama", "openai-compatible"]
     setting: OllamaSetting | None = None
 
 
@@ -202,6 +223,9 @@ Provider = Annotated[
 class StdioSkill(Table):
     """An MCP server over stdio, or the built-in base tools under the name `@perstack/base`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"not": {"required": ["packageName", "args"], "properties": {"args": {"minItems": 1}}}}
+    )
     type: Literal["mcpStdioSkill"]
     command: str = Field(description="Program that starts the server.")
     package_name: str | None = Field(default=None, description="Package to start; instead of `args`.")
@@ -210,7 +234,7 @@ class StdioSkill(Table):
     rule: str | None = Field(default=None, description="Text for the system prompt.")
     pick: Strings = Field(default_factory=list, description="Only these tools; empty: all.")
     omit: Strings = Field(default_factory=list, description="Not these tools.")
-    required_env: Strings = Field(default_factory=list, description="Environment variables the server gets.")
+    required_env: list[EnvName] = Field(default_factory=list, description="Environment variables the server gets.")
     allowed_domains: list[Domain] | None = Field(default=None, description="Hosts the server may reach.")
     lazy_init: bool = Field(default=False, description="Start of the run does not wait for it (2025 form).")
 
@@ -219,7 +243,9 @@ class SseSkill(Table):
     """An MCP server over SSE or streamable HTTP."""
 
     type: Literal["mcpSseSkill"]
-    endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(description="Public HTTPS address.")
+    endpoint: Annotated[str, AfterValidator(_endpoint), _written("https://.+")] = Field(
+        description="Public HTTPS address."
+    )
     description: str | None = None
     rule: str | None = None
     pick: Strings = Field(default_factory=list)
@@ -296,13 +322,15 @@ class ProviderToolOptions(Table):
 class Expert(Table):
     """One micro-agent."""
 
-    version: Annotated[str, AfterValidator(_version)] | None = Field(default=None, description='Default: "1.0.0".')
+    version: Annotated[str, AfterValidator(_version), _written(VERSION)] | None = Field(
+        default=None, description='Default: "1.0.0".'
+    )
     min_runtime_version: str | None = None
     description: str | None = Field(default=None, min_length=1, max_length=2048, description="What callers see.")
     instruction: str = Field(min_length=1, max_length=20480, description="The expert's own, private instruction.")
     skills: dict[str, Skill] = Field(default_factory=dict, description=f'Default: "{BASE_SKILL}", always there.')
-    delegates: Strings = Field(default_factory=list, description="Experts it may call as tools.")
-    tags: Strings = Field(default_factory=list)
+    delegates: list[ExpertKeyText] = Field(default_factory=list, description="Experts it may call as tools.")
+    tags: list[Tag] = Field(default_factory=list)
     default_model_tier: Literal["low", "middle", "high"] | None = None
     provider_tools: Strings = Field(default_factory=list)
     provider_skills: list[ProviderSkill] = Field(default_factory=list)
@@ -325,11 +353,13 @@ class PublicTables(Table):
     max_steps: Positive = Field(default=100, description="Steps of one job.")
     max_retries: Natural = Field(default=5, description="Retries of one generation.")
     timeout: Positive = Field(default=300_000, description="Limit of one generation, ms.")
-    perstack_api_base_url: Annotated[str, AfterValidator(_api_base)] | None = Field(
+    perstack_api_base_url: Annotated[str, AfterValidator(_api_base), _written("https://.+")] | None = Field(
         default=None, description="Expert registry; not used here."
     )
-    perstack_base_skill_command: Annotated[Strings, AfterValidator(_base_command)] | None = Field(
-        default=None, description="Replacement of the base tools; not used here."
-    )
+    perstack_base_skill_command: (
+        Annotated[Strings, AfterValidator(_base_command), Field(json_schema_extra={"minItems": 1})] | None
+    ) = Field(default=None, description="Replacement of the base tools; not used here.")
     env_path: Strings = Field(default=[".env", ".env.local"], description="dotenv files.")
-    experts: dict[str, Expert] = Field(default_factory=dict)
+    experts: dict[str, Expert] = Field(
+        default_factory=dict, json_schema_extra={"propertyNames": {"pattern": f"^(?:{EXPERT_KEY.pattern})$"}}
+    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from perstack import api
@@ -20,4 +18,4 @@ from perstack import api
 )
 def command(output: str) -> None:
     """Print every key of perstack.toml with its type, default and limits."""
-    click.echo(json.dumps(api.json_schema(), indent=2) if output == "json" else api.reference())
+    click.echo(api.json_schema_text().rstrip("\n") if output == "json" else api.reference())
