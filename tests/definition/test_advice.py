@@ -72,11 +72,13 @@ def test_many_delegates_skills_and_tools_are_told() -> None:
 def test_a_key_below_the_wrong_header_is_told_where_it_belongs() -> None:
     text = f'{EXPERT}{BASE}defaultModelTier = "low"\ndelegates = ["b"]\nmaxSteps = 3\n[experts.b]\ninstruction = "x"\n'
 
-    place, home = '[experts.a.skills."@perstack/base"]', "it belongs to [experts.a]: move it up, directly below that header"
+    place = '[experts.a.skills."@perstack/base"]'
+    home = "it belongs to [experts.a]: move it up, directly below that header"
+    top = "it belongs to the top level: move it above the first table"
     assert load_config(text).warnings == (
         f'perstack.toml:6: unknown key "defaultModelTier" in {place} ({home})',
         f'perstack.toml:7: unknown key "delegates" in {place} ({home})',
-        f'perstack.toml:8: unknown key "maxSteps" in {place} (it belongs to the top level: move it above the first table)',
+        f'perstack.toml:8: unknown key "maxSteps" in {place} ({top})',
     )
 
 
