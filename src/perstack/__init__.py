@@ -1,5 +1,117 @@
-"""Perstack: a verifier that cannot be fooled, a loop that works against it, a bot that carries both."""
+"""Perstack: a verifier that cannot be fooled, a loop that works against it, a bot that carries both.
+
+The programmatic API. Names are loaded when they are first used: `import perstack` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 from perstack.core.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from perstack.api.asking import Answer, Proceed, Resume, RunResult
+    from perstack.api.programmatic import (
+        answer,
+        answer_sync,
+        fix,
+        fix_sync,
+        proceed,
+        proceed_sync,
+        resume,
+        resume_sync,
+        run,
+        run_sync,
+        stream,
+        verify,
+        verify_sync,
+    )
+    from perstack.api.stream import RunStream
+    from perstack.core.contracts import Provider, Skill
+    from perstack.core.errors import InfrastructureError, PerstackError, ProviderError, ToolError, UserError
+    from perstack.core.events import Event
+    from perstack.core.experts import Config, Expert, ProviderSpec, SkillSpec
+    from perstack.core.messages import ModelReply, ModelRequest, TextPart, ToolCall, ToolDefinition, ToolResult
+    from perstack.core.outcome import Ending, FixOutcome
+    from perstack.core.storage import JobRecord, LogContents, Store
+    from perstack.core.usage import Usage
+    from perstack.core.verdict import Report, Verdict
+
+# Module below `perstack` → the names it gives.
+_PLACES = {
+    "api.asking": "Answer Proceed Resume RunResult",
+    "api.programmatic": "answer answer_sync fix fix_sync proceed proceed_sync resume resume_sync run run_sync stream "
+    "verify verify_sync",
+    "api.stream": "RunStream",
+    "core.contracts": "Provider Skill",
+    "core.errors": "InfrastructureError PerstackError ProviderError ToolError UserError",
+    "core.events": "Event",
+    "core.experts": "Config Expert ProviderSpec SkillSpec",
+    "core.messages": "ModelReply ModelRequest TextPart ToolCall ToolDefinition ToolResult",
+    "core.outcome": "Ending FixOutcome",
+    "core.storage": "JobRecord LogContents Store",
+    "core.usage": "Usage",
+    "core.verdict": "Report Verdict",
+}
+_NAMES = {name: f"perstack.{module}" for module, names in _PLACES.items() for name in names.split()}
+
+__all__ = [
+    "Answer",
+    "Config",
+    "Ending",
+    "Event",
+    "Expert",
+    "FixOutcome",
+    "InfrastructureError",
+    "JobRecord",
+    "LogContents",
+    "ModelReply",
+    "ModelRequest",
+    "PerstackError",
+    "Proceed",
+    "Provider",
+    "ProviderError",
+    "ProviderSpec",
+    "Report",
+    "Resume",
+    "RunResult",
+    "RunStream",
+    "Skill",
+    "SkillSpec",
+    "Store",
+    "TextPart",
+    "ToolCall",
+    "ToolDefinition",
+    "ToolError",
+    "ToolResult",
+    "Usage",
+    "UserError",
+    "Verdict",
+    "__version__",
+    "answer",
+    "answer_sync",
+    "fix",
+    "fix_sync",
+    "proceed",
+    "proceed_sync",
+    "resume",
+    "resume_sync",
+    "run",
+    "run_sync",
+    "stream",
+    "verify",
+    "verify_sync",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_NAMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

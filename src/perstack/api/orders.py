@@ -1,0 +1,125 @@
+"""From what a program asks for to what the engine does: configuration, expert, workspace, limits. Runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from perstack.api.asking import Answer, Configured, Proceed, Resume, RunOptions, Task
+from perstack.api.configuration import parse_config, read_config
+from perstack.api.host import Run
+from perstack.core.errors import UserError
+from perstack.core.experts import BASE_SKILL, Config, Expert, SkillSpec
+from perstack.core.grammar import delegation_problem, parse_expert_key
+from perstack.core.storage import JobRecord, Store
+from perstack.definition.builtin import builtin_config, merge
+from perstack.definition.load import find_config
+
+
+def config_of(given: Configured | None) -> Config | None:
+    """The configuration over the built-in experts; None where none was given.
+
+    Raises: UserError with every problem at its line, or naming what a Config built in Python gets wrong.
+    """
+    if given is None:
+        return None
+    if isinstance(given, Config):
+        experts = {key: complete(expert, key) for key, expert in given.experts.items()}
+        return merge(replace(given, experts=experts), builtin_config())
+    if isinstance(given, str) and "\n" in given:
+        # Text belongs to no file: nothing beside a file of that name counts for it.
+        return replace(parse_config(given), path="")
+    return read_config(Path(given))
+
+
+def complete(expert: Expert, key: str = "") -> Expert:
+    """An expert built in Python as a file's would be: with its name and the base tools.
+
+    Raises: UserError where its key, its instruction or a delegate breaks the rules of the format.
+    """
+    parsed = parse_expert_key(expert.key)
+    if parsed is None:
+        raise UserError(f"Invalid expert key format: {expert.key}", hint="A key looks like `fix` or `@fix/verify`.")
+    if key and key != expert.key:
+        raise UserError(f"expert `{expert.key}` stands under the key `{key}`", hint="Use the expert's own key.")
+    if not expert.instruction.strip():
+        raise UserError(f"expert `{expert.key}` has no instruction", hint="Say what it is to do.")
+    for delegate in expert.delegates:
+        target = parse_expert_key(delegate)
+        problem = "its key is invalid" if target is None else delegation_problem(parsed, target)
+        if problem:
+            raise UserError(f"expert `{expert.key}` may not delegate to `{delegate}`: {problem}")
+    skills = {BASE_SKILL: SkillSpec(BASE_SKILL), **expert.skills}
+    return replace(expert, name=expert.name or parsed.name, skills=skills)
+
+
+def order(task: Task, query: str, options: RunOptions, store: Store) -> Run:
+    """The run that is asked for. An old job brings its expert, its configuration and its workspace along.
+
+    Raises: UserError where there is no such job or configuration.
+    """
+    config, workspace = config_of(options.get("config")), options.get("workspace")
+    if isinstance(task, Resume | Proceed | Answer):
+        return _limited(_again(task, config, workspace, store.load(task.job_id)), options)
+    if isinstance(task, Expert):
+        base = config or merge(Config(), builtin_config())
+        config, key = replace(base, experts={**base.experts, task.key: complete(task)}), task.key
+    else:
+        config, key = config or _discovered(), task
+    if not query.strip():
+        raise UserError(f"the query for expert `{key}` is empty", hint="Say what it is to do.")
+    place = _workspace(workspace)
+    note = {"workspace": str(place)} | ({"config": str(Path(config.path).absolute())} if config.path else {})
+    return _limited(Run(config, key, query, place, job_id=options.get("job_id", ""), note=note), options)
+
+
+def _again(task: Resume | Proceed | Answer, config: Config | None, workspace: Path | str | None, job: JobRecord) -> Run:
+    if config is None:
+        config = read_config(Path(_noted(job, "config"))) if _noted(job, "config") else _discovered()
+    run = Run(config, job.coordinator_expert_key, "", _workspace(workspace or _noted(job, "workspace")), job_id=job.id)
+    match task:
+        case Resume():
+            return replace(run, resume=True)
+        case Proceed():
+            return replace(run, proceed=True, query=task.query, checkpoint=task.checkpoint)
+        case Answer():
+            return replace(run, answer=True, query=task.text)
+
+
+def _limited(run: Run, options: RunOptions) -> Run:
+    return replace(
+        run,
+        max_steps=options.get("max_steps", 0),
+        max_retries=options.get("max_retries", -1),
+        timeout_ms=options.get("timeout_ms", 0),
+        max_tokens=options.get("max_tokens", 0),
+        reasoning_budget=options.get("reasoning_budget", ""),
+        skills=tuple(options.get("skills", ())),
+    )
+
+
+def _discovered() -> Config:
+    path = find_config(Path.cwd())
+    if path is None:
+        raise UserError("perstack.toml not found", hint="Create one, or pass config= (a file, TOML text or a Config).")
+    return read_config(path)
+
+
+def _noted(record: JobRecord, name: str) -> str:
+    value = record.extra.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _workspace(given: Path | str | None) -> Path:
+    path = Path(given or ".").resolve()
+    if not path.is_dir():
+        raise UserError(f"the workspace {path} is no directory", hint="Create it, or pass another workspace=.")
+    return path
+
+
+def check_options(options: Mapping[str, object], known: Collection[str]) -> None:
+    """Raises: TypeError for an option that the function does not have, as Python does for a wrong keyword."""
+    for name in options:
+        if name not in known:
+            raise TypeError(f"unknown option {name!r}; there are: {', '.join(sorted(known))}")

@@ -1,0 +1,122 @@
+"""A run as an async iterator of its events. Decides nothing about the run; leaving it ends it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from perstack.api.asking import RunResult
+from perstack.core.errors import PerstackError, UserError
+from perstack.core.events import Event, EventSink
+
+_DELTAS = frozenset({"streamReasoning", "streamRunResult"})
+# How many waiting events are looked through for the delta that a new one continues.
+_LOOK_BACK = 32
+
+
+class RunStream:
+    """One run at work, as `async with`: iterate over its events, then read `result`.
+
+    A slow reader does not slow the run. What waits to be read is bounded by the run's own limits: pieces of streamed
+    text that wait are joined, so a step adds a few events at most. Leaving the block early stops the run at once,
+    kills what it started, and leaves its job so that `resume` can go on with it.
+    """
+
+    def __init__(self, work: Callable[[EventSink], Awaitable[RunResult]]) -> None:
+        self._work = work
+        self._tasks: TaskGroup | None = None
+        self._waiting: deque[Event] = deque()
+        self._news = anyio.Event()
+        self._ended = False
+        self._result: RunResult | None = None
+        self._error: PerstackError | None = None
+        self._told = False
+        self.job_id = ""
+
+    @property
+    def result(self) -> RunResult:
+        """How the run ended.
+
+        Raises: UserError while it has not ended; what ended it where it could not run.
+        """
+        if self._error is not None:
+            self._told = True
+            raise self._error
+        if self._result is None:
+            raise UserError("the run has not ended", hint="Read its events to the end, or `await run.wait()`.")
+        return self._result
+
+    async def wait(self) -> RunResult:
+        """Read the rest of the events away and give the result. Raises: as `result`."""
+        async for _ in self:
+            pass
+        return self.result
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._run)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        if self._tasks is None:
+            return None
+        if isinstance(error, anyio.get_cancelled_exc_class()):
+            return await self._tasks.__aexit__(kind, error, trace)
+        self._tasks.cancel_scope.cancel()
+        # Without the caller's own error: a task group would wrap it, and it is to stay what it is.
+        await self._tasks.__aexit__(None, None, None)
+        if error is None and self._error is not None and not self._told:
+            raise self._error
+        return None
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self._events()
+
+    async def _events(self) -> AsyncIterator[Event]:
+        while True:
+            while self._waiting:
+                yield self._waiting.popleft()
+            if self._ended:
+                break
+            self._news = anyio.Event()
+            await self._news.wait()
+        if self._error is not None:
+            self._told = True
+            raise self._error
+
+    async def _run(self) -> None:
+        try:
+            self._result = await self._work(self._add)
+        except PerstackError as error:
+            self._error = error
+        finally:
+            self._ended = True
+            self._news.set()
+
+    def _add(self, event: Event) -> None:
+        self.job_id = event.job_id
+        if not (event.type in _DELTAS and self._joined(event)):
+            self._waiting.append(event)
+        self._news.set()
+
+    def _joined(self, event: Event) -> bool:
+        """Whether a delta became part of the one it continues."""
+        for back in range(1, min(_LOOK_BACK, len(self._waiting)) + 1):
+            other = self._waiting[-back]
+            if other.run_id != event.run_id:
+                continue
+            if other.type != event.type:
+                return False
+            text = f"{other.payload.get('delta', '')}{event.payload.get('delta', '')}"
+            self._waiting[-back] = replace(other, payload={**other.payload, "delta": text})
+            return True
+        return False
