@@ -74,8 +74,8 @@ def reply(
     return ModelReply(tuple(contents), reason, usage or Usage(10, 5), "scripted-1")
 
 
-def done(result: str = "") -> ModelReply:
-    """A reply that claims completion with `result`."""
+def done(result: str = "Done.") -> ModelReply:
+    """A reply that claims completion with `result`; an empty one is left out of the call."""
     return reply(calls=[("attemptCompletion", {"result": result} if result else {})])
 
 
