@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -58,7 +59,9 @@ class SignalStatus(StrEnum):
 class SignalSpec:
     """One `[signals.<name>]` table. `run` is an argument list, never a shell line. `timeout_s` is per run.
 
-    `expect` holds kind-specific expectations (`exit`, `stdout`, `stderr` patterns for `command`).
+    `expect` holds kind-specific expectations (`exit`, `stdout`, `stderr` patterns for `command`; `new` for
+    `compiler`: the lowest severity at which a new diagnostic counts). `tool` names the compiler or linter; empty:
+    recognised from `run`.
     """
 
     name: str
@@ -73,6 +76,7 @@ class SignalSpec:
     protect: tuple[str, ...] = ()
     expect: Mapping[str, Json] = field(default_factory=dict)
     cwd: str = "."
+    tool: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +96,17 @@ class TestCase:
     line: int = 0
 
 
+# What differs between two sightings of one finding: quotes (by locale), line numbers, temporary names, spaces.
+_QUOTES = re.compile("[\u2018\u2019\u201c\u201d`\"]")
+_MOVING = re.compile(r"\b(lines?) \d+|/tmp/cc\w{6}|\s+")
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding at one place. `line` and `column` are 1-based, 0 where unknown."""
+    """One finding at one place. `line` and `column` are 1-based, 0 where unknown. `severity`: error, warning, note.
+
+    `path` is relative to the repository, absolute outside of it, empty where the tool names no file.
+    """
 
     path: str
     line: int
@@ -103,9 +115,30 @@ class Diagnostic:
     column: int = 0
     code: str = ""
 
+    @property
+    def fingerprint(self) -> str:
+        """What stays the same when lines move, the locale differs or a warning becomes an error."""
+        message = _MOVING.sub(lambda found: f"{found[1]} #" if found[1] else " ", _QUOTES.sub("'", self.message))
+        return f"{self.path}\0{self.code}\0{message.strip()}"
+
     def to_json(self) -> JsonObject:
         return {"path": self.path, "line": self.line, "column": self.column, "severity": self.severity,
                 "code": self.code, "message": self.message}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a compiler or linter says it looked at. Empty where the signal is an exit code only.
+
+    `tool` whose output was read; `form` it was read in (`json`, `sarif`, `text`); `asked`: the verifier asked for
+    that form itself. `units` are files or targets by name, `files` is a count of them, -1 where nothing is said.
+    """
+
+    tool: str = ""
+    form: str = ""
+    asked: bool = False
+    units: tuple[str, ...] = ()
+    files: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +153,7 @@ class SignalRun:
     output: str = ""
     problem: str = ""
     problem_code: str = ""
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,4 +189,25 @@ class TestDelta:
             "skipped": list(self.skipped),
             "flaky": list(self.flaky),
             "added": list(self.added),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosticDelta:
+    """What happened to diagnostics between base and candidate, at the severities that gate.
+
+    `gone` are those of the base whose file the candidate removed: not fixed. `unchanged` is a count.
+    """
+
+    fixed: tuple[Diagnostic, ...] = ()
+    new: tuple[Diagnostic, ...] = ()
+    gone: tuple[Diagnostic, ...] = ()
+    unchanged: int = 0
+
+    def to_json(self) -> JsonObject:
+        return {
+            "fixed": [diagnostic.to_json() for diagnostic in self.fixed],
+            "new": [diagnostic.to_json() for diagnostic in self.new],
+            "gone": [diagnostic.to_json() for diagnostic in self.gone],
+            "unchanged": self.unchanged,
         }

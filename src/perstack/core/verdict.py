@@ -7,7 +7,15 @@ from enum import StrEnum
 
 from perstack.core.errors import ExitCode
 from perstack.core.json import JsonObject
-from perstack.core.signals import Diagnostic, Priority, SignalKind, SignalStatus, TestCase, TestDelta
+from perstack.core.signals import (
+    Diagnostic,
+    DiagnosticDelta,
+    Priority,
+    SignalKind,
+    SignalStatus,
+    TestCase,
+    TestDelta,
+)
 
 
 class Verdict(StrEnum):
@@ -77,6 +85,7 @@ class ReasonCode(StrEnum):
     HELD_OUT_FAILED = "held-out-failed"
     REVERT_STILL_GREEN = "revert-still-green"
     NEW_DIAGNOSTIC = "new-diagnostic"
+    STAGE_VANISHED = "stage-vanished"
     TEST_CHANGE_NEEDED = "test-change-needed"
 
 
@@ -109,7 +118,10 @@ class PolicyFinding:
 
 @dataclass(frozen=True, slots=True)
 class SignalReport:
-    """One signal's share of the report. `failures` are the worst test cases, for people and for the builder."""
+    """One signal's share of the report. `failures` are the worst test cases, for people and for the builder.
+
+    `diagnostics` are the candidate's, new ones first; `changes` compares them with the base's.
+    """
 
     name: str
     kind: SignalKind
@@ -122,6 +134,7 @@ class SignalReport:
     diagnostics: tuple[Diagnostic, ...] = ()
     failures: tuple[TestCase, ...] = ()
     output: str = ""
+    changes: DiagnosticDelta | None = None
 
     def to_json(self) -> JsonObject:
         return {
@@ -134,6 +147,7 @@ class SignalReport:
             "seconds": round(self.seconds, 3),
             "tests": self.tests.to_json() if self.tests else None,
             "diagnostics": [d.to_json() for d in self.diagnostics],
+            "changes": self.changes.to_json() if self.changes else None,
             "failures": [
                 {"id": f.id, "status": f.status.value, "message": f.message, "path": f.path, "line": f.line}
                 for f in self.failures

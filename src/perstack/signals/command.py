@@ -16,9 +16,9 @@ _KEEP_TAIL = 12_000
 _MISSING_PROGRAM = 127
 
 
-def judge_command(spec: SignalSpec, result: ExecResult) -> SignalRun:
-    """What one finished command means for its signal. A time-out or a cut output is never green."""
-    code, problem = _problem(spec, result)
+def judge_command(spec: SignalSpec, result: ExecResult, *, limit: int = OUTPUT_LIMIT) -> SignalRun:
+    """What one finished command means for its signal. A time-out or output cut at `limit` bytes is never green."""
+    code, problem = _problem(spec, result, limit)
     if problem:
         return SignalRun(
             SignalStatus.ERROR,
@@ -41,13 +41,13 @@ def judge_command(spec: SignalSpec, result: ExecResult) -> SignalRun:
     )
 
 
-def _problem(spec: SignalSpec, result: ExecResult) -> tuple[str, str]:
+def _problem(spec: SignalSpec, result: ExecResult, limit: int) -> tuple[str, str]:
     if result.timed_out:
         return ReasonCode.TIMED_OUT.value, f"`{spec.run[0]}` was stopped after {spec.timeout_s:g} s"
     if result.exit_code == _MISSING_PROGRAM and spec.expect.get("exit", 0) != _MISSING_PROGRAM:
         return ReasonCode.SIGNAL_ERROR.value, f"`{spec.run[0]}` is not in the sandbox, or could not start a program"
     if result.truncated:
-        return ReasonCode.OUTPUT_LIMIT.value, f"`{spec.run[0]}` wrote more than {OUTPUT_LIMIT} bytes"
+        return ReasonCode.OUTPUT_LIMIT.value, f"`{spec.run[0]}` wrote more than {limit} bytes"
     return "", ""
 
 

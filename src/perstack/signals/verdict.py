@@ -57,6 +57,7 @@ TABLE: Final = MappingProxyType(
         ReasonCode.HELD_OUT_FAILED: Verdict.FAIL,
         ReasonCode.REVERT_STILL_GREEN: Verdict.INCONCLUSIVE,
         ReasonCode.NEW_DIAGNOSTIC: Verdict.FAIL,
+        ReasonCode.STAGE_VANISHED: Verdict.FAIL,
         ReasonCode.TEST_CHANGE_NEEDED: Verdict.NEEDS_TEST_CHANGE,
     }
 )
@@ -111,6 +112,8 @@ def _turned_green(comparison: Comparison) -> bool:
         return False
     if report.tests is not None:
         return bool(report.tests.fail_to_pass)
+    if report.changes is not None and report.changes.fixed:
+        return True
     return report.baseline is SignalStatus.FAIL and report.status is SignalStatus.PASS
 
 
