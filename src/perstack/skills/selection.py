@@ -27,11 +27,12 @@ def require_available(expert: Expert) -> None:
 
     Raises: UserError that names the expert and the skills.
     """
-    missing = [spec for name, spec in expert.skills.items() if name != BASE_SKILL]
+    # Interactive tools need no start: a call of one stops the run, and a person answers.
+    missing = [spec for name, spec in expert.skills.items() if name != BASE_SKILL and spec.type != "interactiveSkill"]
     if missing:
         names = ", ".join(f'"{spec.name}" ({spec.type})' for spec in missing)
         raise UserError(
             f'Expert "{expert.key}" needs skills that are not available in this version: {names}',
-            hint=f'MCP and interactive skills cannot be started yet. Remove [experts."{expert.key}".skills.…] of '
+            hint=f'MCP skills cannot be started yet. Remove [experts."{expert.key}".skills.…] of '
             f"these skills, or run another expert.",
         )
