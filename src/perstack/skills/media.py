@@ -23,7 +23,7 @@ _IMAGES = {
     ".gif": "image/gif",
     ".webp": "image/webp",
 }
-_SIGNATURES: Mapping[str, Callable[[bytes], bool]] = {
+SIGNATURES: Mapping[str, Callable[[bytes], bool]] = {
     "image/png": lambda data: data.startswith(b"\x89PNG\r\n\x1a\n"),
     "image/jpeg": lambda data: data.startswith(b"\xff\xd8\xff"),
     "image/gif": lambda data: data.startswith((b"GIF87a", b"GIF89a")),
@@ -74,6 +74,6 @@ async def _content(workspace: Workspace, path: str, mime_type: str, limit_mb: in
             hint="Make a smaller copy and read that.",
         )
     data = await to_thread.run_sync(lambda: workspace.read(path, limit=limit_mb * _MIB))
-    if not _SIGNATURES[mime_type](data):
+    if not SIGNATURES[mime_type](data):
         raise ToolError(f"File {path} is named like {mime_type}, but its content is something else.")
     return data

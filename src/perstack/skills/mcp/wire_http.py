@@ -1,0 +1,160 @@
+"""A session over HTTP: streamable HTTP first, the older SSE where the endpoint speaks only that."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from urllib.parse import urlsplit
+
+import anyio
+import httpx2
+from mcp.client._transport import TransportStreams
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.message import SessionMessage
+
+from perstack.skills.mcp.contract import Pulse, SkillUnavailable
+from perstack.skills.mcp.endpoint import Endpoint, Policy, check
+from perstack.skills.mcp.noise import Noise
+from perstack.skills.mcp.server import leaves
+from perstack.skills.mcp.wire_session import (
+    Questions,
+    Reading,
+    SdkConnection,
+    TooManyQuestions,
+    Writing,
+    connected,
+    keep_quiet,
+)
+from perstack.skills.mcp.wire_web import MAX_BODY, REQUEST_S, Web, client
+
+# Between two calls nothing need come over the older SSE's one stream.
+_IDLE_S = 86_400.0
+_NEEDS_LOGIN = (401, 403)
+
+
+@asynccontextmanager
+async def connect(noise: Noise, pulse: Pulse, *, endpoint: str, policy: Policy) -> AsyncIterator[SdkConnection]:
+    """Check the endpoint, shake hands with it, and speak until the context ends.
+
+    Raises: SkillUnavailable; as a group where several things went wrong at once.
+    """
+    keep_quiet()
+    target = await check(endpoint, policy)
+    async with _explained(endpoint), AsyncExitStack() as stack:
+        yield await _first_that_speaks(stack, target, noise, pulse)
+
+
+async def _first_that_speaks(stack: AsyncExitStack, target: Endpoint, noise: Noise, pulse: Pulse) -> SdkConnection:
+    """The protocol's own advice: post the handshake, and where that is answered with 4xx, listen in the old way.
+
+    Raises: SkillUnavailable.
+    """
+    older = _session(_sse(target, pulse), noise, pulse)
+    if urlsplit(target.url).path.rstrip("/").endswith("/sse"):
+        return await stack.enter_async_context(older)
+    web = Web(target)
+    problems: list[str] = []
+    try:
+        return await stack.enter_async_context(_session(_streamable(target, web), noise, pulse))
+    except* SkillUnavailable as group:
+        problems = [error.message for error in leaves(group)]
+    if web.post_status in _NEEDS_LOGIN:
+        raise SkillUnavailable(f"it answered {web.post_status}: it asks for a login, and a skill has none to give")
+    if 400 <= web.post_status < 500:
+        return await stack.enter_async_context(older)
+    raise SkillUnavailable("; ".join(problems))
+
+
+@asynccontextmanager
+async def _session(
+    transport: AbstractAsyncContextManager[TransportStreams], noise: Noise, pulse: Pulse
+) -> AsyncIterator[SdkConnection]:
+    async with (
+        transport as streams,
+        _relayed(streams, noise, pulse) as (read, write),
+        connected(read, write, pulse, spawn_s=None) as connection,
+    ):
+        yield connection
+
+
+@asynccontextmanager
+async def _streamable(target: Endpoint, web: Web) -> AsyncIterator[TransportStreams]:
+    async with (
+        client(web) as http,
+        streamable_http_client(target.url, http_client=http, max_sse_event_size=MAX_BODY) as streams,
+    ):
+        yield streams
+
+
+@asynccontextmanager
+async def _sse(target: Endpoint, pulse: Pulse) -> AsyncIterator[TransportStreams]:
+    """The SDK tells nobody when a message could not be posted here, and takes 1 MiB a message without a setting."""
+    web = Web(target, on_failed_post=pulse.end)
+    async with sse_client(
+        target.url, timeout=REQUEST_S, sse_read_timeout=_IDLE_S, httpx_client_factory=partial(client, web)
+    ) as streams:
+        yield streams
+
+
+@asynccontextmanager
+async def _relayed(streams: TransportStreams, noise: Noise, pulse: Pulse) -> AsyncIterator[tuple[Reading, Writing]]:
+    """The transport's streams with an ear on them: who hears the end says so before the session notices."""
+    theirs, ours = streams
+    to_session, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    write, from_session = anyio.create_memory_object_stream[SessionMessage](0)
+    questions = Questions()
+
+    async def inward() -> None:
+        async with to_session:
+            try:
+                async for item in theirs:
+                    if isinstance(item, Exception):
+                        noise.line(f"(unreadable message) {item}")
+                        continue
+                    questions.asked(item.message)
+                    await to_session.send(item)
+                pulse.end("it closed the connection")
+            except (TooManyQuestions, anyio.BrokenResourceError, anyio.ClosedResourceError) as problem:
+                pulse.end(str(problem) or "the connection broke")
+
+    async def outward() -> None:
+        async with from_session:
+            try:
+                async for item in from_session:
+                    questions.answered(item.message)
+                    await ours.send(item)
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                pulse.end("the connection broke")
+
+    async with to_session, read, write, from_session, anyio.create_task_group() as tasks:
+        tasks.start_soon(inward)
+        tasks.start_soon(outward)
+        yield read, write
+        tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _explained(endpoint: str) -> AsyncIterator[None]:
+    """Turns what HTTP says into an error of ours.
+
+    Raises: SkillUnavailable.
+    """
+    problems: list[str] = []
+    try:
+        yield
+    except* (httpx2.HTTPError, httpx2.StreamError, OSError, ValueError, RuntimeError) as group:
+        problems = _sentences(group)
+    if problems:
+        raise SkillUnavailable(f"{endpoint}: {'; '.join(dict.fromkeys(problems))}")
+
+
+def _sentences(group: BaseExceptionGroup[BaseException]) -> list[str]:
+    found: list[str] = []
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            found += _sentences(error)
+        else:
+            found.append(str(error) or type(error).__name__)
+    return found
