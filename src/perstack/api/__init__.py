@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from perstack.api.configuration import CONFIG_NAME, parse_config, read_config, validate
     from perstack.api.deferred import DeferredEngine, Jobs
     from perstack.api.engine import Engine, Job
-    from perstack.api.history import Archive, JobHistory
+    from perstack.api.history import Archive, JobHistory, Standing
     from perstack.api.host import Fix, Host, Run, Verify
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
     from perstack.api.surroundings import surroundings
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from perstack.infrastructure.apply import apply_tree
     from perstack.infrastructure.git import Repository
     from perstack.infrastructure.git_remote import locate
+    from perstack.runtime.request import RunOutcome
     from perstack.signals.audit import Audit
     from perstack.signals.detect import Detection, render_toml
 
@@ -45,6 +46,8 @@ __all__ = [
     "Jobs",
     "Repository",
     "Run",
+    "RunOutcome",
+    "Standing",
     "Verify",
     "VerifyCheckout",
     "apply_tree",
@@ -74,7 +77,7 @@ _PLACES = {
     "api.configuration": "CONFIG_NAME parse_config read_config validate",
     "api.deferred": "DeferredEngine Jobs",
     "api.engine": "Engine Job",
-    "api.history": "Archive JobHistory",
+    "api.history": "Archive JobHistory Standing",
     "api.host": "Fix Host Run Verify",
     "api.repository": "GitRemote commit detect_signals open_bare",
     "api.surroundings": "surroundings",
@@ -85,6 +88,7 @@ _PLACES = {
     "infrastructure.git": "Repository",
     "infrastructure.git_remote": "locate",
     "signals.audit": "Audit",
+    "runtime.request": "RunOutcome",
     "signals.detect": "Detection render_toml",
 }
 _NAMES = {

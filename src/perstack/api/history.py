@@ -16,12 +16,39 @@ from pathlib import Path
 from perstack.core.errors import InvariantBroken, UserError
 from perstack.core.events import Event
 from perstack.core.json import Json, JsonObject
+from perstack.core.messages import ToolCall
 from perstack.core.storage import JobRecord, LogContents
 from perstack.runtime.fold import JobState, fold
+from perstack.runtime.state import RunState, RunStatus
 from perstack.runtime.store import LOG, JobStore
-from perstack.runtime.wire import call_json, instruction_json, message_json, object_of, result_json
+from perstack.runtime.wire import call_json, instruction_json, message_json, object_of, result_json, text_of
 
 RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a job's newest top-level run stands. `status` is that of the public checkpoint.
+
+    `pending` are calls of its last reply without a result; `lost` are calls, its delegates' included, that had begun
+    when the process ended and that may not be made twice: nobody knows whether they took effect.
+    """
+
+    expert: str
+    status: str
+    steps: int
+    pending: tuple[ToolCall, ...] = ()
+    lost: tuple[ToolCall, ...] = ()
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether its last word is not spoken: it can go on by itself."""
+        return self.status in {RunStatus.PROCEEDING, RunStatus.STOPPED_BY_DELEGATE}
+
+    @property
+    def question(self) -> ToolCall | None:
+        """The interactive call it waits for an answer to."""
+        return self.pending[0] if self.pending and self.status == RunStatus.STOPPED_BY_INTERACTIVE_TOOL else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +85,30 @@ class JobHistory:
         None where there is none.
         """
         delegated = {event.run_id for event in self.events if _is_delegated(event)}
-        for place in range(len(self.events) - 1, -1, -1):
-            event = self.events[place]
-            found = object_of(event.payload.get("checkpoint"))
-            if found and (found.get("id") == checkpoint_id if checkpoint_id else event.run_id not in delegated):
-                return _in_full(found, fold(self.events[: place + 1]), event.run_id)
+        for event in reversed(self.events):
+            for name in ("checkpoint", "nextCheckpoint"):
+                found = object_of(event.payload.get(name))
+                if found and (found.get("id") == checkpoint_id if checkpoint_id else event.run_id not in delegated):
+                    whole = {**object_of(event.payload.get("checkpoint")), **found}
+                    return _in_full(whole, self.state().checkpoints[text_of(found.get("id"))])
         return None
+
+    def state(self) -> JobState:
+        """The job folded from its events. Raises: InvariantBroken where they cannot follow on each other."""
+        return fold(self.events)
+
+    def standing(self) -> Standing | None:
+        """Where its newest top-level run stands, None where it holds none.
+
+        Raises: InvariantBroken where the events cannot follow on each other.
+        """
+        job = self.state()
+        run = job.latest_run()
+        if run is None:
+            return None
+        going = [one for one in job.runs.values() if one is run or _is_below(one, run, job)]
+        lost = [call for one in going for call in one.pending if call.id in one.started]
+        return Standing(run.expert_key, run.status.value, job.steps, run.pending, tuple(lost))
 
 
 class Archive:
@@ -81,11 +126,11 @@ class Archive:
                 found[job_id] = self.read(job_id).record
         return tuple(sorted(found.values(), key=lambda record: (record.started_at, record.id), reverse=True))
 
-    def latest(self, *, kind: str = "") -> str:
-        """The id of the job that was worked on last, empty where there is none; `kind` leaves out those of others."""
+    def recent(self, *, kind: str = "") -> tuple[str, ...]:
+        """The ids of all jobs, the one that was worked on last first; `kind` leaves out those of another."""
         kinds = {record.id: str(record.extra.get("kind", kind)) for record in self._store.jobs()} if kind else {}
         jobs = (job_id for job_id in self._folders() if kinds.get(job_id, kind) == kind)
-        return max(jobs, key=lambda job_id: (self._touched(job_id), job_id), default="")
+        return tuple(sorted(jobs, key=lambda job_id: (self._touched(job_id), job_id), reverse=True))
 
     def read(self, job_id: str) -> JobHistory:
         """One job.
@@ -134,11 +179,17 @@ def _is_delegated(event: Event) -> bool:
     return event.type == "startRun" and bool(object_of(event.payload.get("initialCheckpoint")).get("delegatedBy"))
 
 
-def _in_full(checkpoint: JsonObject, job: JobState, run_id: str) -> JsonObject:
+def _is_below(run: RunState, top: RunState, job: JobState) -> bool:
+    """Whether `run` is a delegate that has not ended, of `top` or of one such."""
+    by = run.delegated_by
+    if by is None or run.status not in {RunStatus.PROCEEDING, RunStatus.STOPPED_BY_DELEGATE}:
+        return False
+    caller = next((one for one in job.runs.values() if one.run_id == by.run_id), None)
+    return caller is not None and (caller is top or _is_below(caller, top, job))
+
+
+def _in_full(checkpoint: JsonObject, run: RunState) -> JsonObject:
     """The checkpoint as the public format has it, from the state of its run at its time."""
-    run = next((run for run in job.runs.values() if run.run_id == run_id), None)
-    if run is None:
-        return checkpoint
     system: list[Json] = [instruction_json(f"{run.origin_run_id}.system", run.system)] if run.system else []
     full: dict[str, Json] = {**checkpoint, "messages": [*system, *map(message_json, run.history)]}
     full.pop("messageCount", None)

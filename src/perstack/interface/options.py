@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -71,17 +71,25 @@ def storage_root(given: Path | None) -> Path:
     return (given or Path(os.environ.get("PERSTACK_STORAGE_PATH") or "perstack")).absolute()
 
 
+def environment() -> dict[str, str]:
+    """The environment of this process."""
+    return dict(os.environ)
+
+
 @contextmanager
 def host(
-    *, sandbox: str = "auto", provider: str = "", model: str = "", storage: Path | None = None
+    sandbox: str = "auto",
+    provider: str = "",
+    model: str = "",
+    *,
+    storage: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[api.Host]:
-    """The Host of this process with a private scratch directory that is gone afterwards."""
+    """The Host of this process with a private scratch directory that is gone afterwards; `env` where it has more."""
     if sandbox == "host":
         click.echo("perstack: warning: sandbox `host` gives NO isolation: the checkout's code runs as you", err=True)
-    env = dict(os.environ)
-    with api.surroundings(
-        env, sandbox=sandbox, provider=provider, model=model, storage=storage_root(storage)
-    ) as machine:
+    known, root = env if env is not None else environment(), storage_root(storage)
+    with api.surroundings(known, sandbox=sandbox, provider=provider, model=model, storage=root) as machine:
         yield machine
 
 

@@ -39,6 +39,7 @@ class Place:
     run: str = ""
     checkpoint: str = ""
     messages: bool = False
+    storage: str = ""  # as it has to be said again, empty where it need not
 
 
 @click.command(
@@ -105,7 +106,7 @@ def command(  # one argument an option
     as_json = as_json or output == "json"
     if list_jobs:
         return _list(archive, as_json=as_json, pretty=pretty)
-    place = Place(job, run_id, checkpoint, messages)
+    place = Place(job, run_id, checkpoint, messages, str(storage or ""))
     found = report_of(archive, place, selection)
     if found is None:
         click.echo(NOTHING)
@@ -126,7 +127,7 @@ def report_of(archive: api.Archive, place: Place, selection: Selection) -> tuple
 
     Raises: UserError for a run id that fits several; InfrastructureError where the log cannot be read.
     """
-    job_id = place.job or archive.latest()
+    job_id = place.job or next(iter(archive.recent()), "")
     if not job_id:
         return None
     try:
@@ -161,20 +162,21 @@ def report_of(archive: api.Archive, place: Place, selection: Selection) -> tuple
         problem=job.problem,
         is_damaged=job.is_damaged,
         is_interrupted=job.is_interrupted,
-        next=next_command(job),
+        next=next_command(job, place.storage),
         summary=summary_of(page.matched, targets),
     )
     return report, View(runs, targets, selection.verbose)
 
 
-def next_command(job: api.JobHistory) -> str:
+def next_command(job: api.JobHistory, storage: str) -> str:
     """The command line that goes on with a job; empty where none does."""
     record = job.record
     if job.is_live or job.is_damaged or record.extra.get("kind", "run") != "run":
         return ""
     expert = shlex.quote(record.coordinator_expert_key)
     more = 2 * max(record.max_steps, record.total_steps)
-    return _NEXT.get(record.status, "").format(expert=expert, job=record.id, more=more)
+    line = _NEXT.get(record.status, "").format(expert=expert, job=record.id, more=more)
+    return f"{line} --storage {shlex.quote(storage)}" if line and storage else line
 
 
 def _list(archive: api.Archive, *, as_json: bool, pretty: bool) -> int:

@@ -2,58 +2,74 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from dataclasses import replace
 
-import anyio
 import click
 
 from perstack import api
-from perstack.core.errors import ExitCode, UserError
-from perstack.core.events import Event
-from perstack.core.json import compact
-from perstack.interface.options import config_option, engine_options, host
+from perstack.core.errors import UserError
+from perstack.interface.continuing import Onward, continued
+from perstack.interface.options import storage_root
+from perstack.interface.running import carry_out
+from perstack.interface.settings import Settings, load_config, order, run_options
 
 
-@click.command(name="run", epilog='Example:  perstack run my-expert "summarise CHANGES.md" --filter completeRun')
+@click.command(
+    name="run",
+    short_help="Run one expert headless.",
+    epilog="""\b
+Examples:
+  perstack run my-expert "summarise CHANGES.md"
+  perstack run my-expert "summarise CHANGES.md" --filter completeRun | jq -r .text
+  perstack run my-expert "and now shorter" --continue
+  perstack run my-expert "yes" --continue-job JOB -i             answer what it asked
+  perstack run my-expert "try another way" --continue-job JOB --resume-from CHECKPOINT
+
+Exit codes: 0 completed, or waiting for an answer; 2 usage or configuration; 3 stopped at --max-steps;
+4 stopped by an error; 130 interrupted (`perstack resume` goes on).""",
+)
 @click.argument("expert")
 @click.argument("query")
+@click.option("--job-id", default="", metavar="ID", help="The new job's id.  [default: made up]")
+@click.option("--continue", "go_on", is_flag=True, help="Say QUERY to the job that was worked on last.")
+@click.option("--continue-job", default="", metavar="ID", help="Say QUERY to this job.")
+@click.option("--resume-from", default="", metavar="ID", help="With --continue-job: branch off this checkpoint.")
 @click.option(
-    "--workspace",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=Path(),
-    show_default="the current directory",
-    help="The one directory the expert may read and write.",
+    "-i",
+    "--interactive-tool-call-result",
+    "is_answer",
+    is_flag=True,
+    help="QUERY answers the interactive tool that the job stopped at.",
 )
-@click.option("--filter", "only", default="", help="Print only these event types, separated by commas.")
-@config_option
-@engine_options
+@click.option("--filter", "only", default="", metavar="TYPES", help="Print only these event types: a,b.")
+@run_options
 def command(
-    expert: str, query: str, workspace: Path, only: str, config: Path | None, sandbox: str, provider: str, model: str
+    expert: str,
+    query: str,
+    job_id: str,
+    go_on: bool,
+    continue_job: str,
+    resume_from: str,
+    is_answer: bool,
+    only: str,
+    settings: Settings,
 ) -> int:
     """Run one expert with its delegates to the end.
 
-    Every event is one JSON line on stdout, as it happens.
+    Every event is one JSON line on stdout, as it happens; everything else is on stderr.
     """
-    wanted = frozenset(name.strip() for name in only.split(",") if name.strip())
-
-    def show(event: Event) -> None:
-        if not wanted or event.type in wanted:
-            sys.stdout.write(compact(event.to_json()) + "\n")
-            sys.stdout.flush()
-
-    async def work() -> int:
-        path = config or api.find_config(Path.cwd())
-        if path is None:
-            raise UserError("perstack.toml not found. Create one or specify --config path.")
-        with host(sandbox=sandbox, provider=provider, model=model) as machine:
-            settings = api.read_config(path)
-            order = api.Run(settings, expert, query, workspace.resolve())
-            async with api.Engine(machine).job("run", show, order) as job:
-                outcome = await job.run(order)
-        if outcome.status == "stoppedByError":
-            click.echo(f"perstack: expert `{expert}` stopped: {outcome.error}", err=True)
-            return ExitCode.INFRASTRUCTURE
-        return ExitCode.OK if outcome.status == "completed" else ExitCode.INCONCLUSIVE
-
-    return anyio.run(work)
+    settings = replace(settings, only=only)
+    if resume_from and not continue_job:
+        raise UserError("--resume-from requires --continue-job")
+    if go_on and continue_job:
+        raise UserError("--continue and --continue-job exclude each other", hint="Give one of them.")
+    if is_answer and not (go_on or continue_job):
+        raise UserError("--interactive-tool-call-result requires --continue or --continue-job")
+    config = load_config(settings)
+    asked = order(settings, config, expert, query)
+    if go_on or continue_job:
+        onward = Onward(continue_job, resume_from, is_answer)
+        asked = continued(asked, api.Archive(storage_root(settings.storage)), onward)
+    else:
+        asked = replace(asked, job_id=job_id)
+    return carry_out(asked, settings)

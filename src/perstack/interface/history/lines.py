@@ -64,7 +64,9 @@ def targets_of(events: Iterable[Event]) -> Mapping[tuple[str, str], str]:
 def event_lines(event: Event, view: View) -> Iterator[Text]:
     """The event's own line, then its details, indented."""
     step = f"[Step {event.step_number}]" if event.step_number else "[Job]"
-    line = Text.assemble((f"{step:<9}", "dim"), (f"{event.type:<24}", _STYLE.get(event.type, "")))
+    line = Text.assemble(
+        (f"{step:<9}", "dim"), (f"{event.type:<24}" + " " * (len(event.type) >= 24), _STYLE.get(event.type, ""))
+    )
     line.append(view.clock(event.timestamp), style="dim")
     run = view.runs.of.get(event.run_id)
     if run is not None and len(view.runs.all) > 1:

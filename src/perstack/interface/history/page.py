@@ -156,7 +156,8 @@ def _tree(runs: Runs) -> Iterator[Text]:
 
 
 def _branch(run: Run, runs: Runs, lead: str, below: str) -> Iterator[tuple[str, Run]]:
-    yield f"{lead}{flat(runs.label(run), 60)}", run
+    branch = f" (a branch after step {run.first_step - 1})" if run.branched else ""
+    yield f"{lead}{flat(runs.label(run), 60)}{branch}", run
     for child in run.children:
         last = child is run.children[-1]
         yield from _branch(child, runs, f"{below}{'└─ ' if last else '├─ '}", f"{below}{'   ' if last else '│  '}")

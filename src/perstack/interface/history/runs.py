@@ -25,13 +25,15 @@ INTERRUPTED = "interrupted"
 class Run:
     """One run. `segments` are its run ids in order, `number` tells runs of the same expert apart (from 1).
 
-    `first_step` and `last_step` are of its own events; `usage` covers its delegates too where the log says so.
+    `branched` where it took up an older checkpoint of another run, which stays as it was. `first_step` and
+    `last_step` are of its own events; `usage` covers its delegates too where the log says so.
     """
 
     expert: str
     segments: list[str]
     number: int = 1
     parent: Run | None = None
+    branched: bool = False
     children: list[Run] = field(default_factory=list)
     status: str = RUNNING
     started_ms: int = 0
@@ -57,6 +59,8 @@ class Run:
             "startedAt": self.started_ms,
             "durationMs": self.ended_ms - self.started_ms,
         }
+        if self.branched:
+            data["branched"] = True
         if self.parent is not None:
             data["delegatedBy"] = {"runId": self.parent.id, "expertKey": self.parent.expert}
         return data
@@ -105,8 +109,9 @@ def _opened(event: Event, found: list[Run], of: Mapping[str, Run]) -> Run:
         earlier.segments.append(event.run_id)
         return earlier
     caller = of.get(text_of(object_of(checkpoint.get("delegatedBy")).get("runId")))
+    branched = object_of(checkpoint.get("resumedFrom")).get("branch") is True
     number = sum(run.expert == event.expert_key for run in found) + 1
-    run = Run(event.expert_key, [event.run_id], number, caller, started_ms=event.timestamp)
+    run = Run(event.expert_key, [event.run_id], number, caller, branched=branched, started_ms=event.timestamp)
     found.append(run)
     if caller is not None:
         caller.children.append(run)
@@ -115,7 +120,10 @@ def _opened(event: Event, found: list[Run], of: Mapping[str, Run]) -> Run:
 
 def _continued(event: Event, checkpoint: JsonObject, found: Sequence[Run], of: Mapping[str, Run]) -> Run | None:
     """The run that goes on here. Ours says which; the public format leaves it to the expert and the status."""
-    known = of.get(text_of(object_of(checkpoint.get("resumedFrom")).get("runId")))
+    resumed = object_of(checkpoint.get("resumedFrom"))
+    if resumed.get("branch") is True:
+        return None
+    known = of.get(text_of(resumed.get("runId")))
     status = text_of(checkpoint.get("status"))
     if known is not None or status in {"", "init"}:
         return known

@@ -1,0 +1,146 @@
+"""A job of one expert on the command line: its events go out as JSON lines, signals come in, its end becomes words.
+
+What `perstack run` and `perstack resume` share. Chooses no job and reads no option by itself.
+"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import anyio
+import click
+
+from perstack import api
+from perstack.core.errors import ExitCode, InfrastructureError, PerstackError
+from perstack.core.events import Event
+from perstack.core.json import JsonObject, compact
+from perstack.interface import dotenv
+from perstack.interface.options import environment, host
+from perstack.interface.render.facts import visible
+from perstack.interface.settings import Settings
+
+TERMINATED = 143
+_TOLD = {"progress": "message", "skillStderr": "message"}
+
+
+@dataclass(slots=True)
+class Printer:
+    """Prints events as JSON lines on stdout, and remembers which job it was and what it asks."""
+
+    only: frozenset[str] = frozenset()
+    verbose: bool = False
+    job_id: str = ""
+    question: JsonObject = field(default_factory=dict)
+
+    def __call__(self, event: Event) -> None:
+        self.job_id = event.job_id
+        if event.type == "callInteractiveTool" and isinstance(call := event.payload.get("toolCall"), dict):
+            self.question = call
+        if self.verbose and event.type in _TOLD:
+            click.echo(f"perstack: {visible(str(event.payload.get(_TOLD[event.type], '')))}", err=True)
+        if not self.only or event.type in self.only:
+            sys.stdout.write(compact(event.to_json()) + "\n")
+            sys.stdout.flush()
+
+
+def carry_out(asked: api.Run, settings: Settings) -> int:
+    """Do it, and say on stderr how it ended and what can be done next. The exit code of the process.
+
+    Raises: UserError and InfrastructureErrors of the job.
+    """
+    wanted = frozenset(name.strip() for name in settings.only.split(",") if name.strip())
+    printer = Printer(wanted, settings.verbose, asked.job_id)
+    files = settings.env_path or asked.config.env_path
+    env = dotenv.merged(environment(), map(Path, files), must_exist=bool(settings.env_path))
+    caught: list[signal.Signals] = []
+
+    async def work() -> api.RunOutcome | None:
+        with host(settings.sandbox, settings.provider, settings.model, storage=settings.storage, env=env) as machine:
+            return await _until_signalled(machine, asked, printer, caught)
+
+    try:
+        outcome = anyio.run(work)
+    except InfrastructureError as error:
+        if printer.job_id:
+            error.hint = "\n    ".join(filter(None, (error.hint, f"On record: {log_line(printer.job_id, settings)}")))
+        raise
+    if outcome is None:
+        click.echo("perstack: interrupted; everything until now is on record", err=True)
+        if printer.job_id:
+            click.echo(f"  → go on with: {command_line('resume', [printer.job_id], settings)}", err=True)
+        return TERMINATED if caught == [signal.SIGTERM] else ExitCode.INTERRUPTED
+    return _tell_end(outcome, asked, printer, settings)
+
+
+async def _until_signalled(
+    machine: api.Host, asked: api.Run, printer: Printer, caught: list[signal.Signals]
+) -> api.RunOutcome | None:
+    """The outcome, None where SIGINT or SIGTERM cancelled it: then sandboxes are down and the log is closed.
+
+    Raises: what the job raises, as itself and not in a group.
+    """
+    outcome: api.RunOutcome | None = None
+    problem: PerstackError | BrokenPipeError | None = None
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with anyio.create_task_group() as tasks:
+
+            async def watch() -> None:
+                async for number in signals:
+                    caught.append(number)
+                    tasks.cancel_scope.cancel()
+                    return
+
+            tasks.start_soon(watch)
+            try:
+                async with api.Engine(machine).job("run", printer, asked) as job:
+                    outcome = await job.run(asked)
+            except (PerstackError, BrokenPipeError) as error:
+                problem = error
+            tasks.cancel_scope.cancel()
+    if problem is not None:
+        raise problem
+    return outcome
+
+
+def command_line(command: str, arguments: Sequence[str], settings: Settings) -> str:
+    """A `perstack` command line as one types it, with the options that were given before."""
+    return shlex.join(["perstack", command, *arguments, *settings.arguments()])
+
+
+def log_line(job: str, settings: Settings) -> str:
+    """The command line that shows what is on record of a job."""
+    return command_line("log", ["--job", job], Settings(storage=settings.storage))
+
+
+def question_text(call: JsonObject) -> str:
+    """An interactive call as people read it: the tool, then the one text it asks or all its arguments."""
+    args = call.get("args")
+    texts = [value for value in args.values() if isinstance(value, str)] if isinstance(args, Mapping) else []
+    asked = texts[0] if isinstance(args, Mapping) and len(args) == len(texts) == 1 else compact(args or {})
+    return visible(f"[{call.get('toolName', 'tool')}] {asked}")
+
+
+def _tell_end(outcome: api.RunOutcome, asked: api.Run, printer: Printer, settings: Settings) -> int:
+    job = printer.job_id
+    again = ["--continue-job", job]
+    if outcome.status == "stoppedByInteractiveTool":
+        click.echo(f"perstack: expert `{asked.expert}` asks: {question_text(printer.question)}", err=True)
+        answer = command_line("run", [asked.expert, "YOUR ANSWER", *again, "-i"], settings)
+        click.echo(f"  → answer with: {answer}", err=True)
+        return ExitCode.OK
+    if outcome.status == "stoppedByError":
+        click.echo(f"perstack: expert `{asked.expert}` stopped: {visible(outcome.error)}", err=True)
+        click.echo(f"  → see: {log_line(job, settings)}", err=True)
+        return ExitCode.INFRASTRUCTURE
+    if outcome.status == "stoppedByExceededMaxSteps":
+        limit = asked.max_steps or asked.config.max_steps
+        click.echo(f"perstack: expert `{asked.expert}` used up its {limit} steps before it was done", err=True)
+        more = replace(settings, max_steps=2 * limit)
+        click.echo(f"  → go on with: {command_line('run', [asked.expert, 'Go on.', *again], more)}", err=True)
+        return ExitCode.INCONCLUSIVE
+    return ExitCode.OK

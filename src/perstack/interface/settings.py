@@ -1,0 +1,152 @@
+"""The options of a run: as click takes them, and as the run that they ask for. Starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from perstack import api
+from perstack.core.errors import UserError
+from perstack.core.experts import Config
+from perstack.core.json import JsonObject
+from perstack.interface.options import engine_options, storage_option, warn
+
+LEVELS = ("none", "minimal", "low", "medium", "high")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Options of a run as given on the command line; empty where they were not, and then the configuration's."""
+
+    config: str = ""
+    workspace: Path | None = None
+    storage: Path | None = None
+    sandbox: str = "auto"
+    provider: str = ""
+    model: str = ""
+    reasoning_budget: str | int = ""
+    max_steps: int = 0
+    max_retries: int = -1
+    timeout_ms: int = 0
+    env_path: tuple[str, ...] = ()
+    only: str = ""
+    verbose: bool = False
+
+    def place(self) -> Path:
+        """The workspace."""
+        return (self.workspace or Path()).resolve()
+
+    def arguments(self) -> list[str]:
+        """The options that have to be repeated to go on with a job in the same way."""
+        pairs = [
+            ("--config", self.config),
+            ("--workspace", str(self.workspace or "")),
+            ("--storage", str(self.storage or "")),
+            ("--sandbox", "" if self.sandbox == "auto" else self.sandbox),
+            ("--provider", self.provider),
+            ("--model", self.model),
+            ("--reasoning-budget", str(self.reasoning_budget)),
+            ("--max-steps", str(self.max_steps or "")),
+            ("--max-retries", str(self.max_retries) if self.max_retries >= 0 else ""),
+            ("--timeout", str(self.timeout_ms or "")),
+            *(("--env-path", path) for path in self.env_path),
+        ]
+        return [text for option, value in pairs if value for text in (option, value)]
+
+
+def load_config(settings: Settings) -> Config:
+    """The configuration that was named, else the nearest `perstack.toml`.
+
+    Raises: UserError where there is none, or with every problem at its line.
+    """
+    path = Path(settings.config) if settings.config else api.find_config(Path.cwd())
+    if path is None:
+        raise UserError("perstack.toml not found. Create one or specify --config path.")
+    config = api.read_config(path)
+    for warning in config.warnings:
+        warn(warning)
+    return config
+
+
+def note_of(settings: Settings, config: Config) -> JsonObject:
+    """What the record of a job keeps of how it was started."""
+    path = config.path and str(Path(config.path).absolute())
+    return {"workspace": str(settings.place()), **({"config": path} if path else {})}
+
+
+def order(settings: Settings, config: Config, expert: str, query: str) -> api.Run:
+    """The run that the options ask for, as a new job.
+
+    Raises: UserError for a reasoning budget that is none.
+    """
+    return api.Run(
+        config,
+        expert,
+        query,
+        settings.place(),
+        max_steps=settings.max_steps,
+        max_retries=settings.max_retries,
+        timeout_ms=settings.timeout_ms,
+        reasoning_budget=settings.reasoning_budget,
+        note=note_of(settings, config),
+    )
+
+
+def run_options(function: Callable[..., int]) -> Callable[..., int]:
+    """The options that `run` and `resume` share, handed over as `settings`."""
+
+    @wraps(function)
+    def packed(**given: Any) -> int:
+        return function(settings=_packed(given), **given)
+
+    decorated: Callable[..., int] = packed
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def _packed(given: dict[str, Any]) -> Settings:
+    """Take the shared options out of `given`."""
+    names = ("config", "workspace", "storage", "sandbox", "provider", "model", "env_path", "verbose")
+    shared = {name: given.pop(name) for name in names}
+    retries, steps, timeout = given.pop("max_retries"), given.pop("max_steps"), given.pop("timeout")
+    return Settings(
+        **shared,
+        reasoning_budget=_budget(given.pop("reasoning_budget")),
+        max_steps=steps or 0,
+        max_retries=-1 if retries is None else retries,
+        timeout_ms=timeout or 0,
+    )
+
+
+def _budget(text: str) -> str | int:
+    if text in {"", *LEVELS}:
+        return text
+    if text.isdecimal():
+        return int(text)
+    raise UserError(
+        f"--reasoning-budget {text}: neither a level nor a number of tokens", hint=f"Levels: {', '.join(LEVELS)}."
+    )
+
+
+_OPTIONS = (
+    click.option("--config", default="", metavar="FILE", help="The definition.  [default: perstack.toml, upwards]"),
+    click.option(
+        "--workspace",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="The one directory the expert may read and write.  [default: the current directory]",
+    ),
+    storage_option,
+    engine_options,
+    click.option("--reasoning-budget", default="", metavar="B", help=f"{', '.join(LEVELS)}, or tokens."),
+    click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="Steps of the whole job."),
+    click.option("--max-retries", type=click.IntRange(min=0), metavar="N", help="Of one generation."),
+    click.option("--timeout", type=click.IntRange(min=1), metavar="MS", help="For one generation."),
+    click.option("--env-path", multiple=True, metavar="FILE", help="dotenv file; repeatable.  [.env, .env.local]"),
+    click.option("--verbose", is_flag=True, help="Progress and what servers write to stderr, on stderr."),
+)
