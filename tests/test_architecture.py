@@ -94,7 +94,11 @@ CHOKEPOINTS = [
     ("processes", ("infrastructure/process.py", "infrastructure/sandbox/"), {"subprocess", "multiprocessing", "pty"}),
     ("model traffic", ("providers/",), {"anthropic", "openai"}),
     ("GitHub traffic", ("forge/",), {"github"}),
-    ("other HTTP", ("forge/", "infrastructure/sandbox/docker"), {"requests", "urllib.request", "http.client"}),
+    (
+        "other HTTP",
+        ("forge/", "infrastructure/sandbox/docker", "infrastructure/remote.py"),
+        {"requests", "urllib.request", "http.client"},
+    ),
     ("terminal output", ("interface/",), {"rich", "click"}),
     ("the Docker engine", ("infrastructure/sandbox/",), {"docker"}),
 ]

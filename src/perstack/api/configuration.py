@@ -7,6 +7,7 @@ from pathlib import Path
 from perstack.core.experts import Config
 from perstack.definition.builtin import builtin_config, merge
 from perstack.definition.load import load_config, load_file, read_definition, validate_config
+from perstack.infrastructure.remote import Route, fetch, is_remote
 
 CONFIG_NAME = "perstack.toml"
 
@@ -20,12 +21,16 @@ def parse_config(text: str | None, path: str = CONFIG_NAME) -> Config:
     return builtin if text is None else merge(load_config(text, path), builtin)
 
 
-def read_config(path: Path | None) -> Config:
-    """The configuration file over the built-in experts; None for the built-in ones alone.
+def read_config(source: Path | str | None, route: Route | None = None) -> Config:
+    """The configuration over the built-in experts: a file, an https address, or None for the built-in ones alone.
 
-    Raises: UserError for a file that cannot be read or is wrong.
+    Raises: UserError for one that cannot be read, may not be fetched, or is wrong.
     """
-    return builtin_config() if path is None else merge(load_file(path), builtin_config())
+    if source is None:
+        return builtin_config()
+    if isinstance(source, str) and is_remote(source):
+        return merge(load_config(fetch(source, route), source), builtin_config())
+    return merge(load_file(Path(source)), builtin_config())
 
 
 def validate(path: Path) -> Config:
