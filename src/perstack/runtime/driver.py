@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 
-from perstack.core.contracts import Provider, Restorable, Skill
+from perstack.core.contracts import Provider
 from perstack.core.errors import BudgetExceeded, InvariantBroken, PerstackError, SandboxUnavailable
 from perstack.core.events import EventSink
 from perstack.core.experts import Expert
@@ -27,7 +27,7 @@ from perstack.runtime.continuation import (
 from perstack.runtime.decisions import Failure, stop_by_error
 from perstack.runtime.delegation import ChildEnd, child_request, failure_of, lineage, refusal
 from perstack.runtime.drafts import branch_off, start_again, start_fresh
-from perstack.runtime.equipment import Voice, close_skills, fill_toolbox, open_skills, prompt_of
+from perstack.runtime.equipment import Equipment, MakeSkills, Voice, prompt_of
 from perstack.runtime.fold import JobState
 from perstack.runtime.journal import Journal
 from perstack.runtime.request import RunOutcome, RunRequest
@@ -69,7 +69,7 @@ class Runner:
         new_id: Callable[[], str],
         now_ms: Callable[[], int],
         tokens: TokenBudget | None = None,
-        skills_for: Callable[[Expert], Awaitable[tuple[Skill, ...]]] | None = None,
+        skills_for: MakeSkills | None = None,
         model_for: Callable[[Expert], str] | None = None,
     ) -> None:
         """`skills_for` makes, unopened, the skills of a delegate and of a request that brings none.
@@ -138,28 +138,24 @@ class Runner:
         self, request: RunRequest, place: _Place, found: RunState | None = None, opening: Opening | None = None
     ) -> _End:
         """One run from its start, or from the state `found` in a log, there possibly with a new segment."""
+        request = replace(request, expert=request.experts.get(request.expert.key, request.expert))
         state = found or self._unborn(request, place)
         voice = Voice(self._journal, state.job_id, self._journal.new_id() if opening else state.run_id)
         self._announce(request, voice.run_id, opening, fresh=found is None)
-        made: tuple[Skill, ...] = ()
+        equipment = Equipment(request, self._skills_for, voice, is_delegate=state.delegated_by is not None)
         try:
             try:
-                if not request.skills and self._skills_for is not None:
-                    made = await self._skills_for(request.expert)
-                skills = request.skills or made
-                await open_skills(skills, voice)
-                if found is not None:
-                    _restore(skills, found)
-                loop = await self._prepare(request, place, state, skills, voice)
+                await equipment.open(past_calls(found) if found else ())
             except PerstackError as error:
                 return _End(self._stillborn(request, state, error) if found is None else state, error)
+            loop = self._loop(request, place, state, equipment, voice)
             if found is None:
                 loop.state = self._start(request, state)
             elif opening is not None:
                 loop.state = self._open_segment(request, found, opening, voice.run_id)
             return _End(await loop.run(), loop.failure)
         finally:
-            await close_skills(made, voice)
+            await equipment.close()
 
     def _unborn(self, request: RunRequest, place: _Place) -> RunState:
         return RunState(
@@ -170,12 +166,8 @@ class Runner:
             delegated_by=place.delegated_by,
         )
 
-    async def _prepare(
-        self, request: RunRequest, place: _Place, state: RunState, skills: tuple[Skill, ...], voice: Voice
-    ) -> RunLoop:
-        is_delegate = state.delegated_by is not None
-        toolbox = await fill_toolbox(request.expert, request.experts, skills, voice, is_delegate=is_delegate)
-        rules = Rules(request.expert, request.max_steps, request.max_retries, toolbox.routes)
+    def _loop(self, request: RunRequest, place: _Place, state: RunState, equipment: Equipment, voice: Voice) -> RunLoop:
+        rules = Rules(request.expert, request.max_steps, request.max_retries, equipment.toolbox.routes)
 
         def announce(run_id: str) -> None:
             voice.run_id = run_id
@@ -185,7 +177,7 @@ class Runner:
             provider=self._provider,
             tokens=self._tokens,
             journal=self._journal,
-            toolbox=toolbox,
+            equipment=equipment,
             rules=rules,
             request=request,
             delegate=partial(self._delegate, request, rules, place),
@@ -257,14 +249,6 @@ class Runner:
 
 class NotStarted(PerstackError):
     """A delegate was not started because its caller's limits leave no room."""
-
-
-def _restore(skills: tuple[Skill, ...], found: RunState) -> None:
-    """Let skills that remember (to-do lists) learn what happened in the process that has ended."""
-    past = past_calls(found)
-    for skill in skills:
-        if isinstance(skill, Restorable):
-            skill.restore([(call, result) for call, result in past if result.skill_name == skill.name])
 
 
 def _outcome(end: _End, request: RunRequest) -> RunOutcome:

@@ -1,24 +1,28 @@
-"""Getting an expert's skills, tools and prompt ready before its first step, and letting go of them after the last."""
+"""What a run works with: its open skills and its tools, kept up with what the team makes of the expert meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import anyio
 
 from perstack.context.prompts import system_prompt
-from perstack.core.contracts import Skill, Tell
+from perstack.core.contracts import Restorable, Skill, Tell
 from perstack.core.errors import InvariantBroken, PerstackError, UserError
 from perstack.core.experts import Expert
 from perstack.core.json import JsonObject
+from perstack.core.messages import ToolCall, ToolResult
 from perstack.runtime.concurrency import in_order
 from perstack.runtime.journal import Journal
 from perstack.runtime.offers import Offer, delegate_tools, interactive_tools
+from perstack.runtime.request import RunRequest
 from perstack.runtime.toolbox import Toolbox
 
 CLOSING_S = 10.0
 _PARALLEL_STARTS = 8
+
+MakeSkills = Callable[[Expert], Awaitable[tuple[Skill, ...]]]
 
 
 class Voice:
@@ -33,53 +37,94 @@ class Voice:
         self._journal.tell(self._job_id, self.run_id, kind, payload)
 
 
-async def open_skills(skills: Sequence[Skill], tell: Tell) -> None:
-    """Open all, several at a time.
+class Equipment:
+    """The skills and tools of one run. Those that `make` makes are opened and closed here; the request's are opened.
 
-    Raises: UserError and InfrastructureErrors of the first that does not start.
+    The expert is what `request.experts` says it is at the time: management tools give it delegates and skills while
+    it runs. A delegate gets no interactive tools: there is nobody to answer it.
     """
-    if len({skill.name for skill in skills}) < len(skills):
-        raise InvariantBroken(f"two skills of one name: {', '.join(sorted(skill.name for skill in skills))}")
-    await in_order([partial(skill.open, tell) for skill in skills], limit=_PARALLEL_STARTS)
 
+    def __init__(self, request: RunRequest, make: MakeSkills | None, tell: Tell, *, is_delegate: bool) -> None:
+        self._request = request
+        self._make = None if request.skills else make
+        self._tell = tell
+        self._is_delegate = is_delegate
+        self._expert = request.expert
+        self._made: dict[str, Skill] = {}
+        self._skills: dict[str, Skill] = {}
+        self.toolbox = Toolbox(self._skills, self._others, tell)
 
-async def fill_toolbox(
-    expert: Expert, experts: Mapping[str, Expert], skills: Sequence[Skill], tell: Tell, *, is_delegate: bool
-) -> Toolbox:
-    """The tools of open skills, the expert's interactive tools and its delegates (those `experts` says it has now).
+    async def open(self, past: Sequence[tuple[ToolCall, ToolResult]] = ()) -> None:
+        """Open the skills, let those that remember learn what they did in the `past`, and get the first tools.
 
-    A delegate gets no interactive tools: there is nobody to answer it.
-    Raises: UserError where names collide or a delegate is missing.
-    """
-    fixed = () if is_delegate else tuple(interactive_tools(expert))
-    for key in expert.delegates:
-        if key not in experts:
-            raise UserError(
-                f"expert `{expert.key}` delegates to `{key}`, which is not found",
-                hint=f'Define [experts."{key}"] or remove it from `delegates`.',
-            )
+        Raises: UserError where names collide, a delegate is missing or a skill is not usable; InfrastructureErrors.
+        """
+        _require_delegates(self._expert, self._request.experts)
+        made = await self._make(self._expert) if self._make else ()
+        self._made = {skill.name: skill for skill in made}
+        skills = self._request.skills or made
+        self._skills.update((skill.name, skill) for skill in skills)
+        if len(self._skills) < len(skills):
+            raise InvariantBroken(f"expert `{self._expert.key}` was given two skills of one name")
+        await in_order([partial(skill.open, self._tell) for skill in skills], limit=_PARALLEL_STARTS)
+        for skill in skills:
+            if past and isinstance(skill, Restorable):
+                skill.restore([(call, result) for call, result in past if result.skill_name == skill.name])
+        await self.toolbox.fill()
 
-    def others() -> Iterable[Offer]:
-        return (*fixed, *delegate_tools(experts.get(expert.key, expert), experts))
+    async def refresh(self) -> None:
+        """Before a further step: the skills the expert has now, and the tools they offer now."""
+        now = self._request.experts.get(self._expert.key, self._expert)
+        before, self._expert = self._expert, now
+        if now is not before and now.skills != before.skills and self._make is not None:
+            await self._exchange(before, now, self._make)
+        await self.toolbox.refresh()
 
-    toolbox = Toolbox(skills, others, tell)
-    await toolbox.fill()
-    return toolbox
+    async def close(self) -> None:
+        """Close what was made here, all at once; also while being cancelled, but not for ever."""
+        with anyio.move_on_after(CLOSING_S, shield=True):
+            async with anyio.create_task_group() as group:
+                for skill in self._made.values():
+                    group.start_soon(self._close, skill)
 
+    async def _exchange(self, before: Expert, now: Expert, make: MakeSkills) -> None:
+        """Close skills that are gone and open new ones. One that does not start is told and left out."""
+        for name in [name for name, spec in before.skills.items() if now.skills.get(name) != spec]:
+            self._skills.pop(name, None)
+            if gone := self._made.pop(name, None):
+                await self._close(gone)
+        wanted = [name for name, spec in now.skills.items() if before.skills.get(name) != spec]
+        try:
+            found = {skill.name: skill for skill in await make(now)} if wanted else {}
+        except PerstackError as error:
+            self._complain(", ".join(wanted), f"cannot be made: {error.message}")
+            return
+        for name in wanted:
+            if skill := found.get(name):
+                await self._add(skill)
 
-async def close_skills(skills: Sequence[Skill], tell: Tell) -> None:
-    """Close all at once; also while being cancelled, but not for ever. A skill that cannot close says so, no more."""
+    async def _add(self, skill: Skill) -> None:
+        self._made[skill.name] = skill
+        try:
+            await skill.open(self._tell)
+        except PerstackError as error:
+            self._complain(skill.name, f"cannot start: {error.message}")
+            return
+        self._skills[skill.name] = skill
 
-    async def close(skill: Skill) -> None:
+    async def _close(self, skill: Skill) -> None:
         try:
             await skill.close()
         except PerstackError as error:
-            tell("skillStderr", {"skillName": skill.name, "message": f"cannot close: {error.message}"})
+            self._complain(skill.name, f"cannot close: {error.message}")
 
-    with anyio.move_on_after(CLOSING_S, shield=True):
-        async with anyio.create_task_group() as group:
-            for skill in skills:
-                group.start_soon(close, skill)
+    def _complain(self, name: str, message: str) -> None:
+        self._tell("skillStderr", {"skillName": name, "message": message})
+
+    def _others(self) -> Iterable[Offer]:
+        if not self._is_delegate:
+            yield from interactive_tools(self._expert)
+        yield from delegate_tools(self._expert, self._request.experts)
 
 
 def prompt_of(expert: Expert, experts: Mapping[str, Expert], *, is_delegate: bool) -> str:
@@ -88,3 +133,12 @@ def prompt_of(expert: Expert, experts: Mapping[str, Expert], *, is_delegate: boo
         spec.name: spec.rule for spec in expert.skills.values() if not (is_delegate and spec.type == "interactiveSkill")
     }
     return system_prompt(expert, rules, [experts[key] for key in expert.delegates])
+
+
+def _require_delegates(expert: Expert, experts: Mapping[str, Expert]) -> None:
+    for key in expert.delegates:
+        if key not in experts:
+            raise UserError(
+                f"expert `{expert.key}` delegates to `{key}`, which is not found",
+                hint=f'Define [experts."{key}"] or remove it from `delegates`.',
+            )

@@ -17,6 +17,7 @@ from perstack.runtime.continuation import LOST
 from perstack.runtime.decisions import Failure, decide_failure, decide_reply, decide_results, stop_by_error
 from perstack.runtime.delegation import ChildEnd, child_result, last_step, total_usage
 from perstack.runtime.drafts import Draft, Stamp, start_again, start_tool_call
+from perstack.runtime.equipment import Equipment
 from perstack.runtime.journal import Journal
 from perstack.runtime.machine import AskModel, Emit, Halt, RunDelegates, RunTools, next_effect
 from perstack.runtime.request import RunRequest
@@ -24,7 +25,6 @@ from perstack.runtime.results import error_result, remaining_todos
 from perstack.runtime.rules import Rules
 from perstack.runtime.state import Phase, RunState
 from perstack.runtime.streaming import DeltaRelay
-from perstack.runtime.toolbox import Toolbox
 
 PARALLEL_DELEGATES = 8
 _ANSWER_TOKENS = 8192
@@ -37,7 +37,7 @@ class Surroundings:
     provider: Provider
     tokens: TokenBudget
     journal: Journal
-    toolbox: Toolbox
+    equipment: Equipment
     rules: Rules
     request: RunRequest
     delegate: Callable[[RunState, ToolCall], Awaitable[ChildEnd]]
@@ -87,7 +87,7 @@ class RunLoop:
     async def _ask(self) -> None:
         around = self._around
         around.tokens.check()
-        await around.toolbox.refresh()
+        await around.equipment.refresh()
         relay = DeltaRelay(partial(around.journal.stream, self.state))
         try:
             reply = await self._generate(relay)
@@ -117,7 +117,7 @@ class RunLoop:
             model=request.model,
             system=self.state.system,
             messages=self.state.history.messages(),
-            tools=self._around.toolbox.definitions,
+            tools=self._around.equipment.toolbox.definitions,
             timeout_s=request.timeout_s,
             max_output_tokens=_ANSWER_TOKENS + request.reasoning_budget,
             reasoning_budget=request.reasoning_budget,
@@ -126,7 +126,7 @@ class RunLoop:
 
     async def _run_tools(self, effect: RunTools) -> None:
         """Run a reply's calls. A call that was begun before (by a process that has ended) is not made again."""
-        toolbox, lost = self._around.toolbox, self.state.started
+        toolbox, lost = self._around.equipment.toolbox, self.state.started
         results = [*(error_result(call, LOST) for call in effect.calls if call.id in lost), *effect.refused]
         for batch in toolbox.batches([call for call in effect.calls if call.id not in lost]):
             if not toolbox.is_repeatable(batch[0]):
@@ -149,7 +149,7 @@ class RunLoop:
         if any(result.is_error for result in (*self.state.partial, *fresh)):
             why = "Not completed: another call of the same reply failed. Look at its result first."
             return error_result(call, why), False
-        (answer,) = await self._around.toolbox.run([call])
+        (answer,) = await self._around.equipment.toolbox.run([call])
         return answer, not answer.is_error and not remaining_todos(answer)
 
     async def _run_delegates(self, calls: tuple[ToolCall, ...]) -> None:

@@ -26,11 +26,14 @@ class Toolbox:
     ones come last, so the prefix that a model's cache holds stays.
     """
 
-    def __init__(self, skills: Sequence[Skill], others: Callable[[], Iterable[Offer]], tell: Tell) -> None:
-        """`skills` are open; `others` gives interactive tools and delegates; `tell` gets what has to be left out."""
+    def __init__(self, skills: Mapping[str, Skill], others: Callable[[], Iterable[Offer]], tell: Tell) -> None:
+        """`skills` are open, by name, and may come and go; `others` gives interactive tools and delegates.
+
+        `tell` gets what has to be left out.
+        """
         self.definitions: tuple[ToolDefinition, ...] = ()
         self.routes: dict[str, Route] = {}
-        self._skills = {skill.name: skill for skill in skills}
+        self._skills = skills
         self._others = others
         self._tell = tell
         self._left_out: set[tuple[str, str]] = set()
