@@ -11,9 +11,10 @@ import fcntl
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
-from perstack.core.errors import InvariantBroken, UserError
+from perstack.core.errors import InfrastructureError, InvariantBroken, UserError
 from perstack.core.events import Event
 from perstack.core.json import Json, JsonObject
 from perstack.core.messages import ToolCall
@@ -141,6 +142,27 @@ class Archive:
         record = self._record(job_id, contents)
         is_live = record.status == RUNNING and self.is_live(job_id)
         return JobHistory(record, contents.events, contents.problem, contents.truncated, is_live)
+
+    def drop_damaged(self, job_id: str) -> Path:
+        """Let a job go on after the intact part of its log. The damaged log is kept: the file that is returned.
+
+        Raises: UserError where there is no such job, or it is worked on; InfrastructureError where nothing can be
+        written.
+        """
+        if self.is_live(job_id):
+            raise UserError(f"job {job_id} is being worked on by another process", hint="End it first.")
+        contents, path = self._store.read(job_id), self._store.folder(job_id) / LOG
+        kept = next(one for number in count(1) if not (one := path.with_name(f"{LOG}.damaged-{number}")).exists())
+        fresh = path.with_name(f"{LOG}.new")
+        try:
+            with path.open("rb") as damaged:
+                fresh.touch(mode=0o600)
+                fresh.write_bytes(damaged.read(contents.size))
+            path.rename(kept)
+            fresh.rename(path)
+        except OSError as error:
+            raise InfrastructureError(f"{error.filename}: {error.strerror}", hint="Make it writable first.") from error
+        return kept
 
     def is_live(self, job_id: str) -> bool:
         """Whether a process writes the job's log now."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from perstack import api
-from perstack.core.errors import UserError
+from perstack.core.errors import InfrastructureError, UserError
 from perstack.core.json import JsonObject
 from perstack.core.messages import ToolCall
 
@@ -46,7 +48,7 @@ def continued(asked: api.Run, archive: api.Archive, onward: Onward) -> api.Run:
     if onward.is_answer:
         return replace(going, answer=True, query=_answer(asked.query, standing, job.record.id))
     if not checkpoint:
-        _refuse_unfinished(job, standing)
+        _refuse_waiting(job, standing)
     return replace(going, proceed=True, checkpoint=checkpoint)
 
 
@@ -69,17 +71,62 @@ def _found(archive: api.Archive, job_id: str) -> tuple[api.JobHistory, api.Stand
     raise UserError("No checkpoint found", hint=f"There is no job to go on with in {archive.root}.")
 
 
-def _refuse_unfinished(job: api.JobHistory, standing: api.Standing) -> None:
-    name = job.record.id
+def _refuse_waiting(job: api.JobHistory, standing: api.Standing) -> None:
     if standing.question is not None:
         raise UserError(
-            f"job {name} waits for an answer to `{standing.question.tool_name}`",
+            f"job {job.record.id} waits for an answer to `{standing.question.tool_name}`",
             hint="Add -i: then QUERY is the answer. Or branch off a checkpoint with --resume-from.",
         )
-    if standing.is_resumable:
+
+
+def interrupted(archive: api.Archive, job_id: str) -> tuple[api.JobHistory, api.Standing]:
+    """The job that can be resumed: the one that was named, else the one worked on last of those that can.
+
+    Raises: UserError where it cannot, with what can be done instead; InfrastructureError where its log is damaged.
+    """
+    if not job_id:
+        for one in archive.recent(kind="run"):
+            job = archive.read(one)
+            standing = None if job.is_live or job.is_damaged else job.standing()
+            if standing is not None and standing.is_resumable:
+                return job, standing
         raise UserError(
-            f"job {name} was interrupted before it ended", hint=f"Let it end first: `perstack resume {name}`."
+            f"no job in {archive.root} was interrupted: nothing to resume", hint="`perstack log --jobs` lists them all."
         )
+    job = archive.read(job_id)
+    standing = None if job.is_live else job.standing()
+    if job.is_live:
+        raise UserError(f"job {job_id} is being worked on by another process", hint="Wait for it, or end it first.")
+    if job.is_damaged:
+        raise InfrastructureError(
+            job.problem,
+            hint=f"The {len(job.events)} events before it are intact. To go on after them, keeping the damaged log "
+            f"beside the new one: `perstack resume {job_id} --drop-damaged`.",
+        )
+    if standing is None:
+        raise UserError(f"nothing ran in job {job_id}: nothing to resume", hint="Start a new job.")
+    if not standing.is_resumable:
+        way = "perstack run {} '{}' --continue-job {}{}"
+        question = standing.question is not None
+        line = way.format(standing.expert, "your answer" if question else "…", job_id, " -i" if question else "")
+        why = "waits for an answer" if question else f"has ended ({standing.status})"
+        raise UserError(f"job {job_id} {why}: nothing to resume", hint=f"Say something to it: `{line}`.")
+    return job, standing
+
+
+def require_same_place(job: api.JobHistory, asked: api.Run) -> None:
+    """A job goes on where it worked. Its record is never believed instead: an expert may have written to it.
+
+    Raises: UserError that names the option to give.
+    """
+    config = asked.config.path and str(Path(asked.config.path).absolute())
+    for option, now in (("--workspace", str(asked.workspace)), ("--config", config)):
+        noted = job.record.extra.get(option.removeprefix("--"))
+        if isinstance(noted, str) and noted and now and noted != now:
+            raise UserError(
+                f"job {job.record.id} was started with {option} {noted}, not {now}",
+                hint=f"Give `{option} {shlex.quote(noted)}` if that is right.",
+            )
 
 
 def _answer(query: str, standing: api.Standing, job_id: str) -> str:

@@ -19,6 +19,7 @@ COMMANDS = {
     "fix": "Plan, build and verify a fix of what is red in a local checkout.",
     "run": "Run one expert headless; events as JSON lines on stdout.",
     "audit": "Check evidence: every byte of it, and that its verdict follows.",
+    "resume": "Go on with a job that was interrupted.",
     "log": "View execution history: what experts did in a job, step by step.",
     "action": "Entry point of the GitHub Action: reads GITHUB_*, does what the event asks.",
     "detect": "Show the signals that fit a repository, as TOML.",

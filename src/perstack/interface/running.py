@@ -125,6 +125,20 @@ def question_text(call: JsonObject) -> str:
     return visible(f"[{call.get('toolName', 'tool')}] {asked}")
 
 
+def tell_found(job: api.JobHistory, standing: api.Standing) -> None:
+    """Say where an interrupted job goes on, and which calls were lost."""
+    click.echo(f"perstack: job {job.record.id} of expert `{standing.expert}` goes on at step {standing.steps}", err=True)
+    if job.is_cut:
+        click.echo("perstack: the last line of its log was cut off and is left out", err=True)
+    for call in standing.lost:
+        told = question_text({"toolName": call.tool_name, "args": call.args})
+        click.echo(
+            f"perstack: the result of a call is lost: {told}\n"
+            "  → it may have taken effect; the expert is told, and it is not made again",
+            err=True,
+        )
+
+
 def _tell_end(outcome: api.RunOutcome, asked: api.Run, printer: Printer, settings: Settings) -> int:
     job = printer.job_id
     again = ["--continue-job", job]
