@@ -120,7 +120,8 @@ def test_the_tree_shows_missing_experts_and_stops_at_circles() -> None:
     text = text.replace(
         '[experts."app"]\n', '[experts."app"]\ndescription = "Leads.\\nMore."\ndefaultModelTier = "high"\n'
     )
-    config = load_config(text)
+    skill = '[experts.pool.skills.{}]\ntype = "mcpStdioSkill"\ncommand = "x"\nargs = []\n'
+    config = load_config(text + skill.format("search") + skill.format("fetch"))
 
     assert [root.key for root in tree(config)] == ["app", "loop"]
     assert tree_lines(config) == (
@@ -128,7 +129,7 @@ def test_the_tree_shows_missing_experts_and_stops_at_circles() -> None:
         "├─ @app/plan",
         "└─ nowhere  (not defined)",
         "loop",
-        "└─ pool",
+        "└─ pool (search, fetch)",
         "   └─ loop  (circle: already above)",
     )
 

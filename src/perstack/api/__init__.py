@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from perstack.infrastructure.apply import apply_tree
     from perstack.infrastructure.git import Repository
     from perstack.infrastructure.git_remote import locate
+    from perstack.infrastructure.remote import Route, is_remote
     from perstack.runtime.request import RunOutcome
     from perstack.signals.audit import Audit
     from perstack.signals.detect import Detection, render_toml
@@ -45,6 +46,7 @@ __all__ = [
     "JobHistory",
     "Jobs",
     "Repository",
+    "Route",
     "Run",
     "RunOutcome",
     "Standing",
@@ -58,6 +60,7 @@ __all__ = [
     "expert_lines",
     "find_config",
     "fix_checkout",
+    "is_remote",
     "json_schema_text",
     "locate",
     "open_bare",
@@ -87,6 +90,7 @@ _PLACES = {
     "infrastructure.apply": "apply_tree",
     "infrastructure.git": "Repository",
     "infrastructure.git_remote": "locate",
+    "infrastructure.remote": "Route is_remote",
     "signals.audit": "Audit",
     "runtime.request": "RunOutcome",
     "signals.detect": "Detection render_toml",

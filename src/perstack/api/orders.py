@@ -30,7 +30,7 @@ def config_of(given: Configured | None) -> Config | None:
     if isinstance(given, str) and "\n" in given:
         # Text belongs to no file: nothing beside a file of that name counts for it.
         return replace(parse_config(given), path="")
-    return read_config(Path(given))
+    return read_config(given)
 
 
 def complete(expert: Expert, key: str = "") -> Expert:
@@ -76,7 +76,7 @@ def order(task: Task, query: str, options: RunOptions, store: Store) -> Run:
 
 def _again(task: Resume | Proceed | Answer, config: Config | None, workspace: Path | str | None, job: JobRecord) -> Run:
     if config is None:
-        config = read_config(Path(_noted(job, "config"))) if _noted(job, "config") else _discovered()
+        config = read_config(_noted(job, "config")) if _noted(job, "config") else _discovered()
     run = Run(config, job.coordinator_expert_key, "", _workspace(workspace or _noted(job, "workspace")), job_id=job.id)
     match task:
         case Resume():

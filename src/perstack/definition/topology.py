@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from perstack.core.errors import UserError
-from perstack.core.experts import Config, Expert
+from perstack.core.experts import BASE_SKILL, Config, Expert
 from perstack.core.grammar import parse_expert_key
 
 State = Literal["expert", "missing", "cycle"]
@@ -15,12 +15,16 @@ State = Literal["expert", "missing", "cycle"]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One expert in the tree. `missing`: defined nowhere. `cycle`: already above in this branch, not unfolded again."""
+    """One expert in the tree. `missing`: defined nowhere. `cycle`: already above in this branch, not unfolded again.
+
+    `skills` are those beside the base skill, which every expert has.
+    """
 
     key: str
     state: State = "expert"
     description: str = ""
     tier: str = ""
+    skills: tuple[str, ...] = ()
     children: tuple[Node, ...] = ()
 
 
@@ -119,7 +123,8 @@ def _node(config: Config, key: str, above: tuple[str, ...]) -> Node:
     if key in above:
         return Node(key, "cycle")
     children = tuple(_node(config, delegate, (*above, key)) for delegate in expert.delegates)
-    return Node(key, "expert", expert.description, expert.default_model_tier, children)
+    skills = tuple(name for name in expert.skills if name != BASE_SKILL)
+    return Node(key, "expert", expert.description, expert.default_model_tier, skills, children)
 
 
 def _label(node: Node) -> str:
@@ -128,8 +133,9 @@ def _label(node: Node) -> str:
     if node.state == "cycle":
         return f"{node.key}  (circle: already above)"
     tier = f" [{node.tier}]" if node.tier else ""
+    skills = f" ({', '.join(node.skills)})" if node.skills else ""
     first_line = node.description.strip().partition("\n")[0]
-    return f"{node.key}{tier}{f'  {first_line}' if first_line else ''}"
+    return f"{node.key}{tier}{skills}{f'  {first_line}' if first_line else ''}"
 
 
 def _branches(node: Node, indent: str) -> Iterator[str]:

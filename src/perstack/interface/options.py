@@ -11,9 +11,30 @@ from typing import ParamSpec, TypeVar
 import click
 
 from perstack import api
+from perstack.core.experts import Config
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class DefinitionSource(click.Path):
+    """A file, or the https address of one."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """An address stays a text; a path that is no directory becomes a Path."""
+        return value if isinstance(value, str) and api.is_remote(value) else super().convert(value, param, ctx)
+
+
+def read_config(source: Path | str | None) -> Config:
+    """`api.read_config`, by way of the proxy that the environment names.
+
+    Raises: UserError for one that cannot be read, may not be fetched, or is wrong.
+    """
+    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or ""
+    return api.read_config(source, api.Route(proxy))
+
 
 repo_option = click.option(
     "--repo",
@@ -24,8 +45,8 @@ repo_option = click.option(
 )
 config_option = click.option(
     "--config",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Use this perstack.toml instead of the base commit's own.",
+    type=DefinitionSource(dir_okay=False, path_type=Path),
+    help="Use this perstack.toml, a file or an https address, instead of the base commit's own.",
 )
 format_option = click.option(
     "--format",

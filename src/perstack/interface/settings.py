@@ -14,7 +14,7 @@ from perstack import api
 from perstack.core.errors import UserError
 from perstack.core.experts import Config
 from perstack.core.json import JsonObject
-from perstack.interface.options import engine_options, storage_option, warn
+from perstack.interface.options import engine_options, read_config, storage_option, warn
 
 LEVELS = ("none", "minimal", "low", "medium", "high")
 
@@ -64,10 +64,10 @@ def load_config(settings: Settings) -> Config:
 
     Raises: UserError where there is none, or with every problem at its line.
     """
-    path = Path(settings.config) if settings.config else api.find_config(Path.cwd())
+    path = settings.config or api.find_config(Path.cwd())
     if path is None:
         raise UserError("perstack.toml not found. Create one or specify --config path.")
-    config = api.read_config(path)
+    config = read_config(path)
     for warning in config.warnings:
         warn(warning)
     return config
@@ -75,7 +75,7 @@ def load_config(settings: Settings) -> Config:
 
 def note_of(settings: Settings, config: Config) -> JsonObject:
     """What the record of a job keeps of how it was started."""
-    path = config.path and str(Path(config.path).absolute())
+    path = config.path if api.is_remote(config.path) else config.path and str(Path(config.path).absolute())
     return {"workspace": str(settings.place()), **({"config": path} if path else {})}
 
 

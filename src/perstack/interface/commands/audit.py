@@ -12,7 +12,7 @@ from rich.console import Console
 from perstack import api
 from perstack.core.errors import ExitCode
 from perstack.core.json import compact
-from perstack.interface.options import config_option, format_option, host, repo_option, sandbox_option
+from perstack.interface.options import config_option, format_option, host, read_config, repo_option, sandbox_option
 from perstack.interface.render.live import LiveView
 
 
@@ -27,7 +27,7 @@ from perstack.interface.render.live import LiveView
 @config_option
 @sandbox_option
 @format_option
-def command(evidence: Path, rerun: bool, repo: Path, config: Path | None, sandbox: str, output: str) -> int:
+def command(evidence: Path, rerun: bool, repo: Path, config: Path | str | None, sandbox: str, output: str) -> int:
     """Check an evidence.json: every byte of it, and that its verdict follows from what was measured."""
     try:
         found = api.audited(evidence)
@@ -51,11 +51,11 @@ def command(evidence: Path, rerun: bool, repo: Path, config: Path | None, sandbo
     return ExitCode.FAIL if changes else ExitCode.OK
 
 
-async def _again(found: api.Audit, repo: Path, config: Path | None, sandbox: str) -> tuple[str, ...]:
+async def _again(found: api.Audit, repo: Path, config: Path | str | None, sandbox: str) -> tuple[str, ...]:
     with host(sandbox=sandbox) as machine, LiveView(Console(stderr=True)) as view:
         checkout = await api.Checkout.open(repo, machine.scratch)
         base = await checkout.repository.resolve(found.base)
-        own = await checkout.config(base) if config is None else api.read_config(config)
+        own = await checkout.config(base) if config is None else read_config(config)
         settings = replace(own, signals=found.specs)
         async with api.Engine(machine).job("audit", view) as job:
             request = api.Verify(

@@ -8,16 +8,16 @@ import click
 
 from perstack import api
 from perstack.core.json import compact
-from perstack.interface.options import config_option, format_option
+from perstack.interface.options import config_option, format_option, read_config
 
 
 @click.command(name="experts", epilog="Example:  perstack experts --config perstack.toml")
 @config_option
 @format_option
-def command(config: Path | None, output: str) -> None:
+def command(config: Path | str | None, output: str) -> None:
     """Show the delegation trees: the experts of the nearest perstack.toml and the ones that ship."""
     path = config or api.find_config(Path.cwd())
-    settings = api.read_config(path)
+    settings = read_config(path)
     if output == "json":
         rows = [
             {

@@ -11,7 +11,16 @@ from rich.console import Console
 from perstack import api
 from perstack.core.json import compact
 from perstack.core.outcome import FixOutcome
-from perstack.interface.options import config_option, engine_options, format_option, host, out_option, repo_option, warn
+from perstack.interface.options import (
+    config_option,
+    engine_options,
+    format_option,
+    host,
+    out_option,
+    read_config,
+    repo_option,
+    warn,
+)
 from perstack.interface.render.terminal import LiveView, outcome_report
 
 
@@ -34,7 +43,7 @@ def command(
     base_rev: str,
     targets: tuple[str, ...],
     apply_it: bool,
-    config: Path | None,
+    config: Path | str | None,
     sandbox: str,
     provider: str,
     model: str,
@@ -46,7 +55,7 @@ def command(
     Works on the commit, never in your working tree. The proved patch is printed; --apply writes it.
     """
 
-    settings = None if config is None else api.read_config(config)
+    settings = None if config is None else read_config(config)
     asked = api.FixCheckout(repo, task, base=base_rev, targets=targets, config=settings, apply=apply_it)
 
     async def work() -> FixOutcome:

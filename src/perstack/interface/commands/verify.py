@@ -17,6 +17,7 @@ from perstack.interface.options import (
     format_option,
     host,
     out_option,
+    read_config,
     repo_option,
     sandbox_option,
     warn,
@@ -44,7 +45,7 @@ def command(
     patch_file: Path | None,
     head_rev: str | None,
     targets: tuple[str, ...],
-    config: Path | None,
+    config: Path | str | None,
     sandbox: str,
     out: Path | None,
     output: str,
@@ -61,7 +62,7 @@ def command(
         head=head_rev or "",
         patch=None if patch_file is None else _read(patch_file),
         targets=targets,
-        config=None if config is None else api.read_config(config),
+        config=None if config is None else read_config(config),
         out=out,
     )
 
