@@ -1,0 +1,220 @@
+"""Packages of MCP skills: installed once, in a sandbox with network; served from there afterwards without any.
+
+Installing runs the packages' own scripts. They see an empty folder and the toolchain: no workspace, no secret. What
+they could still do is reach the network and fill their own folder with something else than they should, which is what
+the package could do as well; the record says exactly what came.
+
+`npx` and `uvx` without a version mean the newest one at the time of installing, kept until it is renewed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from perstack.core.contracts import Sandbox
+from perstack.core.errors import UserError
+from perstack.core.sandbox import ExecResult, Mount, Snapshot
+from perstack.infrastructure import package_tree
+from perstack.infrastructure.package_tree import Package
+from perstack.infrastructure.package_words import Wanted, wanted
+
+_FORMAT = "1"  # of the record; part of the key, so another format starts anew
+_INSIDE = "/opt/perstack"
+_INSTALL_S = 600.0
+_WAIT_S = 0.1
+
+_NPM = (
+    "npm", "install", "--prefix", ".", "--no-audit", "--no-fund", "--no-update-notifier", "--no-progress",
+    "--omit=dev", "--save-exact", "--loglevel=error", "--",
+)  # fmt: skip
+_PYPI = """set -e
+python=$1; shift
+export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
+if command -v uv >/dev/null 2>&1; then
+  uv venv --quiet ${python:+--python "$python"} venv
+  exec uv pip install --quiet --compile-bytecode --python venv/bin/python -- "$@"
+fi
+"python${python:-3}" -m venv venv
+exec venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --no-cache-dir -- "$@"
+"""
+
+_OFFLINE = re.compile(
+    r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ECONNRESET|CERT_|self-signed certificate"
+    r"|Temporary failure in name resolution|Failed to establish a new connection|Network is unreachable"
+    r"|CERTIFICATE_VERIFY_FAILED|dns error|[Ee]rror sending request|[Cc]ould not connect|timed out"
+)
+_UNKNOWN = re.compile(
+    r"E404|ETARGET|No matching distribution|not found in the package registry|[Tt]here is no version of|"
+    r"No solution found|no versions of"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to serve a skill: the words, what to mount, what to add to the environment, and what it is made of.
+
+    `packages` and `integrity` (sha256:… over the installed tree, of this machine's installation) are empty for a
+    program that needs nothing installed.
+    """
+
+    argv: tuple[str, ...]
+    mounts: tuple[Mount, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    packages: tuple[Package, ...] = ()
+    integrity: str = ""
+
+
+async def installed(
+    sandbox: Sandbox,
+    snapshot: Snapshot,
+    command: str,
+    words: Sequence[str],
+    *,
+    cache: Path,
+    log: Callable[[str], None] | None = None,
+    renew: bool = False,
+) -> Launch:
+    """How to start `command words…` without network, its packages installed below `cache` where it needs some.
+
+    For a skill with `packageName`, `words` is that name alone. `renew` installs again even where it is there.
+    Raises: UserError (what cannot be installed, and why), SandboxUnavailable.
+    """
+    want = wanted(command, words)
+    if want is None:
+        return Launch((command, *words))
+    key = _key(sandbox, snapshot, want)
+    folder, record = cache / key, cache / f"{key}.json"
+    target = str(folder) if sandbox.name == "host" else f"{_INSIDE}/{key}"
+    cache.mkdir(parents=True, exist_ok=True)
+    async with _locked(cache / f"{key}.lock"):
+        found = None if renew else _read(record, folder)
+        if found is None:
+            if log:
+                log(f"installing {' '.join(want.specs)}")
+            found = await _install(sandbox, snapshot, want, Mount(folder, target, writable=True))
+            _write(record, found)
+    argv = (f"{target}/{found.program}", *want.arguments)
+    return Launch(argv, (Mount(folder, target),), {}, found.packages, found.integrity)
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What an installation came to. `program` is a path below its folder."""
+
+    program: str
+    packages: tuple[Package, ...]
+    integrity: str
+
+
+async def _install(sandbox: Sandbox, snapshot: Snapshot, want: Wanted, folder: Mount) -> _Record:
+    """Install into an empty folder and describe what came. The folder is gone where it did not work."""
+    await anyio.to_thread.run_sync(_emptied, folder.source)  # without its folder, an older record counts for nothing
+    try:
+        argv = [*_NPM, *want.specs] if want.registry == "npm" else ["sh", "-c", _PYPI, "sh", want.python, *want.specs]
+        _check(sandbox, want, await sandbox.install(snapshot, argv, folder, timeout_s=_INSTALL_S))
+        return await anyio.to_thread.run_sync(_described, want, folder.source)
+    except BaseException:
+        shutil.rmtree(folder.source, ignore_errors=True)
+        raise
+
+
+def _described(want: Wanted, folder: Path) -> _Record:
+    package_tree.make_readable(folder)
+    return _Record(
+        package_tree.program(folder, want.registry, want.specs, want.program),
+        package_tree.packages(folder, want.registry),
+        package_tree.integrity(folder),
+    )
+
+
+def _key(sandbox: Sandbox, snapshot: Snapshot, want: Wanted) -> str:
+    total = hashlib.sha256()
+    for part in (_FORMAT, sandbox.name, snapshot.digest, want.registry, want.python, want.program, *want.specs):
+        total.update(part.encode() + b"\0")
+    return total.hexdigest()[:32]
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+
+
+def _read(record: Path, folder: Path) -> _Record | None:
+    """The record of a whole installation; None where there is none, or half of one."""
+    try:
+        found = json.loads(record.read_text("utf-8"))
+        whole = _Record(found["program"], tuple(Package(**entry) for entry in found["packages"]), found["integrity"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return whole if os.path.lexists(folder / whole.program) else None
+
+
+def _write(record: Path, found: _Record) -> None:
+    """Written last and at once: a folder without its record counts as half-made."""
+    draft = record.with_suffix(".draft")
+    draft.write_text(json.dumps(asdict(found), indent=1), "utf-8")
+    draft.replace(record)
+
+
+@contextlib.asynccontextmanager
+async def _locked(place: Path) -> AsyncIterator[None]:
+    """One installer at a time, in this process and others."""
+    fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await anyio.sleep(_WAIT_S)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _check(sandbox: Sandbox, want: Wanted, result: ExecResult) -> None:
+    if result.exit_code:
+        raise _failed(sandbox, want, result)
+
+
+def _failed(sandbox: Sandbox, want: Wanted, result: ExecResult) -> UserError:
+    """Which package, why as far as the words of the installer tell, and its last lines."""
+    text = result.text().strip()
+    tail = "\n".join(f"  {line}" for line in text.splitlines()[-6:])
+    name = " ".join(want.specs)
+    if result.exit_code == 127:
+        need = "npm (Node.js)" if want.registry == "npm" else "uv, or Python with its venv module,"
+        return UserError(f"{name} cannot be installed: {need} is not in the sandbox\n{tail}", hint=_where(sandbox))
+    if result.timed_out:
+        return UserError(f"{name} cannot be installed: not done after {_INSTALL_S:.0f} s\n{tail}")
+    if _OFFLINE.search(text):
+        return UserError(
+            f"{name} cannot be installed: the registry cannot be reached\n{tail}",
+            hint="Check the network; a registry of your own is named in [sandbox] env (NPM_CONFIG_REGISTRY, "
+            "UV_INDEX_URL, PIP_INDEX_URL).",
+        )
+    if _UNKNOWN.search(text):
+        return UserError(
+            f"{name}: no such package or version\n{tail}", hint="Check the spelling of the skill's package."
+        )
+    if "ensurepip is not" in text:
+        return UserError(f"{name} cannot be installed: Python has no venv module\n{tail}", hint=_where(sandbox))
+    return UserError(f"{name} cannot be installed: the installer exited with {result.exit_code}\n{tail}")
+
+
+def _where(sandbox: Sandbox) -> str:
+    if sandbox.name == "docker":
+        return "Install it in [sandbox] setup, or name an image that has it: [sandbox] image or build in perstack.toml."
+    return "Install it on this machine; the sandbox shows this machine's own programs."
