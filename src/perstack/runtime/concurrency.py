@@ -15,7 +15,7 @@ T = TypeVar("T")
 async def in_order(jobs: Sequence[Callable[[], Awaitable[T]]], *, limit: int) -> list[T]:
     """Results in the order of `jobs`, at most `limit` at a time. The first failure cancels the rest.
 
-    Raises: the first PerstackError as it is, not wrapped in a group.
+    Raises: the first PerstackError as it is, not wrapped in a group; so any other error that comes alone.
     """
     if len(jobs) == 1:
         return [await jobs[0]()]
@@ -31,9 +31,19 @@ async def in_order(jobs: Sequence[Callable[[], Awaitable[T]]], *, limit: int) ->
                 failures.append(error)
                 group.cancel_scope.cancel()
 
-    async with anyio.create_task_group() as group:
-        for number, job in enumerate(jobs):
-            group.start_soon(run_one, number, job)
+    try:
+        async with anyio.create_task_group() as group:
+            for number, job in enumerate(jobs):
+                group.start_soon(run_one, number, job)
+    except BaseExceptionGroup as several:
+        raise _alone(several) from None
     if failures:
         raise failures[0]
     return [results[number] for number in range(len(jobs))]
+
+
+def _alone(error: BaseException) -> BaseException:
+    """The only error in a group of groups; the group where there are several."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

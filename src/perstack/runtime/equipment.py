@@ -83,9 +83,7 @@ class Equipment:
     async def close(self) -> None:
         """Close what was made here, all at once; also while being cancelled, but not for ever."""
         with anyio.move_on_after(CLOSING_S, shield=True):
-            async with anyio.create_task_group() as group:
-                for skill in self._made.values():
-                    group.start_soon(self._close, skill)
+            await in_order([partial(self._close, skill) for skill in self._made.values()], limit=len(self._made))
 
     async def _exchange(self, before: Expert, now: Expert, make: MakeSkills) -> None:
         """Close skills that are gone and open new ones. One that does not start is told and left out."""

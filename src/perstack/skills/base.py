@@ -73,6 +73,10 @@ class BaseSkill:
         """Run one tool. Raises: InfrastructureError where the sandbox itself failed."""
         return await call_tool(self._tools, call, skill_name=self.name)
 
+    def restore(self, past: Sequence[tuple[ToolCall, ToolResult]]) -> None:
+        """Rebuild the to-do list from recorded calls."""
+        self._todos.restore(past)
+
     async def close(self) -> None:
         """Nothing is held open: the session belongs to whoever opened it."""
         if self._tell is not None:

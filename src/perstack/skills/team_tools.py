@@ -108,7 +108,7 @@ class TeamTools:
             self._team.change(Change(self._caller, name, arguments.values, answer))
             return Answer(answer)
 
-        return Tool(name, description, handle, parameters)
+        return Tool(name, description, handle, parameters, repeatable=True)
 
     async def _create(self, arguments: Arguments) -> Mapping[str, Json]:
         key = arguments.text("key")

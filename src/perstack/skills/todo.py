@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from perstack.core.errors import ToolError
 from perstack.core.json import JsonObject
+from perstack.core.messages import ToolCall, ToolResult
 from perstack.skills.tool import Answer, Arguments, Kind, Parameter, Tool
 
 
@@ -53,6 +54,15 @@ class TodoList:
     def clear(self) -> None:
         self._todos.clear()
 
+    def restore(self, past: Sequence[tuple[ToolCall, ToolResult]]) -> None:
+        """Make the changes of recorded calls again, in their order; failed ones and those of other tools are none."""
+        for call, result in past:
+            if call.tool_name == "todo" and not result.is_error:
+                arguments = Arguments({name: value for name, value in call.args.items() if value is not None})
+                self.update(arguments.texts("newTodos"), arguments.numbers("completedTodos"))
+            elif call.tool_name == "clearTodo":
+                self.clear()
+
 
 def todo_tools(todos: TodoList) -> tuple[Tool, ...]:
     """`attemptCompletion`, `todo` and `clearTodo` over one list."""
@@ -85,6 +95,7 @@ def todo_tools(todos: TodoList) -> tuple[Tool, ...]:
                 "newTodos": Parameter(Kind.STRINGS, "Titles to add.", required=False),
                 "completedTodos": Parameter(Kind.INTEGERS, "Ids of entries that are done.", required=False),
             },
+            repeatable=True,
         ),
-        Tool("clearTodo", "Empties your to-do list.", clear),
+        Tool("clearTodo", "Empties your to-do list.", clear, repeatable=True),
     )

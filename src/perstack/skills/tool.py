@@ -102,7 +102,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool with its handler. `changes` tools change the workspace; `repeatable` ones may run twice or side by side.
+    """A tool with its handler. `changes` tools change the workspace; `repeatable` ones may run twice or side by side:
+    they only read, or what they change is rebuilt from their recorded answers.
 
     The handler raises ToolError where the model can do something about it.
     """
