@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
 
 from perstack.skills.file_tree import format_size
 from tests.skills.kit import Bench
+
+TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +31,7 @@ async def test_a_directory_is_listed_by_name_without_reserved_places(tools: Benc
         ("link", "link"),
     ]
     assert answer["items"][1]["size"] == 5
+    assert all(TIME.fullmatch(item["modified"]) for item in answer["items"])
     assert [item["path"] for item in (await tools.ok("listDirectory", path="a"))["items"]] == ["a/inner.txt"]
 
 
@@ -50,10 +55,13 @@ async def test_what_is_no_directory_of_the_workspace_is_not_listed(tools: Bench,
 
 
 async def test_a_file_is_described(tools: Bench) -> None:
-    tools.write("dir/page.html", "x" * 2048).chmod(0o755)
+    page = tools.write("dir/page.html", "x" * 2048)
+    page.chmod(0o755)
+    os.utime(page, (1_700_000_000.25, 1_600_000_000.5))
 
     answer = await tools.ok("getFileInfo", path="dir/page.html")
 
+    assert TIME.fullmatch(answer.pop("created"))
     assert answer == {
         "exists": True,
         "path": "dir/page.html",
@@ -65,8 +73,17 @@ async def test_a_file_is_described(tools: Bench) -> None:
         "mimeType": "text/html",
         "size": 2048,
         "sizeFormatted": "2.0 KB",
-        "permissions": {"executable": True},
+        "modified": "2020-09-13T12:26:40.500Z",
+        "accessed": "2023-11-14T22:13:20.250Z",
+        "permissions": {"readable": True, "writable": True, "executable": True},
     }
+    page.chmod(0o400)
+    assert (await tools.ok("getFileInfo", path="dir/page.html"))["permissions"] == {
+        "readable": True,
+        "writable": False,
+        "executable": False,
+    }
+    assert (await tools.ok("getFileInfo", path="."))["type"] == "directory"
     assert await tools.refused("getFileInfo", path="x") == "File or directory x does not exist"
 
 

@@ -204,3 +204,19 @@ def test_a_unique_text_is_replaced_and_nothing_else(before: str, old: str, after
     content = f"{before}<{old}>{after}"
     if content.count(f"<{old}>") == 1 and old != new:
         assert replace_once(content, f"<{old}>", f"<{new}>", path="x") == f"{before}<{new}>{after}"
+
+
+@pytest.mark.parametrize(
+    ("tool", "args"),
+    [
+        ("writeTextFile", {"text": "new"}),
+        ("appendTextFile", {"text": "new"}),
+        ("editTextFile", {"oldText": "old", "newText": "new"}),
+    ],
+)
+async def test_a_file_marked_read_only_is_not_replaced(tools: Bench, tool: str, args: dict[str, str]) -> None:
+    file = tools.write("a.txt", "old")
+    file.chmod(0o444)
+
+    assert (await tools.refused(tool, path="a.txt", **args)).startswith("File a.txt is not writable")
+    assert file.read_text() == "old"

@@ -31,12 +31,20 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One name in a directory. `kind` is `file`, `directory`, `link`, or a special kind; `size` is in bytes."""
+    """One name in a directory. `kind` is `file`, `directory`, `link`, or a special kind; `size` is in bytes.
+
+    Times are in seconds since 1970; the three rights are the owner's. `changed` is when content or rights last were.
+    """
 
     name: str
     kind: str
     size: int
     executable: bool = False
+    readable: bool = True
+    writable: bool = True
+    modified: float = 0.0
+    accessed: float = 0.0
+    changed: float = 0.0
 
 
 class Workspace:
@@ -120,7 +128,8 @@ class Workspace:
         """
         name = self._relative(path)
         if name == ".":
-            return Entry(".", "directory", 0, executable=True)
+            with self._opened(".", _DIRECTORY) as root:
+                return _entry(".", os.fstat(root))
         folder, _, leaf = name.rpartition("/")
         with self._opened(folder or ".", _DIRECTORY, follow=True) as parent:
             try:
@@ -258,7 +267,17 @@ def _folded(name: str) -> str:
 
 def _entry(name: str, status: os.stat_result) -> Entry:
     kind = _KINDS.get(stat.S_IFMT(status.st_mode), "special file")
-    return Entry(name, kind, status.st_size, executable=kind == "file" and bool(status.st_mode & 0o100))
+    return Entry(
+        name,
+        kind,
+        status.st_size,
+        executable=kind == "file" and bool(status.st_mode & stat.S_IXUSR),
+        readable=bool(status.st_mode & stat.S_IRUSR),
+        writable=bool(status.st_mode & stat.S_IWUSR),
+        modified=status.st_mtime,
+        accessed=status.st_atime,
+        changed=status.st_ctime,
+    )
 
 
 def _failed(name: str, error: OSError) -> ToolError:

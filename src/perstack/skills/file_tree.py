@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import mimetypes
 from pathlib import PurePosixPath
 
@@ -36,7 +37,7 @@ class FileTree:
             ),
             Tool(
                 "getFileInfo",
-                "Tells what is at a path: type, size, MIME type.",
+                "Tells what is at a path: type, size, MIME type, times, permissions.",
                 self._info,
                 {"path": _PATH},
                 repeatable=True,
@@ -73,6 +74,7 @@ class FileTree:
                 "path": entry.name if base == "." else f"{base}/{entry.name}",
                 "type": entry.kind,
                 "size": entry.size,
+                "modified": iso_time(entry.modified),
             }
             room -= len(compact(item)) + 1
             if room < 0:
@@ -98,7 +100,14 @@ class FileTree:
                 "mimeType": mime_type,
                 "size": entry.size,
                 "sizeFormatted": format_size(entry.size),
-                "permissions": {"executable": entry.executable},
+                "created": iso_time(entry.changed),  # Linux tells when the inode changed, not when a file was born
+                "modified": iso_time(entry.modified),
+                "accessed": iso_time(entry.accessed),
+                "permissions": {
+                    "readable": entry.readable,
+                    "writable": entry.writable,
+                    "executable": entry.executable,
+                },
             }
         )
 
@@ -163,6 +172,12 @@ class FileTree:
                     self._workspace.delete(path)
         for path in reversed(found):
             self._workspace.delete(path)
+
+
+def iso_time(seconds: float) -> str:
+    """A time for people and programs, UTC with milliseconds: `2026-01-31T08:05:00.250Z`."""
+    moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
 def format_size(size: int) -> str:

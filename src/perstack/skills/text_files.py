@@ -68,18 +68,26 @@ class TextFiles:
 
     async def _write(self, arguments: Arguments) -> Answer:
         path, text = arguments.text("path"), arguments.text("text")
-        self._workspace.write(path, _encoded(text))
+        self._change(path, text)
         return Answer({"path": path, "text": text}, ("text",))
 
     async def _append(self, arguments: Arguments) -> Answer:
         path, text = arguments.text("path"), arguments.text("text")
-        self._workspace.write(path, _encoded(self._content(path) + text))
+        self._change(path, self._content(path) + text)
         return Answer({"path": path, "text": text}, ("text",))
 
     async def _edit(self, arguments: Arguments) -> Answer:
         path, old, new = arguments.text("path"), arguments.text("oldText"), arguments.text("newText")
-        self._workspace.write(path, _encoded(replace_once(self._content(path), old, new, path=path)))
+        self._change(path, replace_once(self._content(path), old, new, path=path))
         return Answer({"path": path, "oldText": old, "newText": new}, ("oldText", "newText"))
+
+    def _change(self, path: str, content: str) -> None:
+        """Write a file that is not marked read-only: replacing it would get round the mark."""
+        if self._workspace.exists(path):
+            entry = self._workspace.stat(path)
+            if entry.kind == "file" and not entry.writable:
+                raise ToolError(f"File {path} is not writable", hint="Its owner may not write it (chmod u+w).")
+        self._workspace.write(path, _encoded(content))
 
     def _content(self, path: str) -> str:
         if not self._workspace.exists(path):
