@@ -42,7 +42,7 @@ def filled(tools: Bench) -> Bench:
         (
             "getFileInfo",
             {"path": "a.txt"},
-            "exists path absolutePath name directory extension type mimeType size created modified accessed permissions",
+            "exists path absolutePath name directory extension type mimeType size modified permissions",
         ),
         ("healthCheck", {}, "status workspace uptime memory pid"),
         ("readTextFile", {"path": "a.txt"}, "path content from to"),
