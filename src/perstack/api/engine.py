@@ -15,7 +15,7 @@ from anyio import to_thread
 from perstack.api.choice import attempts, choose_provider, load_early, make_provider, working_sandbox
 from perstack.api.configuration import CONFIG_NAME
 from perstack.api.host import Fix, Ground, Host, Run, Verify
-from perstack.api.kit import Kit, Workplace
+from perstack.api.kit import Workplace, lock_of, open_kit
 from perstack.api.repository import detect_signals
 from perstack.api.running import JOB_STATUS, carried_out
 from perstack.core.contracts import Sandbox, Session
@@ -28,6 +28,7 @@ from perstack.core.sandbox import SandboxSpec, Snapshot
 from perstack.core.storage import EventWriter, JobRecord, Store
 from perstack.core.usage import Usage
 from perstack.core.verdict import Report
+from perstack.definition.load import read_experts
 from perstack.definition.topology import check_delegates, resolve_expert
 from perstack.infrastructure.git import Repository
 from perstack.infrastructure.sandbox.ownership import given_back
@@ -35,8 +36,10 @@ from perstack.infrastructure.secrets import Redactor
 from perstack.providers import catalogue
 from perstack.runtime.driver import Runner, RunOutcome, TokenBudget
 from perstack.runtime.fold import fold
+from perstack.runtime.past import recorded_calls
 from perstack.runtime.staff import SkillsFor, Staff
 from perstack.runtime.store import JobStore
+from perstack.skills.team import Team
 
 # The verifier and its pipeline: a fifth of all modules, and a plain run needs none of them.
 _PROVING = "perstack.api.proving"
@@ -170,14 +173,24 @@ class Job:
         check_delegates(config, expert.key)
         if host.model_provider is None:
             load_early(choose_provider(host, config))
-        found = fold(self.engine.store.read(self.id).events) if run.goes_on else None
+        past = self.engine.store.read(self.id).events if run.goes_on else ()
+        team = Team(config.experts, read_experts)
+        team.restore(recorded_calls(past, until=run.checkpoint))
         with given_back(run.workspace):
             sandbox, snapshot = await self._sandbox(config.sandbox, run.workspace)
-            async with sandbox.open(snapshot, run.workspace) as session:
-                place = Workplace(sandbox, snapshot, session, run.workspace)
-                kit = Kit(host, config, place, run, self.say)
-                async with self._staff(config, self.max_steps, run.max_tokens, kit.skills_of) as staff:
-                    outcome = await carried_out(run, staff, found)
+            async with (
+                sandbox.open(snapshot, run.workspace) as session,
+                open_kit(
+                    host,
+                    Workplace(sandbox, snapshot, session, run.workspace),
+                    emit=self.emit,
+                    team=team,
+                    lock=lock_of(config),
+                    own=lambda one: run.skills if one.key == run.expert else (),
+                ) as kit,
+                self._staff(config, self.max_steps, run.max_tokens, kit.skills_of) as staff,
+            ):
+                outcome = await carried_out(run, staff, team.experts, fold(past) if run.goes_on else None)
         self.steps, self.usage = outcome.steps, outcome.usage
         self.status = JOB_STATUS[outcome.status]
         return outcome

@@ -31,6 +31,12 @@ class Host:
     store: Store | None = None  # in place of files below `storage`
     model_provider: Provider | None = None  # in place of a provider by name; closed with each job
 
+    @property
+    def cache(self) -> Path:
+        """Where what can be had again is kept between jobs, outside every workspace."""
+        home = self.env.get("XDG_CACHE_HOME") or (f"{self.env['HOME']}/.cache" if self.env.get("HOME") else "")
+        return Path(home) / "perstack" if home.startswith("/") else self.storage / "cache"
+
     def secrets(self) -> tuple[str, ...]:
         """Values that must never leave the process."""
         return tuple(

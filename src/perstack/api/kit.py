@@ -1,17 +1,40 @@
-"""The skills of an expert at its place of work. Makes them; the runtime opens and closes them."""
+"""The skills of an expert at its place of work: base tools in its session, servers in sandboxes of their own.
+
+Makes them; the runtime opens and closes them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import importlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from perstack.api.host import Host, Run
-from perstack.core.contracts import Sandbox, Session, Skill
-from perstack.core.experts import Config, Expert
+import anyio
+from anyio.abc import TaskGroup
+
+from perstack.api.host import Host
+from perstack.core.contracts import Sandbox, Service, Session, Skill
+from perstack.core.errors import PerstackError
+from perstack.core.experts import BASE_SKILL, Config, Expert, SkillSpec
+from perstack.core.json import JsonObject
 from perstack.core.sandbox import Snapshot
+from perstack.definition.lock import LOCK_NAME, Lock, known_tools
+from perstack.definition.lock_file import read_lock
+from perstack.infrastructure.packages import Launch, installed
+from perstack.runtime.concurrency import in_order
 from perstack.skills.base import base_skill
-from perstack.skills.selection import require_available
+from perstack.skills.team import Team
+
+if TYPE_CHECKING:
+    from perstack.skills.mcp.making import Surroundings
+
+_MAKING = "perstack.skills.mcp.making"
+_PARALLEL_INSTALLS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +45,125 @@ class Workplace:
     snapshot: Snapshot
     session: Session
     workspace: Path
+    read_only: bool = False
+
+
+@asynccontextmanager
+async def open_kit(  # what the skills of a whole job have in common
+    host: Host,
+    place: Workplace,
+    *,
+    emit: Callable[[str, JsonObject], None],
+    team: Team | None = None,
+    lock: Lock | None = None,
+    own: Callable[[Expert], tuple[Skill, ...]] = lambda _: (),
+) -> AsyncIterator[Kit]:
+    """A kit whose servers end with the context at the latest. `own` adds skills of the caller's."""
+    failure: PerstackError | None = None
+    async with anyio.create_task_group() as tasks:
+        try:
+            yield Kit(host, place, tasks, emit=emit, team=team, lock=lock, own=own)
+        except PerstackError as error:
+            failure = error  # past the task group, which would wrap it
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 class Kit:
-    """Makes skills for the experts of one run. `say` gets progress for people."""
+    """Makes the skills of a job's experts. `launches` are the servers that were started, by skill name."""
 
-    def __init__(self, host: Host, config: Config, place: Workplace, run: Run, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        place: Workplace,
+        tasks: TaskGroup,
+        *,
+        emit: Callable[[str, JsonObject], None],
+        team: Team | None,
+        lock: Lock | None,
+        own: Callable[[Expert], tuple[Skill, ...]],
+    ) -> None:
         self._host = host
-        self._config = config
         self._place = place
-        self._run = run
-        self._say = say
+        self._tasks = tasks
+        self._emit = emit
+        self._team = team
+        self._lock = lock
+        self._own = own
+        self._told: set[str] = set()
+        self.launches: dict[str, Launch] = {}
 
     async def skills_of(self, expert: Expert) -> tuple[Skill, ...]:
-        """Its base tools, its servers, and what the caller of the run added for it.
+        """Base tools, MCP servers, and what the caller of the run adds; interactive tools are the runtime's.
 
         Raises: UserError where one of them cannot be had here.
         """
-        require_available(expert)
-        own = self._run.skills if expert.key == self._run.expert else ()
-        return (base_skill(expert, self._place.workspace, self._place.session), *own)
+        place = self._place
+        base = base_skill(expert, place.workspace, place.session, read_only=place.read_only, team=self._team)
+        return (base, *await self._servers(expert), *self._own(expert))
+
+    def _say(self, message: str) -> None:
+        self._emit("progress", {"message": message})
+
+    async def _servers(self, expert: Expert) -> tuple[Skill, ...]:
+        wanted = [spec for name, spec in expert.skills.items() if name != BASE_SKILL]
+        if all(spec.type == "interactiveSkill" for spec in wanted):
+            return ()
+        known = known_tools(self._lock, expert) if self._lock is not None else None
+        for sentence in known.stale if known else ():
+            if sentence not in self._told:
+                self._told.add(sentence)
+                self._say(sentence)
+        await self._install([spec for spec in wanted if spec.command], set(known.tools if known else ()))
+        making = importlib.import_module(_MAKING)
+        around: Surroundings = making.Surroundings(self._tasks, self._serve, self._host.env)
+        skills: tuple[Skill, ...] = making.skills_of(expert, around, known.tools if known else {})
+        return skills
+
+    async def _install(self, specs: Sequence[SkillSpec], known: Collection[str]) -> None:
+        """Have packages ready before a server's time to start begins. Who need not be asked is not waited for."""
+        jobs: list[Callable[[], Awaitable[Launch]]] = []
+        for spec in specs:
+            if spec.name in known or spec.lazy_init:
+                self._tasks.start_soon(self._early, spec)
+            else:
+                jobs.append(partial(self._launch, spec))
+        await in_order(jobs, limit=_PARALLEL_INSTALLS)
+
+    async def _early(self, spec: SkillSpec) -> None:
+        with contextlib.suppress(PerstackError):  # told when the server is needed
+            await self._launch(spec)
+
+    async def _launch(self, spec: SkillSpec) -> Launch:
+        place = self._place
+        words = (spec.package_name,) if spec.package_name else spec.args
+        launch = await installed(
+            place.sandbox, place.snapshot, spec.command, words, cache=self._host.cache / "packages", log=self._say
+        )
+        self.launches[spec.name] = launch
+        return launch
+
+    @asynccontextmanager
+    async def _serve(self, spec: SkillSpec, env: Mapping[str, str]) -> AsyncIterator[Service]:
+        """A skill's server in a sandbox of its own: its package installed before, its network its domains only."""
+        place = self._place
+        launch = await self._launch(spec)
+        async with place.sandbox.serve(
+            place.snapshot,
+            place.workspace,
+            launch.argv,
+            mounts=launch.mounts,
+            env={**launch.env, **env},
+            limits=place.snapshot.limits,
+        ) as service:
+            yield service
+
+
+def lock_of(config: Config) -> Lock | None:
+    """The lock file beside a configuration's own file; None where there is none, or no such file.
+
+    Raises: UserError for a damaged one.
+    """
+    path = Path(config.path)
+    return read_lock(path.with_name(LOCK_NAME)) if config.path and path.is_file() else None

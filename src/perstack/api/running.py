@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from perstack.api.host import Run
@@ -20,39 +21,35 @@ JOB_STATUS = {
 }
 
 
-async def carried_out(run: Run, staff: Staff, found: JobState | None) -> RunOutcome:
-    """Do what `run` asks; `found` is the job it goes on with.
+async def carried_out(run: Run, staff: Staff, experts: Mapping[str, Expert], found: JobState | None) -> RunOutcome:
+    """Do what `run` asks; `found` is the job it goes on with. `experts` may grow meanwhile.
 
     Raises: UserError where the job cannot go on this way; else as `Runner.run`.
     """
-    request = _request(run, staff)
+    request = _request(run, staff, experts)
     runner = staff.runner
     if found is None:
         return await runner.run(request)
     if run.resume:
         return await runner.resume(replace(request, query=""), found)
     if run.answer:
-        return await runner.answer(request, found, run.query)
+        return await runner.answer(request, found, run.query, checkpoint_id=run.checkpoint)
     if run.checkpoint:
         return await runner.branch(request, found, run.checkpoint)
     return await runner.proceed(request, found)
 
 
-def _request(run: Run, staff: Staff) -> RunRequest:
-    config, expert = run.config, _expert(run)
+def _request(run: Run, staff: Staff, experts: Mapping[str, Expert]) -> RunRequest:
+    config, expert = run.config, resolve_expert(run.config, run.expert)
     budget = config.reasoning_budget if run.reasoning_budget == "" else run.reasoning_budget
     return RunRequest(
         expert=expert,
         query=run.query,
         model=staff.model_of(expert),
         job_id=staff.job_id,
-        experts=config.experts,
+        experts=experts,
         max_steps=staff.max_steps,
         max_retries=config.max_retries if run.max_retries < 0 else run.max_retries,
         timeout_s=(run.timeout_ms or config.timeout_ms) / 1000,
         reasoning_budget=reasoning_tokens(budget),
     )
-
-
-def _expert(run: Run) -> Expert:
-    return resolve_expert(run.config, run.expert)

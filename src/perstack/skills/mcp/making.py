@@ -39,18 +39,18 @@ class Surroundings:
 
 
 def skills_of(
-    expert: Expert, surroundings: Surroundings, known: Sequence[ToolDefinition] | None = None
+    expert: Expert, surroundings: Surroundings, known: Mapping[str, Sequence[ToolDefinition]] | None = None
 ) -> tuple[Skill, ...]:
     """The expert's MCP skills, not open yet; its base skill and its interactive skills are made elsewhere.
 
-    `known` are all tools of the expert as the lock file has them, None where it has none.
+    `known` are the tools of each skill that the lock file still has right; another skill's server is asked.
     Raises: UserError where a required variable is missing and `missing` is "error".
     """
     found: list[Skill] = []
     for name, spec in expert.skills.items():
         if name == BASE_SKILL or spec.type == "interactiveSkill":
             continue
-        tools = None if known is None else tuple(tool for tool in known if tool.skill_name == name)
+        tools = known.get(name) if known else None
         found.append(_remote(spec, surroundings, tools) if spec.endpoint else _local(spec, surroundings, tools))
     return tuple(found)
 
