@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from perstack.core.storage import JobRecord, LogContents, Store
     from perstack.core.usage import Usage
     from perstack.core.verdict import Report, Verdict
+    from perstack.runtime.store import record_from
 
 # Module below `perstack` → the names it gives.
 _PLACES = {
@@ -53,6 +54,7 @@ _PLACES = {
     "core.storage": "JobRecord LogContents Store",
     "core.usage": "Usage",
     "core.verdict": "Report Verdict",
+    "runtime.store": "record_from",
 }
 _NAMES = {name: f"perstack.{module}" for module, names in _PLACES.items() for name in names.split()}
 
@@ -95,6 +97,7 @@ __all__ = [
     "fix_sync",
     "proceed",
     "proceed_sync",
+    "record_from",
     "resume",
     "resume_sync",
     "run",

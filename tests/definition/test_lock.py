@@ -22,7 +22,8 @@ from perstack.definition.lock import (
     known_tools,
     locked_expert,
 )
-from perstack.definition.lock_file import parse_lock, read_lock, render_lock
+from perstack.definition.lock_file import parse_lock, read_lock
+from perstack.definition.lock_text import render_lock
 
 SEARCH = SkillSpec("search", command="uvx", package_name="searcher", required_env=("KEY",), pick=("find",), rule="Ask.")
 ASK = SkillSpec("ask", "interactiveSkill", tools={"askUser": ("Ask.", '{"type":"object"}')})

@@ -168,8 +168,12 @@ async def _carry_out(task: Task, query: str, options: RunOptions, watch: EventSi
         asked = order(task, query, options, engine.store)
         for warning in asked.config.warnings:
             _LOG.warning(warning)
-        async with engine.job("run", watch, asked) as job:
-            outcome = await job.run(asked)
+        try:
+            async with engine.job("run", watch, asked) as job:
+                outcome = await job.run(asked)
+        except BaseExceptionGroup as group:
+            # What a program's own listener, skill or provider raised comes back as it was raised.
+            raise (_single(group) or group) from None
         waits = outcome.status == "stoppedByInteractiveTool"
         return RunResult(
             status=outcome.status,
@@ -197,6 +201,15 @@ def _machine(options: Options, model: ModelOptions) -> Iterator[Host]:
         if host.sandbox == "host":
             _LOG.warning("sandbox `host` gives NO isolation: what experts run, runs as you")
         yield host
+
+
+def _single(error: BaseException) -> BaseException | None:
+    """The one error in nested groups, None where there are several."""
+    while isinstance(error, BaseExceptionGroup):
+        if len(error.exceptions) != 1:
+            return None
+        error = error.exceptions[0]
+    return error
 
 
 def _question(store: Store, job_id: str) -> ToolCall | None:

@@ -13,8 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from perstack.api.choice import SANDBOXES
 from perstack.api.host import Host
 from perstack.core.contracts import Provider
+from perstack.core.errors import UserError
 from perstack.core.storage import Store
 
 STORAGE = "perstack"
@@ -33,7 +35,10 @@ def surroundings(
     """A Host over `env` (None: the process's own) with a private scratch directory that is gone afterwards.
 
     What is left out comes from PERSTACK_PROVIDER, PERSTACK_MODEL and PERSTACK_STORAGE_PATH of `env`.
+    Raises: UserError for an unknown sandbox.
     """
+    if sandbox not in ("auto", *SANDBOXES):
+        raise UserError(f"unknown sandbox `{sandbox}`", hint=f"Choose one of auto, {', '.join(SANDBOXES)}.")
     known = dict(os.environ if env is None else env)
     named = provider if isinstance(provider, str) else ""
     # Short, outside the checkout: unix sockets below it have a length limit of about 100 characters.

@@ -80,6 +80,20 @@ class Event:
             head["stepNumber"] = self.step_number
         return {**head, **self.payload}
 
+    @classmethod
+    def from_json(cls, data: JsonObject) -> Event:
+        """The event of a public envelope, as `to_json` wrote it; for stores that keep JSON.
+
+        Raises: ValueError where it is none.
+        """
+        texts = {name: data.get(name, "") for name in ("type", "id", "jobId", "runId", "expertKey")}
+        timestamp, step = data.get("timestamp"), data.get("stepNumber", 0)
+        if not (isinstance(timestamp, int) and isinstance(step, int) and texts["type"]):
+            raise ValueError("no event: `type` or `timestamp` is missing")
+        kind, event_id, job_id, run_id, expert_key = (text if isinstance(text, str) else "" for text in texts.values())
+        payload = {name: value for name, value in data.items() if name not in {*texts, "timestamp", "stepNumber"}}
+        return cls(kind, event_id, timestamp, job_id, run_id, expert_key, step, payload)
+
 
 class EventSink(Protocol):
     """Receives every event in order: the log, the terminal, a tracking comment."""

@@ -158,6 +158,11 @@ def skills_digest(skills: Mapping[str, SkillSpec]) -> str:
     return digest({name: table_of(spec) for name, spec in skills.items()})
 
 
+def specs(expert: LockedExpert) -> dict[str, SkillSpec]:
+    """An expert's skills as they were defined."""
+    return {name: skill.spec for name, skill in expert.skills.items()}
+
+
 def digest(value: Json) -> str:
     """`sha256:` over the canonical JSON of a value. Raises: TypeError for what JSON cannot say."""
     return f"sha256:{hashlib.sha256(canonical(value).encode('utf-8', 'surrogatepass')).hexdigest()}"
@@ -187,7 +192,7 @@ def _expert_differences(was: LockedExpert, now: LockedExpert) -> Iterator[str]:
             continue
         if table_of(before.spec) != table_of(after.spec):
             yield f"{place}: its definition changed"
-        if before.package != after.package:
+        if before.package.version != after.package.version:
             yield f"{place}: its package changed ({_version(before)} → {_version(after)})"
         yield from (f"{place}: {line}" for line in tool_differences(before.tools or (), after.tools or ()))
 

@@ -1,7 +1,4 @@
-"""`perstack.lock` as text: the public format's TOML with digests of ours, which older readers ignore.
-
-Equal locks give equal text. Nothing is started and no file is touched here but the one that is asked for.
-"""
+"""Text of a `perstack.lock` → what it holds. The only reader of that format; trusts neither shape nor content."""
 
 from __future__ import annotations
 
@@ -12,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NoReturn
 
-import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from perstack.core.errors import UserError
 from perstack.core.experts import SkillSpec
-from perstack.core.json import Json, JsonObject
+from perstack.core.json import JsonObject
 from perstack.core.messages import ToolDefinition
 from perstack.definition.locate import KeyPath, line_of, locate
 from perstack.definition.lock import (
@@ -30,13 +26,11 @@ from perstack.definition.lock import (
     LockedSkill,
     digest,
     skills_digest,
-    table_of,
+    specs,
     tool_table,
-    tools_digest,
 )
 from perstack.definition.problems import Problem, dotted, from_validation
 
-_HEADER = "# Written by `perstack install`; write it again instead of editing it.\n"
 _HINT = "Run `perstack install` to write it again."
 _TOML_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
 
@@ -97,19 +91,6 @@ class _Document(_Table):
     config_path: str
     integrity: str = ""
     experts: dict[str, _Expert] = Field(default_factory=dict)
-
-
-def render_lock(lock: Lock) -> str:
-    """The lock as text: experts by key, skills and delegates in their own order, tools as their server lists them."""
-    body: dict[str, Json] = {
-        "version": "1",
-        "generatedAt": lock.generated_at,
-        "configPath": lock.config_path,
-        "experts": {key: _expert_table(lock.experts[key]) for key in sorted(lock.experts)},
-    }
-    experts = body.pop("experts")
-    body["integrity"] = digest({**body, "experts": experts})
-    return _HEADER + tomli_w.dumps({**body, "experts": experts})
 
 
 def read_lock(path: Path) -> Lock | None:
@@ -176,7 +157,7 @@ def _broken(document: _Document, experts: Mapping[str, LockedExpert]) -> Iterato
             stated = written.skills[name].digest
             if stated and skill.tools is not None and stated != _digest_of([tool_table(tool) for tool in skill.tools]):
                 yield Problem((*place, "skills", name, "digest"), "its tool definitions were changed")
-        if written.integrity and written.integrity != skills_digest(_specs(expert)):
+        if written.integrity and written.integrity != skills_digest(specs(expert)):
             yield Problem((*place, "integrity"), "its skills were changed")
 
 
@@ -185,51 +166,6 @@ def _changed(document: _Document, data: Mapping[str, object]) -> Iterator[Proble
         return
     if document.integrity != _digest_of({key: value for key, value in data.items() if key != "integrity"}):
         yield Problem(("integrity",), "the file was changed after it was written")
-
-
-def _expert_table(expert: LockedExpert) -> dict[str, Json]:
-    table: dict[str, Json] = {"key": expert.key, "name": expert.name, "version": expert.version}
-    if expert.description:
-        table["description"] = expert.description
-    table |= {"instruction": expert.instruction, "delegates": list(expert.delegates), "tags": list(expert.tags)}
-    table["integrity"] = skills_digest(_specs(expert))
-    table["skills"] = {name: _skill_table(skill) for name, skill in expert.skills.items()}
-    table["toolDefinitions"] = [
-        _tool_table(tool, name) for name, skill in expert.skills.items() for tool in skill.tools or ()
-    ]
-    return table
-
-
-def _skill_table(skill: LockedSkill) -> dict[str, Json]:
-    table = table_of(skill.spec)
-    if skill.tools is not None:
-        table["digest"] = tools_digest(skill.tools)
-    if skill.package.version:
-        table["packageVersion"] = skill.package.version
-    if skill.package.integrity:
-        table["packageIntegrity"] = skill.package.integrity
-    return table
-
-
-def _tool_table(tool: ToolDefinition, skill: str) -> dict[str, Json]:
-    table: dict[str, Json] = {"skillName": skill, "name": tool.name}
-    if tool.description:
-        table["description"] = tool.description
-    if tool.read_only:
-        table["readOnly"] = True
-    schema = without_null(tool.input_schema)
-    if schema != tool.input_schema:  # TOML has no null: the exact schema stands beside it, as JSON
-        table["inputSchemaJson"] = json.dumps(tool.input_schema, ensure_ascii=False, default=dict)
-    return {**table, "inputSchema": schema}
-
-
-def without_null(value: Json) -> Json:
-    """A value with its nulls left out, for TOML."""
-    if isinstance(value, Mapping):
-        return {key: without_null(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list | tuple):
-        return [without_null(item) for item in value if item is not None]
-    return value
 
 
 def _expert(expert: _Expert) -> LockedExpert:
@@ -295,7 +231,3 @@ def _is_object(text: str) -> bool:
         return isinstance(json.loads(text), dict)
     except ValueError:
         return False
-
-
-def _specs(expert: LockedExpert) -> dict[str, SkillSpec]:
-    return {name: skill.spec for name, skill in expert.skills.items()}
