@@ -14,7 +14,7 @@ from perstack.core.messages import ToolCall, ToolResult, UserMessage
 from perstack.core.usage import Usage
 from perstack.runtime.state import DelegatedBy, RunState, RunStatus
 from perstack.runtime.wire import (
-    call_reference,
+    call_json,
     instruction_json,
     message_json,
     object_of,
@@ -63,7 +63,7 @@ def checkpoint_json(
     if state.delegated_by and status is not RunStatus.PROCEEDING:
         data["delegatedBy"] = delegated_by_json(state.delegated_by)
     if state.pending and status is not RunStatus.COMPLETED:
-        data["pendingToolCalls"] = [call_reference(call) for call in state.pending]
+        data["pendingToolCalls"] = [call_json(call) for call in state.pending]
     if state.partial and status is not RunStatus.COMPLETED:
         data["partialToolResults"] = [result_reference(result) for result in state.partial]
     return data
@@ -109,7 +109,7 @@ def start_again(  # one event with many parts, all named
     checkpoint = checkpoint_json(state, expert, state.status, stamp.id, usage=state.usage + (usage or Usage()))
     checkpoint["runId"], checkpoint["stepNumber"] = segment
     checkpoint["resumedFrom"] = {"runId": state.run_id, "checkpointId": state.checkpoint_id}
-    checkpoint["pendingToolCalls"] = [call_reference(call) for call in state.pending if call.id not in answered]
+    checkpoint["pendingToolCalls"] = [call_json(call) for call in state.pending if call.id not in answered]
     old: list[Json] = [result_reference(result) for result in state.partial]
     checkpoint["partialToolResults"] = [*old, *(result_json(result) for result in results)]
     messages: list[Json] = [message_json(said)] if said else []

@@ -15,7 +15,7 @@ from perstack.runtime.apply import tool_message
 from perstack.runtime.drafts import Draft, Stamp, checkpoint_json, step_json
 from perstack.runtime.rules import Kind, Rules, query_of
 from perstack.runtime.state import Phase, RunState, RunStatus
-from perstack.runtime.wire import call_reference, message_reference, result_reference
+from perstack.runtime.wire import call_json, message_reference, result_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def next_effect(state: RunState, rules: Rules, stamp: Stamp) -> Effect:
 
 def _prepare(state: RunState, _rules: Rules, stamp: Stamp) -> Draft:
     if state.pending:
-        left: list[Json] = [call_reference(call) for call in state.pending]
+        left: list[Json] = [call_json(call) for call in state.pending]
         done: list[Json] = [result_reference(result) for result in state.partial]
         return Draft("resumeToolCalls", {"pendingToolCalls": left, "partialToolResults": done})
     if state.partial:
@@ -88,7 +88,7 @@ def _stop_for_delegates(state: RunState, rules: Rules, stamp: Stamp) -> Draft:
     ]  # fmt: skip
     checkpoint = checkpoint_json(state, rules.expert, RunStatus.STOPPED_BY_DELEGATE, stamp.id)
     checkpoint["pendingToolCalls"] = [
-        call_reference(call) for call in state.pending if rules.kind_of(call) is not Kind.DELEGATE
+        call_json(call) for call in state.pending if rules.kind_of(call) is not Kind.DELEGATE
     ]
     return Draft("stopRunByDelegate", {"checkpoint": {**checkpoint, "delegateTo": delegates}, "step": step_json(state)})
 

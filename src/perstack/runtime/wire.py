@@ -102,11 +102,6 @@ def call_json(call: ToolCall) -> JsonObject:
     return {"id": call.id, "skillName": call.skill_name, "toolName": call.tool_name, "args": call.args}
 
 
-def call_reference(call: ToolCall) -> JsonObject:
-    """A call whose arguments an earlier event holds."""
-    return {"id": call.id, "skillName": call.skill_name, "toolName": call.tool_name}
-
-
 def result_json(result: ToolResult) -> JsonObject:
     """A tool result as in `toolResults`."""
     data: dict[str, Json] = {
