@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from perstack.core.signals import (
-    Diagnostic,
+    DiagnosticDelta,
     Measurement,
     SignalKind,
     SignalRun,
@@ -21,6 +21,7 @@ from perstack.core.signals import (
     TestDelta,
 )
 from perstack.core.verdict import Reason, ReasonCode, SignalReport
+from perstack.signals.compare_diagnostics import compare_diagnostics
 from perstack.signals.compare_tests import compare_tests, excused
 
 _PER_CODE = 50  # reasons of one code and signal that are listed one by one
@@ -37,16 +38,23 @@ class Comparison:
 
 
 def compare(
-    spec: SignalSpec, baseline: Measurement, candidate: Measurement, targets: tuple[str, ...] = ()
+    spec: SignalSpec,
+    baseline: Measurement,
+    candidate: Measurement,
+    targets: tuple[str, ...] = (),
+    *,
+    gone: Collection[str] = (),
 ) -> Comparison:
     """Compare all runs on the base with all runs on the candidate.
 
     `targets` are test ids (a prefix up to `[` or `::` names all below it) that must turn green; without any,
-    everything red on the base must. Tests red on the base and not targets are shown and not judged.
+    everything red on the base must. Tests red on the base and not targets are shown and not judged. For diagnostics
+    see `compare_diagnostics`. `gone` are files that the candidate removes.
     """
     reasons = [*_base_problems(spec, baseline), *_candidate_problems(spec, candidate)]
     delta: TestDelta | None = None
-    diagnostics = _first_diagnostics(candidate)
+    changes: DiagnosticDelta | None = None
+    diagnostics = next((run.diagnostics for run in candidate.runs if run.diagnostics), ())
     failures: tuple[str, ...] = ()
     claim: tuple[Reason, ...] = ()
     if not reasons:
@@ -56,7 +64,10 @@ def compare(
             reasons += [replace(reason, signal=spec.name) for reason in tests.reasons]
             claim = tuple(replace(reason, signal=spec.name) for reason in tests.claim)
         elif spec.kind is SignalKind.COMPILER and not spec.reject:
-            reasons += _diagnostic_reasons(spec, baseline, candidate)
+            found = compare_diagnostics(spec, baseline.runs, candidate.runs, targets, gone)
+            changes, diagnostics = found.delta, found.worth_showing
+            reasons += list(dict.fromkeys(replace(reason, signal=spec.name) for reason in found.reasons))
+            claim = tuple(replace(reason, signal=spec.name) for reason in found.claim)
         else:
             reasons += _command_reasons(spec, baseline, candidate)
     elif spec.kind is SignalKind.TEST:
@@ -75,6 +86,7 @@ def compare(
         diagnostics=diagnostics,
         failures=tuple(case for case in cases if case is not None),
         output=last.output if last else "",
+        changes=changes,
     )
     return Comparison(report, _capped(reasons), _capped(list(claim)))
 
@@ -171,37 +183,6 @@ def _command_reasons(spec: SignalSpec, baseline: Measurement, candidate: Measure
         return []
     code = ReasonCode.STILL_FAILING if before is SignalStatus.FAIL else ReasonCode.COMMAND_FAILED
     return [Reason(code, f"exit code {candidate.runs[-1].exit_code}", spec.name)]
-
-
-def _diagnostic_reasons(spec: SignalSpec, baseline: Measurement, candidate: Measurement) -> list[Reason]:
-    """New diagnostics, counted as a multiset: a second copy of an old one is new. Old ones are not judged."""
-    known: Counter[tuple[str, ...]] = Counter()
-    for run in baseline.runs:
-        known |= Counter(map(_fingerprint, run.diagnostics))
-    reasons: list[Reason] = []
-    for run in candidate.runs:
-        if run.status is SignalStatus.FAIL and not run.diagnostics:
-            detail = f"exit code {run.exit_code} without any diagnostic: a stage did not run"
-            reasons.append(Reason(ReasonCode.COMMAND_FAILED, detail, spec.name))
-        seen: Counter[tuple[str, ...]] = Counter()
-        for diagnostic in run.diagnostics:
-            key = _fingerprint(diagnostic)
-            seen[key] += 1
-            if seen[key] > known[key] and diagnostic.severity not in {"note", "info", "help"}:
-                where = f"{diagnostic.path}:{diagnostic.line}"
-                reasons.append(Reason(ReasonCode.NEW_DIAGNOSTIC, f"{where}: {diagnostic.message}", spec.name))
-    if not reasons and measured_status(candidate) is SignalStatus.FLAKY:
-        reasons.append(Reason(ReasonCode.TEST_FLAKY, "repeated runs on the candidate disagree", spec.name))
-    return list(dict.fromkeys(reasons))
-
-
-def _fingerprint(diagnostic: Diagnostic) -> tuple[str, ...]:
-    """What stays the same when lines move."""
-    return (diagnostic.path, diagnostic.severity, diagnostic.code, diagnostic.message)
-
-
-def _first_diagnostics(candidate: Measurement) -> tuple[Diagnostic, ...]:
-    return next((run.diagnostics for run in candidate.runs if run.diagnostics), ())
 
 
 def _worst_case(measurement: Measurement, identity: str) -> TestCase | None:

@@ -18,6 +18,7 @@ from perstack.core.experts import VerifySpec
 from perstack.core.json import Json, JsonObject, canonical
 from perstack.core.sandbox import Snapshot
 from perstack.core.signals import (
+    Coverage,
     Diagnostic,
     Measurement,
     Priority,
@@ -53,6 +54,7 @@ class Evidence:
     measurements: Mapping[str, Mapping[str, Measurement]]  # by tree (base, candidate, own), then by signal
     extra: tuple[Reason, ...]
     report: Report
+    removed: frozenset[str] = frozenset()
 
 
 class EvidenceInvalid(Exception):
@@ -108,10 +110,11 @@ def _decide(
         return worst(reasons), reasons
     targets = tuple(str(target) for target in _list(predicate, "targets"))
     changed = [str(path) for path in _list(predicate, "changedTests")]
+    gone = frozenset(map(str, _list({"removed": [], **predicate}, "removed")))
     comparisons = []
     for spec in specs:
         measured = {tree: Measurement(spec, runs.get((tree, spec.name), ())) for tree in ("base", "candidate", "own")}
-        comparison = compare(spec, measured["base"], measured["candidate"], targets)
+        comparison = compare(spec, measured["base"], measured["candidate"], targets, gone=gone)
         if measured["own"].runs:
             comparison = with_test_change(comparison, measured["own"], changed)
         comparisons.append(comparison)
@@ -160,6 +163,7 @@ def _statement(evidence: Evidence, rows: Sequence[Json]) -> JsonObject:
             "targets": list(evidence.targets),
             "needsRed": evidence.needs_red,
             "changedTests": list(evidence.changed_tests),
+            "removed": sorted(evidence.removed),
             "shouldThreshold": evidence.verify.should_threshold,
             "measured": bool(report.signals),
             "results": list(rows),
@@ -188,6 +192,7 @@ def run_to_json(run: SignalRun) -> JsonObject:
         "problemCode": run.problem_code,
         "output": run.output,
         "diagnostics": [diagnostic.to_json() for diagnostic in run.diagnostics],
+        "coverage": {**asdict(run.coverage), "units": list(run.coverage.units)},
         "tests": [{**asdict(case), "status": case.status.value} for case in run.tests.values()],
     }
 
@@ -208,9 +213,14 @@ def run_from_json(data: Mapping[str, Any]) -> SignalRun:
             output=str(data["output"]),
             problem=str(data["problem"]),
             problem_code=str(data["problemCode"]),
+            coverage=_coverage(_object(data.get("coverage", {}))),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise EvidenceInvalid(f"a result file has an unknown form: {error!r}") from error
+
+
+def _coverage(data: Mapping[str, Any]) -> Coverage:
+    return Coverage(**{**data, "units": tuple(data.get("units", ()))})
 
 
 def _read_runs(predicate: JsonObject, read: Callable[[str], bytes]) -> dict[tuple[str, str], tuple[SignalRun, ...]]:

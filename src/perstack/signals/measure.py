@@ -22,13 +22,12 @@ from perstack.core.sandbox import Snapshot
 from perstack.core.signals import Measurement, SignalKind, SignalRun, SignalSpec, SignalStatus, TestStatus
 from perstack.core.verdict import ReasonCode
 from perstack.signals.command import OUTPUT_LIMIT, judge_command, kept_output
+from perstack.signals.compiler import run_compiler
 from perstack.signals.environment import Variation, variation
 from perstack.signals.junit_run import clear_reports, judge_reports, report_pattern
 from perstack.signals.pytest.configuration import PytestPlan
 from perstack.signals.pytest.run import PytestRun, run_pytest
 from perstack.signals.tree import Tree, copy_tree
-
-_COMMAND_LIKE = frozenset({SignalKind.COMMAND, SignalKind.COMPILER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +47,16 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One signal on one tree. `plan` is set for pytest suites; it comes from the base for both trees."""
+    """One signal on one tree. `plan` is set for pytest suites; it comes from the base for both trees.
+
+    `plant` changes the copy of the tree that a run gets.
+    """
 
     spec: SignalSpec
     tree: Tree
     plan: PytestPlan | None = None
     leave_out: Callable[[str], bool] | None = None
+    plant: Callable[[Path], None] | None = None
 
 
 class Meter:
@@ -115,6 +118,8 @@ class Meter:
                 folder.mkdir(parents=True)
                 workspace = folder / "workspace"
                 await copy_tree(subject.tree, workspace, leave_out=subject.leave_out)
+                if subject.plant is not None:
+                    await anyio.to_thread.run_sync(subject.plant, workspace)
                 done = await self._dispatch(subject, workspace, folder, circumstances)
             except SandboxUnavailable:
                 raise
@@ -139,8 +144,12 @@ class Meter:
                 variation=circumstances,
                 scratch=folder / "runner",
             )
-        if spec.kind in _COMMAND_LIKE:
+        if spec.kind is SignalKind.COMMAND:
             return PytestRun(await self._command(spec, workspace, circumstances))
+        if spec.kind is SignalKind.COMPILER:
+            variables = self._variables(circumstances)
+            async with self._sandbox.open(self._snapshot, workspace, limits=self._snapshot.limits) as session:
+                return PytestRun(await run_compiler(session, spec, workspace, variables))
         if spec.kind is SignalKind.TEST:
             return PytestRun(await self._reported(spec, workspace, circumstances))
         return PytestRun(failed_run(f"signals of kind `{spec.kind.value}` cannot be measured by this version"))

@@ -20,7 +20,7 @@ import anyio.to_thread
 from perstack.core.errors import UserError
 from perstack.core.experts import VerifySpec
 from perstack.core.sandbox import Snapshot
-from perstack.core.signals import Measurement, SignalRun, SignalSpec, TestCase, TestStatus
+from perstack.core.signals import Measurement, Priority, SignalKind, SignalRun, SignalSpec, TestCase, TestStatus
 from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCode, Report, Verdict
 from perstack.infrastructure.git import Repository
 from perstack.signals.compare import Comparison, compare, with_test_change
@@ -28,9 +28,10 @@ from perstack.signals.evidence import Evidence
 from perstack.signals.ground import Ground, Workbench
 from perstack.signals.measure import Measured, Subject
 from perstack.signals.necessity import Budget, Probe, check_hunks, is_red_on_base
+from perstack.signals.planted import Trees, check_planted
 from perstack.signals.policy import check_policy
 from perstack.signals.protected import Protection
-from perstack.signals.tree import Effective, effective_tree, make_tree
+from perstack.signals.tree import Effective, Tree, effective_tree, make_tree
 from perstack.signals.verdict import decide, worst
 
 # Findings after which running the candidate would be dangerous or pointless.
@@ -78,6 +79,8 @@ class Verification:
         self._base_tree = ""
         self._policy: tuple[PolicyFinding, ...] = ()
         self._changed_tests: tuple[str, ...] = ()
+        self._removed: frozenset[str] = frozenset()
+        self._candidate_tree: Tree | None = None
         self._found = _Found({}, {}, {})
         self._comparisons: tuple[Comparison, ...] = ()
         self._extra: list[Reason] = []
@@ -102,6 +105,7 @@ class Verification:
             return self._conclude(())
         effective = await effective_tree(request.repository, request.base, tree, protection, ground.paths)
         self._changed_tests = effective.changed_tests
+        self._removed = frozenset(section.path for section in effective.sections if section.deleted)
         if not effective.sections and not effective.own_tests_tree:
             detail = "nothing is left of the patch without protected files and caches"
             self._extra.append(Reason(ReasonCode.EMPTY_PATCH, detail))
@@ -109,6 +113,9 @@ class Verification:
         await self._measure(ground, effective)
         self._comparisons = tuple(self._compare(spec) for spec in request.specs)
         report = self._conclude(())
+        if report.verdict is Verdict.PASS:
+            await self._look_for_silence(effective, ground)
+            report = self._conclude(())
         if report.verdict is not Verdict.PASS:
             return report
         return self._conclude(await self._necessity(effective, report, ground))
@@ -139,6 +146,7 @@ class Verification:
         """Base and candidate, side by side and in exactly the same configuration; the candidate's own tests apart."""
         request, bench = self._request, self._bench
         candidate_tree = await make_tree(request.repository, effective.tree, "candidate", self._folder("candidate"))
+        self._candidate_tree = candidate_tree
         found: dict[str, Mapping[str, Measured]] = {"own": {}}
         # a candidate that the policy refused cannot pass any more: one run tells its builder enough
         runs = 1 if any(finding.blocks for finding in self._policy) else None
@@ -168,7 +176,8 @@ class Verification:
 
     def _compare(self, spec: SignalSpec) -> Comparison:
         before, after = self._found.base[spec.name], self._found.candidate[spec.name]
-        comparison = compare(spec, before.measurement, judged_measurement(before, after), self._request.targets)
+        judged = judged_measurement(before, after)
+        comparison = compare(spec, before.measurement, judged, self._request.targets, gone=self._removed)
         strange = sorted(after.replaced - before.replaced)
         if strange:
             detail = f"the code under test replaced functions of the test runner: {', '.join(strange[:5])}"
@@ -188,6 +197,17 @@ class Verification:
         passed = sum(case.status is TestStatus.PASSED for case in added)
         if added:
             self._remarks.append(f"{name}: the candidate brings {len(added)} test(s) of its own, {passed} pass")
+
+    async def _look_for_silence(self, effective: Effective, ground: Ground) -> None:
+        """Gating compilers and linters must notice an error that is planted now."""
+        if self._candidate_tree is None:
+            return
+        changed = [section.path for section in effective.sections if not section.deleted]
+        trees = Trees(ground.tree, self._candidate_tree, changed)
+        meter = self._bench.meter(self._request.snapshot)
+        for spec, comparison in zip(self._request.specs, self._comparisons, strict=True):
+            if spec.kind is SignalKind.COMPILER and spec.priority is Priority.MUST and not spec.reject:
+                self._extra += await check_planted(comparison, spec, trees, meter)
 
     async def _necessity(self, effective: Effective, report: Report, ground: Ground) -> tuple[HunkNecessity, ...]:
         """Take the patch back, whole and in parts: what it fixed must be red again."""
@@ -263,6 +283,7 @@ class Verification:
             measurements=measurements,
             extra=tuple(self._extra),
             report=report,
+            removed=self._removed,
         )
 
 

@@ -52,7 +52,8 @@ def parse_c(streams: Streams) -> Parsed:
     if logs or arrays:
         parsed.found = [diagnostic for diagnostic in parsed.found if diagnostic.severity != "note"]
         parsed.units.clear()
-        parsed.files = len(logs) + len(arrays)  # one document each time the compiler proper ran
+    if arrays:
+        parsed.files = len(arrays)  # one document each time the compiler proper ran
     for diagnostic in _text(streams.lines):
         parsed.add(diagnostic)
     return parsed

@@ -1,0 +1,99 @@
+"""Is the compiler still looking? An error is planted at the end of files on the candidate, and must be noticed.
+
+A file that left the build, a compiler that became a script, a stub that hides a module, a build product that is taken
+for fresh: all of them make diagnostics disappear, and none of them notices a new error. Works within a budget.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from uuid import uuid4
+
+from perstack.core.signals import SignalRun, SignalSpec, SignalStatus
+from perstack.core.verdict import Reason, ReasonCode
+from perstack.signals.compare import Comparison
+from perstack.signals.compiler import tool_of
+from perstack.signals.diagnostics.tools import ANY_LANGUAGE, TOOLS
+from perstack.signals.measure import Meter, Subject
+from perstack.signals.tree import Tree
+
+_FIXED_FILES = 3
+_CHANGED_FILES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """Base and candidate, and the files of the candidate that the patch changes."""
+
+    base: Tree
+    candidate: Tree
+    changed: Sequence[str]
+
+
+async def check_planted(comparison: Comparison, spec: SignalSpec, trees: Trees, meter: Meter) -> tuple[Reason, ...]:
+    """Why what the signal says about the candidate cannot be believed; nothing where every planted error was seen.
+
+    Looks at files whose diagnostics are fixed, in an order nobody can foresee; without any, at a changed file.
+    """
+    fixed = comparison.report.changes.fixed if comparison.report.changes else ()
+    accused = dict.fromkeys(d.path for d in fixed if _texts(spec, d.path) and d.path in trees.candidate.files)
+    chosen = sorted(accused, key=lambda _: uuid4().hex)[:_FIXED_FILES]
+    if not chosen:
+        both = trees.base.files & trees.candidate.files
+        chosen = [path for path in trees.changed if path in both and _texts(spec, path)][:_CHANGED_FILES]
+    found = [await _check(path, spec, trees, meter, accused=path in accused) for path in chosen]
+    return tuple(reason for reason in found if reason is not None)
+
+
+async def _check(path: str, spec: SignalSpec, trees: Trees, meter: Meter, *, accused: bool) -> Reason | None:
+    for text in _texts(spec, path):
+        name = f"q{uuid4().hex[:12]}"
+        planted = _Planted(path, text.format(name=name), name)
+        tree = replace(trees.candidate, name=f"candidate with an error planted in {path}")
+        if planted.is_noticed(await meter.once(Subject(spec, tree, plant=planted.plant))):
+            return None
+        if path not in trees.base.files:
+            continue
+        tree = replace(trees.base, name=f"base with an error planted in {path}")
+        if planted.is_noticed(await meter.once(Subject(spec, tree, plant=planted.plant))):
+            detail = f"{path}: an error planted in it is noticed on the base and not on the candidate"
+            return Reason(ReasonCode.STAGE_VANISHED, detail, spec.name)
+    if not accused:
+        return None  # nobody looks at this file on the base either
+    return Reason(ReasonCode.STAGE_VANISHED, f"{path}: an error planted in it is not noticed any more", spec.name)
+
+
+def _texts(spec: SignalSpec, path: str) -> tuple[str, ...]:
+    """What can be planted in a file, best first."""
+    tool = tool_of(spec)
+    plants = TOOLS[tool].plants if tool in TOOLS else ANY_LANGUAGE
+    return plants.get(PurePosixPath(path).suffix, ())
+
+
+@dataclass(slots=True)
+class _Planted:
+    """One error for one file. `name` is a word in it; `line` is where it was put, once it was."""
+
+    path: str
+    text: str
+    name: str
+    line: int = 0
+
+    def plant(self, workspace: Path) -> None:
+        """Append, and keep the file's time: a stale build product must not become fresh by our doing."""
+        target = workspace / self.path
+        before = target.stat()
+        raw = target.read_bytes()
+        self.line = raw.count(b"\n") + 2
+        target.write_bytes(raw + b"\n" + self.text.encode() + b"\n")
+        os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def is_noticed(self, run: SignalRun) -> bool:
+        """Whether a run reports the planted error, or merely fails where its output is not understood at all."""
+        if not run.coverage.tool and not run.diagnostics:
+            return run.status is SignalStatus.FAIL
+        errors = [d for d in run.diagnostics if d.severity == "error"]
+        return any(self.name in d.message or (d.path == self.path and d.line >= self.line - 1) for d in errors)
