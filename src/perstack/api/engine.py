@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,10 +15,10 @@ from anyio import to_thread
 from perstack.api.choice import attempts, choose_provider, load_early, make_provider, working_sandbox
 from perstack.api.configuration import CONFIG_NAME
 from perstack.api.host import Fix, Ground, Host, Run, Verify
-from perstack.api.kit import Workplace, lock_of, open_kit
+from perstack.api.kit import Kit, Workplace, lock_of, open_kit
 from perstack.api.repository import detect_signals
 from perstack.api.running import JOB_STATUS, carried_out
-from perstack.core.contracts import Sandbox, Session
+from perstack.core.contracts import Sandbox, Session, Skill
 from perstack.core.errors import PerstackError, SandboxUnavailable, UserError
 from perstack.core.events import RECORD_EVENTS, Event, EventSink
 from perstack.core.experts import Config, Expert, PipelineSpec
@@ -29,6 +29,7 @@ from perstack.core.storage import EventWriter, JobRecord, Store
 from perstack.core.usage import Usage
 from perstack.core.verdict import Report
 from perstack.definition.load import read_experts
+from perstack.definition.lock import Lock
 from perstack.definition.topology import check_delegates, resolve_expert
 from perstack.infrastructure.git import Repository
 from perstack.infrastructure.sandbox.ownership import given_back
@@ -176,24 +177,38 @@ class Job:
         past = self.engine.store.read(self.id).events if run.goes_on else ()
         team = Team(config.experts, read_experts)
         team.restore(recorded_calls(past, until=run.checkpoint))
-        with given_back(run.workspace):
-            sandbox, snapshot = await self._sandbox(config.sandbox, run.workspace)
-            async with (
-                sandbox.open(snapshot, run.workspace) as session,
-                open_kit(
-                    host,
-                    Workplace(sandbox, snapshot, session, run.workspace),
-                    emit=self.emit,
-                    team=team,
-                    lock=lock_of(config),
-                    own=lambda one: run.skills if one.key == run.expert else (),
-                ) as kit,
-                self._staff(config, self.max_steps, run.max_tokens, kit.skills_of) as staff,
-            ):
-                outcome = await carried_out(run, staff, team.experts, fold(past) if run.goes_on else None)
+        async with (
+            self.kit(
+                config,
+                run.workspace,
+                team=team,
+                lock=lock_of(config),
+                own=lambda one: run.skills if one.key == run.expert else (),
+            ) as kit,
+            self._staff(config, self.max_steps, run.max_tokens, kit.skills_of) as staff,
+        ):
+            outcome = await carried_out(run, staff, team.experts, fold(past) if run.goes_on else None)
         self.steps, self.usage = outcome.steps, outcome.usage
         self.status = JOB_STATUS[outcome.status]
         return outcome
+
+    @asynccontextmanager
+    async def kit(
+        self,
+        config: Config,
+        workspace: Path,
+        *,
+        team: Team | None = None,
+        lock: Lock | None = None,
+        own: Callable[[Expert], tuple[Skill, ...]] = lambda _: (),
+    ) -> AsyncIterator[Kit]:
+        """The skills of experts over one directory, in a sandbox of its own. `own` adds skills of the caller's."""
+        with given_back(workspace):
+            sandbox, snapshot = await self._sandbox(config.sandbox, workspace)
+            async with sandbox.open(snapshot, workspace) as session:
+                place = Workplace(sandbox, snapshot, session, workspace)
+                async with open_kit(self.engine.host, place, emit=self.emit, team=team, lock=lock, own=own) as kit:
+                    yield kit
 
     @asynccontextmanager
     async def session(self, config: Config, workspace: Path) -> AsyncIterator[Session]:
