@@ -6,7 +6,8 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import mcp_types as types
 
@@ -21,6 +22,7 @@ MAX_PARTS = 64
 MAX_MEDIA = 24 * 1024 * 1024
 """Bytes of all images and files of one result together, in base64."""
 _LEAST_TEXT = 500
+_LOOKED_AT = 500
 _MIME = re.compile(r"[a-z0-9][\w.+-]*/[\w.+-]+", re.IGNORECASE)
 
 Part = TextPart | ImagePart | FilePart
@@ -99,15 +101,28 @@ def _size(data: str) -> str:
 
 
 def _is_told(structured: Json, content: Sequence[types.ContentBlock]) -> bool:
-    """Whether a text part already holds the structured value, as the protocol wants it."""
-    for block in content:
-        if isinstance(block, types.TextContent):
-            try:
-                if json.loads(block.text) == structured:
-                    return True
-            except (ValueError, RecursionError):
-                continue
-    return False
+    """Whether the text already says what the structured value says: the protocol wants both, a model needs one."""
+    text = "\n".join(block.text for block in content if isinstance(block, types.TextContent))
+    if not text.strip():
+        return False
+    try:
+        if json.loads(text) == structured:
+            return True
+    except (ValueError, RecursionError):
+        pass
+    return all(leaf in text for leaf in islice(_leaves(structured), _LOOKED_AT))
+
+
+def _leaves(value: Json) -> Iterator[str]:
+    """The texts and numbers of a JSON value, as they would stand in a sentence."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _leaves(item)
+    elif value is not None and not isinstance(value, bool):
+        yield value if isinstance(value, str) else compact(value)
 
 
 def _fitting(parts: Sequence[Part]) -> tuple[Part, ...]:
