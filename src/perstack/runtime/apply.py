@@ -251,6 +251,9 @@ def _delegated_by(value: Json) -> DelegatedBy | None:
         text_of(data.get("runId")),
         text_of(data.get("toolCallId")),
         text_of(data.get("toolName")),
+        text_of(data.get("checkpointId")),
+        text_of(expert.get("name")),
+        text_of(expert.get("version")),
     )
 
 

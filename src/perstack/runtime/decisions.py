@@ -121,7 +121,7 @@ def stop_by_error(
     if failure.status is not None:
         told["statusCode"] = failure.status
     return Draft(
-        "stopRunByError", {"checkpoint": {**checkpoint, "error": told}, "step": step_json(state), "error": told}
+        "stopRunByError", {"checkpoint": {**checkpoint, "error": told}, "step": step_json(state, stamp), "error": told}
     )
 
 
@@ -246,7 +246,7 @@ def _complete(
         "completeRun",
         {
             "checkpoint": checkpoint,
-            "step": step_json(state),
+            "step": step_json(state, stamp),
             "text": text,
             "usage": (usage or state.step_usage).to_json(),
             "newMessages": [message_json(message) for message in messages],

@@ -42,9 +42,12 @@ def failure_of(end: RunState) -> str:
     return end.error.message if end.error else f"it ended as {end.status.value}"
 
 
-def lineage(state: RunState, call: ToolCall) -> DelegatedBy:
-    """Who starts the child: this run's current segment, by this call."""
-    return DelegatedBy(state.expert_key, state.run_id, call.id, call.tool_name)
+def lineage(state: RunState, expert: Expert, call: ToolCall) -> DelegatedBy:
+    """Who starts the child: this run's current segment, of `expert`, by this call."""
+    name = expert.name or expert.key
+    return DelegatedBy(
+        state.expert_key, state.run_id, call.id, call.tool_name, state.checkpoint_id, name, expert.version
+    )
 
 
 def refusal(state: RunState, rules: Rules, depth: int) -> str:

@@ -71,17 +71,28 @@ def checkpoint_json(
 
 def delegated_by_json(delegated_by: DelegatedBy) -> JsonObject:
     """Who started a run."""
+    expert: JsonObject = {
+        "key": delegated_by.expert_key,
+        "name": delegated_by.expert_name,
+        "version": delegated_by.expert_version,
+    }
     return {
-        "expert": {"key": delegated_by.expert_key},
+        "expert": expert,
         "toolCallId": delegated_by.tool_call_id,
         "toolName": delegated_by.tool_name,
+        "checkpointId": delegated_by.checkpoint_id,
         "runId": delegated_by.run_id,
     }
 
 
-def step_json(state: RunState) -> JsonObject:
-    """The step that ends; its end is the time of the event that carries it."""
-    return {"stepNumber": state.step, "usage": state.step_usage.to_json(), "startedAt": state.step_started_ms}
+def step_json(state: RunState, stamp: Stamp) -> JsonObject:
+    """The step that ends now."""
+    return {
+        "stepNumber": state.step,
+        "usage": state.step_usage.to_json(),
+        "startedAt": state.step_started_ms,
+        "finishedAt": stamp.ms,
+    }
 
 
 def start_fresh(state: RunState, expert: Expert, stamp: Stamp, *, system: str, query: UserMessage) -> Draft:

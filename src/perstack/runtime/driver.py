@@ -27,10 +27,10 @@ from perstack.runtime.continuation import (
 from perstack.runtime.decisions import Failure, stop_by_error
 from perstack.runtime.delegation import ChildEnd, child_request, failure_of, lineage, refusal
 from perstack.runtime.drafts import branch_off, start_again, start_fresh
-from perstack.runtime.equipment import Equipment, MakeSkills, Voice, prompt_of
+from perstack.runtime.equipment import Equipment, Voice, prompt_of
 from perstack.runtime.fold import JobState
 from perstack.runtime.journal import Journal
-from perstack.runtime.request import RunOutcome, RunRequest
+from perstack.runtime.request import MakeSkills, RunOutcome, RunRequest
 from perstack.runtime.rules import Rules
 from perstack.runtime.state import DelegatedBy, Phase, RunState
 from perstack.runtime.steps import RunLoop, Surroundings
@@ -142,7 +142,8 @@ class Runner:
         state = found or self._unborn(request, place)
         voice = Voice(self._journal, state.job_id, self._journal.new_id() if opening else state.run_id)
         self._announce(request, voice.run_id, opening, fresh=found is None)
-        equipment = Equipment(request, self._skills_for, voice, is_delegate=state.delegated_by is not None)
+        make = request.skills_for or self._skills_for
+        equipment = Equipment(request, make, voice, is_delegate=state.delegated_by is not None)
         try:
             try:
                 await equipment.open(past_calls(found) if found else ())
@@ -196,7 +197,7 @@ class Runner:
         expert = request.experts[rules.routes[call.tool_name].expert_key]
         model = self._model_for(expert) if self._model_for else request.model
         child = child_request(request, expert, call, model=model, first_step=caller.step + 1)
-        inside = _Place(place.depth + 1, lineage(caller, call), place.job if known else None)
+        inside = _Place(place.depth + 1, lineage(caller, request.expert, call), place.job if known else None)
         why = refusal(caller, rules, place.depth)
         if known is not None and known.status not in UNFINISHED:
             end = _End(known)

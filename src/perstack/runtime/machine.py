@@ -13,7 +13,7 @@ from perstack.core.json import Json, JsonObject, compact
 from perstack.core.messages import TextPart, ToolCall, ToolResult
 from perstack.runtime.apply import tool_message
 from perstack.runtime.drafts import Draft, Stamp, checkpoint_json, step_json
-from perstack.runtime.rules import Kind, Rules, query_of
+from perstack.runtime.rules import Kind, Route, Rules, query_of
 from perstack.runtime.state import Phase, RunState, RunStatus
 from perstack.runtime.wire import call_json, message_reference, result_reference
 
@@ -82,30 +82,35 @@ def _resolve(state: RunState, _rules: Rules, stamp: Stamp) -> Draft:
 
 def _stop_for_delegates(state: RunState, rules: Rules, stamp: Stamp) -> Draft:
     delegates: list[Json] = [
-        {"expert": {"key": rules.routes[call.tool_name].expert_key}, "toolCallId": call.id,
-         "toolName": call.tool_name, "query": query_of(call)}
-        for call in rules.calls_of(Kind.DELEGATE, state.pending)
-    ]  # fmt: skip
+        _delegation(rules.routes[call.tool_name], call) for call in rules.calls_of(Kind.DELEGATE, state.pending)
+    ]
     checkpoint = checkpoint_json(state, rules.expert, RunStatus.STOPPED_BY_DELEGATE, stamp.id)
     checkpoint["pendingToolCalls"] = [
         call_json(call) for call in state.pending if rules.kind_of(call) is not Kind.DELEGATE
     ]
-    return Draft("stopRunByDelegate", {"checkpoint": {**checkpoint, "delegateTo": delegates}, "step": step_json(state)})
+    return Draft(
+        "stopRunByDelegate", {"checkpoint": {**checkpoint, "delegateTo": delegates}, "step": step_json(state, stamp)}
+    )
+
+
+def _delegation(route: Route, call: ToolCall) -> JsonObject:
+    expert: JsonObject = {"key": route.expert_key, "name": route.skill_name, "version": route.version}
+    return {"expert": expert, "toolCallId": call.id, "toolName": call.tool_name, "query": query_of(call)}
 
 
 def _stop_for_answer(state: RunState, rules: Rules, stamp: Stamp) -> Draft:
     checkpoint = checkpoint_json(state, rules.expert, RunStatus.STOPPED_BY_INTERACTIVE_TOOL, stamp.id)
-    return Draft("stopRunByInteractiveTool", {"checkpoint": checkpoint, "step": step_json(state)})
+    return Draft("stopRunByInteractiveTool", {"checkpoint": checkpoint, "step": step_json(state, stamp)})
 
 
 def _finish(state: RunState, rules: Rules, stamp: Stamp) -> Draft:
     if state.step >= rules.max_steps:
         checkpoint = checkpoint_json(state, rules.expert, RunStatus.STOPPED_BY_EXCEEDED_MAX_STEPS, stamp.id)
-        return Draft("stopRunByExceededMaxSteps", {"checkpoint": checkpoint, "step": step_json(state)})
+        return Draft("stopRunByExceededMaxSteps", {"checkpoint": checkpoint, "step": step_json(state, stamp)})
     following: JsonObject = {"id": f"{stamp.id}.next", "stepNumber": state.step + 1}
     checkpoint = checkpoint_json(state, rules.expert, RunStatus.PROCEEDING, stamp.id)
     return Draft(
-        "continueToNextStep", {"checkpoint": checkpoint, "step": step_json(state), "nextCheckpoint": following}
+        "continueToNextStep", {"checkpoint": checkpoint, "step": step_json(state, stamp), "nextCheckpoint": following}
     )
 
 

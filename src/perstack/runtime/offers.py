@@ -44,7 +44,7 @@ def delegate_tools(expert: Expert, experts: Mapping[str, Expert]) -> Iterable[Of
             continue
         name = target.name or target.key
         definition = ToolDefinition(delegate_tool_name(target), target.description or name, _QUERY_SCHEMA, name)
-        yield definition, Route(Kind.DELEGATE, name, expert_key=key)
+        yield definition, Route(Kind.DELEGATE, name, expert_key=key, version=target.version)
 
 
 def _schema(text: str, where: str) -> JsonObject:

@@ -22,12 +22,13 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a tool's name leads. `expert_key` is set for delegates."""
+    """Where a tool's name leads. `expert_key` and `version` are set for delegates, whose `skill_name` is their name."""
 
     kind: Kind
     skill_name: str
     read_only: bool = False
     expert_key: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,12 +86,15 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class DelegatedBy:
-    """Who started a run: the caller's expert, its run (segment) and the tool call that asked."""
+    """Who started a run: the caller's expert, its run (segment), the tool call that asked, and where it waits."""
 
     expert_key: str
     run_id: str
     tool_call_id: str
     tool_name: str
+    checkpoint_id: str = ""
+    expert_name: str = ""
+    expert_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
