@@ -38,7 +38,8 @@ from perstack.providers import catalogue
 from perstack.runtime.driver import Runner, RunOutcome, TokenBudget
 from perstack.runtime.fold import fold
 from perstack.runtime.past import recorded_calls
-from perstack.runtime.staff import SkillsFor, Staff
+from perstack.runtime.request import MakeSkills
+from perstack.runtime.staff import Staff
 from perstack.runtime.store import JobStore
 from perstack.skills.team import Team
 
@@ -147,7 +148,9 @@ class Job:
             staff.check((pipeline.plan, pipeline.build, pipeline.verify))
             proving = await to_thread.run_sync(importlib.import_module, _PROVING)
             ground = await self._prepare(fix.repository, fix.base, fix.config)
-            outcome: FixOutcome = await proving.fixed(fix, pipeline, staff, ground, out=self.folder)
+            outcome: FixOutcome = await proving.fixed(
+                fix, pipeline, staff, ground, host=self.engine.host, out=self.folder
+            )
         self.steps, self.usage = sum(r.steps for r in outcome.rounds), outcome.usage
         self.emit("finishJob", {"outcome": outcome.ending.value, "verdict": outcome.verdict.value,
                                 "rounds": len(outcome.rounds), "usage": outcome.usage.to_json()})  # fmt: skip
@@ -266,7 +269,7 @@ class Job:
 
     @asynccontextmanager
     async def _staff(
-        self, config: Config, max_steps: int, tokens: int, skills_for: SkillsFor | None
+        self, config: Config, max_steps: int, tokens: int, skills_for: MakeSkills | None
     ) -> AsyncIterator[Staff]:
         host = self.engine.host
         given, wanted = host.model_provider, host.model or config.model

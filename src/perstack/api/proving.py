@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from perstack.api.host import Fix, Ground, Verify
+from perstack.api.host import Fix, Ground, Host, Verify
+from perstack.api.kit import Workplace, open_kit
+from perstack.core.contracts import Session
 from perstack.core.experts import PipelineSpec
 from perstack.core.outcome import FixOutcome
 from perstack.core.verdict import Report
 from perstack.runtime.pipeline import FixPipeline, FixRequest, Tools
+from perstack.runtime.request import MakeSkills
 from perstack.runtime.staff import Staff
 from perstack.signals.protocol import Verifier, VerifyRequest
 
 
-async def fixed(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, *, out: Path) -> FixOutcome:
+async def fixed(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, *, host: Host, out: Path) -> FixOutcome:
     """Plan, build and verify. Raises: InfrastructureErrors."""
     request = FixRequest(
         repository=fix.repository,
@@ -28,7 +33,14 @@ async def fixed(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, 
         out=out,
         targets=fix.targets,
     )
-    tools = Tools(ground.sandbox, _verifier(ground), staff, ground.emit, time.monotonic)
+
+    @asynccontextmanager
+    async def kit(session: Session, workspace: Path, *, read_only: bool) -> AsyncIterator[MakeSkills]:
+        place = Workplace(ground.sandbox, ground.snapshot, session, workspace, read_only)
+        async with open_kit(host, place, emit=ground.emit) as made:
+            yield made.skills_of
+
+    tools = Tools(ground.sandbox, _verifier(ground), staff, ground.emit, time.monotonic, kit)
     return await FixPipeline(request, pipeline, tools).run()
 
 

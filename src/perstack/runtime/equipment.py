@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import anyio
@@ -16,13 +16,11 @@ from perstack.core.messages import ToolCall, ToolResult
 from perstack.runtime.concurrency import in_order
 from perstack.runtime.journal import Journal
 from perstack.runtime.offers import Offer, delegate_tools, interactive_tools
-from perstack.runtime.request import RunRequest
+from perstack.runtime.request import MakeSkills, RunRequest
 from perstack.runtime.toolbox import Toolbox
 
 CLOSING_S = 10.0
 _PARALLEL_STARTS = 8
-
-MakeSkills = Callable[[Expert], Awaitable[tuple[Skill, ...]]]
 
 
 class Voice:

@@ -6,7 +6,8 @@ protocol runs whether or not the verify expert asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +15,7 @@ from typing import Protocol
 import anyio
 
 from perstack.context.fix_queries import FixFacts, build_query, plan_query, verify_query
-from perstack.core.contracts import Sandbox, Skill
+from perstack.core.contracts import Sandbox, Session, Skill
 from perstack.core.errors import BudgetExceeded, ProviderError, ToolError
 from perstack.core.experts import Config, Expert, PipelineSpec
 from perstack.core.json import JsonObject
@@ -26,6 +27,7 @@ from perstack.core.verdict import Report, Verdict
 from perstack.infrastructure.git import Repository
 from perstack.runtime.baseline import failing_tests, first_output, gating, is_red, unusable
 from perstack.runtime.driver import RunOutcome
+from perstack.runtime.request import MakeSkills
 from perstack.signals.protocol import Verifier, VerifyRequest
 from perstack.skills.base import base_skill
 from perstack.skills.signals import RunSignalsSkill
@@ -34,7 +36,25 @@ from perstack.skills.signals import RunSignalsSkill
 class RunExpert(Protocol):
     """Runs one expert to its end. Raises ProviderError, BudgetExceeded and InfrastructureErrors."""
 
-    async def __call__(self, expert: Expert, query: str, skills: tuple[Skill, ...]) -> RunOutcome: ...
+    async def __call__(self, expert: Expert, query: str, skills_for: MakeSkills) -> RunOutcome: ...
+
+
+class OpenKit(Protocol):
+    """What makes the skills of experts over one workspace (theirs and their delegates'), while the context lasts."""
+
+    def __call__(
+        self, session: Session, workspace: Path, *, read_only: bool
+    ) -> AbstractAsyncContextManager[MakeSkills]: ...
+
+
+@asynccontextmanager
+async def base_tools_only(session: Session, workspace: Path, *, read_only: bool) -> AsyncIterator[MakeSkills]:
+    """A kit without any server."""
+
+    async def make(expert: Expert) -> tuple[Skill, ...]:
+        return (base_skill(expert, workspace, session, read_only=read_only),)
+
+    yield make
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +82,7 @@ class Tools:
     run_expert: RunExpert
     emit: Callable[[str, JsonObject], None]
     now_s: Callable[[], float]
+    kit: OpenKit = base_tools_only
 
 
 @dataclass(slots=True)
@@ -264,9 +285,16 @@ class FixPipeline:
         read_only: bool = False,
         extra: tuple[Skill, ...] = (),
     ) -> RunOutcome:
-        async with self._tools.sandbox.open(self._request.snapshot, workspace) as session:
-            base = base_skill(expert, workspace, session, read_only=read_only)
-            outcome = await self._tools.run_expert(expert, query, (base, *extra))
+        tools = self._tools
+        async with (
+            tools.sandbox.open(self._request.snapshot, workspace) as session,
+            tools.kit(session, workspace, read_only=read_only) as make,
+        ):
+
+            async def skills_for(one: Expert) -> tuple[Skill, ...]:
+                return (*await make(one), *(extra if one.key == expert.key else ()))
+
+            outcome = await tools.run_expert(expert, query, skills_for)
         self._progress.usage += outcome.usage
         self._progress.steps += outcome.steps
         if outcome.status == "stoppedByError":

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from perstack.core.contracts import Skill
 from perstack.core.experts import Expert
 from perstack.core.usage import Usage
 
+# Makes the skills of an expert, not open yet.
+MakeSkills = Callable[[Expert], Awaitable[tuple[Skill, ...]]]
+
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """One expert to run. `experts` are all that may be delegated to, and may grow while it runs.
 
-    `skills` are opened here and stay open: closing them is the caller's. Without any, the runner makes its own.
+    `skills` are opened here and stay open: closing them is the caller's. Without any, `skills_for` makes them, for the
+    expert and its delegates, else the runner's own does; those are closed with the run.
 
     `max_steps` is compared with the running step number, which starts at `first_step` and goes on through
     delegates. `reasoning_budget` is in tokens, 0 for none.
@@ -25,6 +29,7 @@ class RunRequest:
     model: str
     job_id: str
     skills: tuple[Skill, ...] = ()
+    skills_for: MakeSkills | None = None
     experts: Mapping[str, Expert] = field(default_factory=dict)
     max_steps: int = 100
     max_retries: int = 5

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from perstack.core.contracts import Skill
 from perstack.core.errors import BudgetExceeded, UserError
 from perstack.core.experts import Config, Expert
 from perstack.runtime.driver import Runner, RunOutcome, RunRequest
+from perstack.runtime.request import MakeSkills
 
 REASONING_TOKENS = {"none": 0, "minimal": 1024, "low": 2048, "medium": 5000, "high": 10_000}
 
@@ -38,8 +38,8 @@ class Staff:
                     f"a pipeline names expert `{key}`, which is not defined", hint=f"defined experts: {known}"
                 )
 
-    async def __call__(self, expert: Expert, query: str, skills: tuple[Skill, ...]) -> RunOutcome:
-        """Run one expert to its end.
+    async def __call__(self, expert: Expert, query: str, skills_for: MakeSkills) -> RunOutcome:
+        """Run one expert to its end; `skills_for` makes its skills and those of its delegates.
 
         Raises: BudgetExceeded when the job's steps are used up, ProviderError and InfrastructureErrors.
         """
@@ -51,8 +51,8 @@ class Staff:
                 expert=expert,
                 query=query,
                 model=self.model_of(expert),
-                skills=skills,
-                experts=self._experts(),
+                skills_for=skills_for,
+                experts=self.config.experts,
                 max_steps=self.max_steps,
                 max_retries=self.config.max_retries,
                 timeout_s=self.config.timeout_ms / 1000,
@@ -63,9 +63,3 @@ class Staff:
         )
         self.next_step += max(outcome.steps, 1)
         return outcome
-
-    def _experts(self) -> Mapping[str, Expert]:
-        return self.config.experts
-
-
-SkillsFor = Callable[[Expert], Awaitable[tuple[Skill, ...]]]
