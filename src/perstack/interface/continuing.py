@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from perstack import api
 from perstack.core.errors import InfrastructureError, UserError
@@ -119,10 +118,9 @@ def require_same_place(job: api.JobHistory, asked: api.Run) -> None:
 
     Raises: UserError that names the option to give.
     """
-    config = asked.config.path and str(Path(asked.config.path).absolute())
-    for option, now in (("--workspace", str(asked.workspace)), ("--config", config)):
-        noted = job.record.extra.get(option.removeprefix("--"))
-        if isinstance(noted, str) and noted and now and noted != now:
+    for name, now in asked.note.items():
+        noted, option = job.record.extra.get(name), f"--{name}"
+        if isinstance(noted, str) and noted != now:
             raise UserError(
                 f"job {job.record.id} was started with {option} {noted}, not {now}",
                 hint=f"Give `{option} {shlex.quote(noted)}` if that is right.",

@@ -127,7 +127,8 @@ def question_text(call: JsonObject) -> str:
 
 def tell_found(job: api.JobHistory, standing: api.Standing) -> None:
     """Say where an interrupted job goes on, and which calls were lost."""
-    click.echo(f"perstack: job {job.record.id} of expert `{standing.expert}` goes on at step {standing.steps}", err=True)
+    name, expert = job.record.id, standing.expert
+    click.echo(f"perstack: job {name} of expert `{expert}` goes on at step {standing.steps}", err=True)
     if job.is_cut:
         click.echo("perstack: the last line of its log was cut off and is left out", err=True)
     for call in standing.lost:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -10,7 +12,15 @@ from rich.text import Text
 
 from perstack.core.events import Event
 from perstack.core.json import JsonObject, compact
-from perstack.interface.history.reading import contents_text, message_text, object_of, objects_of, text_of
+from perstack.interface.history.reading import (
+    CallKey,
+    call_key,
+    contents_text,
+    message_text,
+    object_of,
+    objects_of,
+    text_of,
+)
 from perstack.interface.history.runs import Runs
 from perstack.interface.render.facts import visible
 
@@ -31,10 +41,10 @@ _VERBOSE_LIMIT = 4000
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How events are shown. `targets` are the experts behind calls of delegates, by run id and call id."""
+    """How events are shown. `targets` are the experts behind calls of delegates."""
 
     runs: Runs = field(default_factory=Runs)
-    targets: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    targets: Mapping[CallKey, str] = field(default_factory=dict)
     verbose: bool = False
     zone: tzinfo | None = None  # None: of this machine
 
@@ -47,23 +57,23 @@ class View:
         return at(ms, self.zone).strftime("%H:%M:%S")
 
 
-def targets_of(events: Iterable[Event]) -> Mapping[tuple[str, str], str]:
+def targets_of(events: Iterable[Event]) -> Mapping[CallKey, str]:
     """Which expert every delegate call goes to; a tool's name alone does not say it."""
-    found: dict[tuple[str, str], str] = {}
+    found: dict[CallKey, str] = {}
     for event in events:
         if event.type == "stopRunByDelegate":
             for one in objects_of(object_of(event.payload.get("checkpoint")).get("delegateTo")):
-                found[event.run_id, text_of(one.get("toolCallId"))] = text_of(object_of(one.get("expert")).get("key"))
+                found[call_key(event, one.get("toolCallId"))] = text_of(object_of(one.get("expert")).get("key"))
         elif event.type == "callDelegate":
             for call in objects_of(event.payload.get("toolCalls")):
                 skill = text_of(call.get("skillName"))
-                found.setdefault((event.run_id, text_of(call.get("id"))), skill.removeprefix("delegate/"))
+                found.setdefault(call_key(event, call.get("id")), skill.removeprefix("delegate/"))
     return found
 
 
 def event_lines(event: Event, view: View) -> Iterator[Text]:
     """The event's own line, then its details, indented."""
-    step = f"[Step {event.step_number}]" if event.step_number else "[Job]"
+    step = f"[Step {event.step_number}]" if event.step_number else "[Run]" if event.run_id else "[Job]"
     line = Text.assemble(
         (f"{step:<9}", "dim"), (f"{event.type:<24}" + " " * (len(event.type) >= 24), _STYLE.get(event.type, ""))
     )
@@ -88,7 +98,7 @@ def _start_run(event: Event, view: View) -> Iterator[Text]:
 
 def _call_tools(event: Event, view: View) -> Iterator[Text]:
     calls = objects_of(event.payload.get("toolCalls"))
-    said = message_text(object_of(event.payload.get("newMessage")))
+    said = contents_text(object_of(event.payload.get("newMessage")).get("contents"), kinds=("textPart",))
     if said and view.verbose:
         yield Text(f"Says: {view.cut(said, 80)}")
     if not view.verbose:
@@ -116,7 +126,7 @@ def _results(event: Event, view: View) -> Iterator[Text]:
 
 def _delegates(event: Event, view: View) -> Iterator[Text]:
     calls = objects_of(event.payload.get("toolCalls"))
-    names = [view.targets.get((event.run_id, text_of(call.get("id")))) or "?" for call in calls]
+    names = [view.targets.get(call_key(event, call.get("id"))) or "?" for call in calls]
     yield Text(f"Delegate to: {', '.join(flat(name, 80) for name in names)}")
     if view.verbose:
         for name, call in zip(names, calls, strict=True):
@@ -148,7 +158,11 @@ def _complete(event: Event, view: View) -> Iterator[Text]:
 
 
 def _retry(event: Event, view: View) -> Iterator[Text]:
-    yield Text(f"Reason: {view.cut(text_of(event.payload.get('reason')), 200)}")
+    reason = text_of(event.payload.get("reason"))
+    with contextlib.suppress(ValueError):
+        told = object_of(json.loads(reason))
+        reason = ": ".join(filter(None, (text_of(told.get("error")), text_of(told.get("message"))))) or reason
+    yield Text(f"Reason: {view.cut(reason, 200)}")
 
 
 def _verdict(event: Event, _view: View) -> Iterator[Text]:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Sequence
 from datetime import tzinfo
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, OverflowMethod
 from rich.text import Text
 
 from perstack.core.json import JsonObject
@@ -19,6 +19,8 @@ from perstack.interface.history.runs import INTERRUPTED, Run, Runs
 from perstack.interface.render.facts import count
 
 RULE = "─" * 50
+# Enough of a run's id to name it with --run, and to leave room on a terminal.
+ID_SHOWN = 8
 _STATUS_STYLE = {"completed": "green", "stoppedByError": "red", "running": "cyan", "interrupted": "yellow"}
 
 
@@ -48,7 +50,8 @@ def print_lines(console: Console, lines: Iterator[Text], *, fold: bool = False) 
     """Print; on a terminal no line is wider than it, unless `fold` asks for the whole text on several."""
     for line in lines:
         if console.is_terminal and not fold:
-            console.print(line, no_wrap=True, overflow="ellipsis", highlight=False)
+            cut: OverflowMethod = "crop" if line.plain == RULE else "ellipsis"
+            console.print(line, no_wrap=True, overflow=cut, highlight=False)
         else:
             console.print(line, soft_wrap=not console.is_terminal, highlight=False)
 
@@ -150,7 +153,7 @@ def _tree(runs: Runs) -> Iterator[Text]:
             _padded(between, max(map(len, steps))),
             _padded(duration(run.ended_ms - run.started_ms), 9, right=True),
             _padded(count(run.usage.total_tokens, "token"), 16, right=True),
-            (f"  {run.id}", "dim"),
+            (f"  {run.id[:ID_SHOWN]}", "dim"),
         )
         yield line
 

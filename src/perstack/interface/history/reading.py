@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
+from perstack.core.events import Event
 from perstack.core.json import Json, JsonObject
 from perstack.core.usage import Usage
+
+# The parts that a tool may answer with.
+ANY = ("textPart", "imageInlinePart", "fileInlinePart")
+# A call of a tool: its run (segment), its step, its id. Some models number the calls of every reply from 1.
+CallKey = tuple[str, int, str]
+
+
+def call_key(event: Event, call_id: Json) -> CallKey:
+    """The call that an event speaks of."""
+    return event.run_id, event.step_number, text_of(call_id)
 
 
 def text_of(value: Json) -> str:
@@ -33,7 +44,7 @@ def usage_of(value: Json) -> Usage:
 def message_text(message: JsonObject) -> str:
     """The text of a message; where it has none, the tools it calls, or what they answered."""
     parts = objects_of(message.get("contents"))
-    text = " ".join(text_of(part.get("text")) for part in parts if part.get("type") == "textPart")
+    text = contents_text(parts, kinds=("textPart",))
     if text:
         return text
     calls = [text_of(part.get("toolName")) for part in parts if part.get("type") == "toolCallPart"]
@@ -43,7 +54,7 @@ def message_text(message: JsonObject) -> str:
     return " ".join(results)
 
 
-def contents_text(value: Json) -> str:
-    """The text of a result's parts; media by their kind."""
-    parts = objects_of(value)
+def contents_text(value: Json, *, kinds: Container[str] = ANY) -> str:
+    """The text of parts of some kinds; media by their type."""
+    parts = (part for part in objects_of(value) if part.get("type") in kinds)
     return " ".join(text_of(part.get("text")) or f"({text_of(part.get('mimeType')) or 'nothing'})" for part in parts)

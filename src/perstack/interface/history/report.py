@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from perstack.core.events import Event
 from perstack.core.json import Json, JsonObject
 from perstack.core.storage import JobRecord
-from perstack.interface.history.reading import objects_of, text_of
+from perstack.interface.history.reading import CallKey, call_key, objects_of
 from perstack.interface.history.runs import Runs
 from perstack.interface.history.selection import ERRORS, Page
 
@@ -37,11 +37,11 @@ class Summary:
         return data
 
 
-def summary_of(events: Sequence[Event], delegated: Container[tuple[str, str]]) -> Summary:
-    """Count. `delegated` are the calls (run id, call id) that went to delegates; all others are calls of tools."""
+def summary_of(events: Sequence[Event], delegated: Container[CallKey]) -> Summary:
+    """Count. `delegated` are the calls that went to delegates; all others are calls of tools."""
     steps = [event.step_number for event in events if event.step_number]
     calls = [
-        (event.run_id, text_of(call.get("id")))
+        call_key(event, call.get("id"))
         for event in events
         if event.type == "callTools"
         for call in objects_of(event.payload.get("toolCalls"))

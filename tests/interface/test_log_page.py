@@ -1,0 +1,186 @@
+"""How `perstack log` looks: golden text of a job with parallel, nested and failed delegation, and the width rules."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from perstack.core.events import Event
+from perstack.core.usage import Usage
+from perstack.interface.history.lines import View, targets_of
+from perstack.interface.history.page import duration, job_lines, print_lines, report_lines
+from perstack.interface.history.report import Report, summary_of
+from perstack.interface.history.runs import runs_of
+from perstack.interface.history.selection import Selection, select
+from tests.interface.log_stories import STARTED, record, told
+
+pytestmark = pytest.mark.anyio
+
+HEAD = """\
+(showing latest job)
+Storage: /s
+Job: job (stoppedByInteractiveTool)
+Expert: app
+Started: 2025-10-09 08:53:20
+Steps: 9
+Tokens: 1,010 (in 1,000, 400 of them cached; out 10)
+Finished: 2025-10-09 08:53:24 (4.2 s)
+Next: perstack run app "your answer" --continue-job job -i
+
+Runs:
+    app                   stoppedByInteractiveTool  steps 1–9    85 ms      105 tokens  e1
+    ├─ @app/plan          completed                 steps 3–6    28 ms       45 tokens  e24
+    │  └─ @app/plan/deep  completed                 step 4        6 ms       15 tokens  e35
+    ├─ @app/check #1      completed                 step 3        6 ms       15 tokens  e60
+    └─ @app/check #2      stoppedByError            step 3        3 ms        0 tokens  e72
+
+Summary:
+"""
+ALL = """\
+  Events: 39
+  Steps: 1-9
+  Errors: 2
+  Tool calls: 3
+  Delegations: 4
+"""
+STEP_TWO = """\
+Events:
+──────────────────────────────────────────────────
+[Step 2] startGeneration         08:53:20  app
+[Step 2] callTools               08:53:20  app
+    Tools: plan, check, check
+[Step 2] callDelegate            08:53:20  app
+    Delegate to: @app/plan, @app/check, @app/check
+[Step 2] stopRunByDelegate       08:53:20  app
+──────────────────────────────────────────────────
+"""
+WRONG = """\
+Events:
+──────────────────────────────────────────────────
+[Step 3] startGeneration         08:53:20  @app/check #2
+[Step 3] stopRunByError          08:53:20  @app/check #2
+    Error: ProviderError
+    Message: no such model
+    Retryable: no
+[Step 7] startRun                08:53:20  app
+    Goes on after: stoppedByDelegate
+──────────────────────────────────────────────────
+(showing 1 of 2 matched events (+2 context))
+"""
+VERBOSE = """\
+[Step 1] callTools               08:53:20  app
+    [@perstack/base] read
+        Args: {"path":"a.txt"}
+    [@perstack/base] break
+        Args: {"why":"\\u001b[31mred\\u001b[0m"}
+    Tokens: in 10, out 5
+[Step 1] startToolCall           08:53:20  app
+    toolCallId: call_1
+[Step 1] startToolCall           08:53:20  app
+    toolCallId: call_2
+[Step 1] resolveToolResults      08:53:20  app
+    ✓ read: contents of a.txt
+    ✗ break: Error calling tool break: it broke
+[Step 1] finishToolCall          08:53:20  app
+"""
+
+
+def shown(events: Sequence[Event], wanted: Selection, *, width: int = 0, fold: bool = False, **more: Any) -> str:
+    runs, targets = runs_of(events, is_over=True), targets_of(events)
+    page = select(events, wanted)
+    usage = Usage(1000, 10, 0, 400)
+    fields: dict[str, Any] = {"storage": "/s", "is_latest": True, "summary": summary_of(page.matched, targets)} | more
+    report = Report(record(events, usage=usage), page, runs, **fields)
+    out = io.StringIO()
+    console = Console(file=out, width=width or 200, force_terminal=bool(width), color_system=None)
+    print_lines(console, report_lines(report, View(runs, targets, wanted.verbose, UTC)), fold=fold)
+    return out.getvalue()
+
+
+async def test_a_whole_job_has_header_tree_summary_and_events() -> None:
+    text = shown(await told(), Selection(), next='perstack run app "your answer" --continue-job job -i')
+    assert text.startswith(HEAD + ALL)
+    assert '[Step 1] startRun                08:53:20  app\n    Query: "Do the <U+202E>thing."\n' in text
+    assert '[Step 9] callInteractiveTool     08:53:20  app\n    Asks: askUser {"question":"Shall I?"}\n' in text
+    assert "    Reason: ProviderError: overloaded\n" in text
+    assert "    Result: The plan is long is long is long is long is long is long is long is long is lon…\n" in text
+    assert "unknown" not in text
+    assert "\x1b" not in text
+
+
+async def test_steps_choose_events_and_a_delegation_names_its_experts() -> None:
+    assert shown(await told(), Selection(step=lambda step: step == 2)).endswith(STEP_TWO)
+
+
+async def test_a_page_says_what_it_leaves_out_and_context_is_added_around_it() -> None:
+    events = await told()
+    wanted = Selection(presets=(frozenset({"stopRunByError", "retry"}),), take=1, context=1)
+    assert shown(events, wanted).endswith(WRONG)
+    assert shown(events, Selection(types=frozenset({"nothing"}))).endswith(
+        f"Events:\n{'─' * 50}\n(none match)\n{'─' * 50}\n"
+    )
+
+
+async def test_verbose_shows_arguments_results_and_tokens() -> None:
+    text = shown(await told(), Selection(verbose=True))
+    assert VERBOSE in text
+    assert "[Run]    skillConnected          08:53:20  app\n    skillName: @perstack/base\n" in text
+
+
+async def test_a_terminal_cuts_lines_at_its_width_and_folds_them_when_all_was_asked_for() -> None:
+    events = await told()
+    narrow = shown(events, Selection(), width=40)
+    assert max(map(cell_len, narrow.splitlines())) == 40
+    assert "\n    Result: The plan is long is long is…\n" in narrow
+    assert f"\n{'─' * 40}\n" in narrow
+    folded = shown(events, Selection(verbose=True), width=40, fold=True)
+    assert max(map(cell_len, folded.splitlines())) <= 40
+    assert folded.count("long") == 30
+
+
+async def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    events = await told()
+    runs = runs_of(events)
+    report = Report(record(events), select(events, Selection()), runs)
+
+    def drawn(**console: Any) -> str:
+        out = io.StringIO()
+        print_lines(Console(file=out, width=100, **console), report_lines(report, View(runs, {}, zone=UTC)))
+        return out.getvalue()
+
+    coloured = drawn(force_terminal=True, color_system="standard")
+    assert "\x1b[32m" in coloured
+    assert "\x1b[32m" not in drawn(force_terminal=True, color_system="standard", no_color=True)
+    assert "\x1b" not in drawn()
+
+
+async def test_jobs_are_listed_with_what_one_asks_first() -> None:
+    events = await told()
+    jobs = [
+        record(events, status="completed", usage=Usage(12_000, 345)),
+        record(events, status="running", finished_at=0, started_at=0),
+    ]
+    out = io.StringIO()
+    print_lines(Console(file=out, width=60), job_lines(jobs, "/s", interrupted={"job"}, zone=UTC))
+    assert out.getvalue() == (
+        "Storage: /s\n"
+        "JOB  STARTED              STATUS       STEPS  TOKENS  EXPERT\n"
+        "job  2025-10-09 08:53:20  interrupted      9  12,345  app\n"
+        "job  —                    interrupted      9       0  app\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [(-5, "0 ms"), (999, "999 ms"), (12_340, "12.3 s"), (245_000, "4 min 5 s"), (7_380_000, "2 h 3 min")],
+)
+async def test_durations_are_said_as_people_say_them(ms: int, text: str) -> None:
+    assert duration(ms) == text
+    assert STARTED
