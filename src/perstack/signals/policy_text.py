@@ -19,13 +19,14 @@ from perstack.signals.policy_patch import FileChange
 
 _SUPPRESSIONS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("a linter is silenced", re.compile(
-        r"#\s*(?:ruff:|flake8:)?\s*noqa|#\s*pylint:\s*(?:disable|skip-file)|#\s*nosec\b|#\s*isort:\s*skip|#\s*fmt:\s*(?:off|skip)"
+        r"#\s*(?:ruff:|flake8:)?\s*noqa|#\s*ruff:\s*(?:file-)?(?:disable|ignore)|#\s*pylint:\s*(?:disable|skip-file)|#\s*nosec\b|#\s*isort:\s*skip|#\s*fmt:\s*(?:off|skip)"
         r"|eslint-disable|biome-ignore|tslint:disable|//\s*nolint|//\s*lint:(?:file-)?ignore|#!?\[allow\(|#!?\[expect\("
-        r"|@SuppressWarnings|@SuppressFBWarnings|NOPMD|CHECKSTYLE:OFF|NOLINT|clang-format off|#pragma GCC diagnostic ignored"
-        r"|#pragma clang diagnostic ignored|#pragma warning\s*\(\s*disable|rubocop:disable|@phpstan-ignore", re.IGNORECASE)),
+        r"|@SuppressWarnings|@SuppressFBWarnings|NOPMD|CHECKSTYLE:OFF|NOLINT|clang-format off|pragma[ \t(\"]+(?:GCC|clang)[ \t]+(?:diagnostic[ \t]+(?:ignored|warning)|system_header)"
+        r"|#[ \t]*pragma warning\s*\(\s*disable|^\s*#\s*\d+\s+\"[^\"]*\"[\d ]*\b3\b|^\s*#line\s+\d|#!?\[cfg_attr\(.*[\s,](?:allow|expect)\("
+        r"|^\s*//\s*(?:go:build|\+build)\s+ignore\b|/\*\s*eslint\s+\S+\s*:\s*[\"']?(?:off|0)\b|/\*\s*globals?\s+[\w$]+(?:\s*[:,]\s*[\w$]+)*\s*\*/|rubocop:disable|@phpstan-ignore", re.IGNORECASE)),
     ("a type checker is silenced", re.compile(
-        r"#\s*type:\s*ignore|#\s*pyright:\s*(?:ignore|basic|off)|#\s*mypy:|#\s*pyre-(?:ignore|fixme)|@ts-(?:ignore|nocheck"
-        r"|expect-error)|@no_type_check|\bas any\b|declare module\s+[\"']\*[\"']", re.IGNORECASE)),
+        r"#\s*type:\s*ignore|#\s*pyright:\s*(?:ignore|basic|off|\w+\s*=\s*(?:false|none))|#\s*mypy:|#\s*pyre-(?:ignore|fixme)|@ts-(?:ignore|nocheck"
+        r"|expect-error)|\bno_type_check\b|\bif\s+not\s+(?:\w+\.)?TYPE_CHECKING\b|\bas any\b|declare module\s+[\"']\*[\"']", re.IGNORECASE)),
     ("coverage is silenced", re.compile(
         r"#\s*pragma:\s*no\s*(?:cover|branch)|istanbul ignore|c8 ignore|v8 ignore|LCOV_EXCL|@codeCoverageIgnore"
         r"|#\[coverage\(off", re.IGNORECASE)),

@@ -17,7 +17,9 @@ _RUNNER = frozenset(
     {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "exceptiongroup", "tomli", "pygments", "coverage",
      "hypothesis", "xdist", "execnet", "mock", "nose", "nose2", "attr", "attrs", "tox", "nox", "pytest_cov",
      "pytest_mock", "pytest_asyncio", "anyio", "pip", "setuptools", "pkg_resources", "wheel", "_distutils_hack",
-     "junitparser", "perstack", "numpy", "sitecustomize", "usercustomize", "colorama", "typing_extensions"}
+     "junitparser", "perstack", "numpy", "sitecustomize", "usercustomize", "colorama", "typing_extensions", "mypy",
+     "mypyc", "mypy_extensions", "pathspec", "ruff", "pyright", "basedpyright", "nodeenv", "pylint", "astroid",
+     "flake8", "pyflakes", "pycodestyle", "mccabe", "bandit", "black", "isort"}
 )  # fmt: skip
 _HEADERS = frozenset(
     {"assert.h", "cassert", "stdio.h", "stdlib.h", "string.h", "stdint.h", "stddef.h", "setjmp.h", "signal.h",
