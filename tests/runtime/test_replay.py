@@ -9,21 +9,21 @@ from tempfile import TemporaryDirectory
 import anyio
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from perstack.core.errors import ProviderError, UserError
-from perstack.core.events import Event
-from perstack.core.messages import ExpertMessage, ModelReply, ModelRequest, StopReason, ToolMessage
-from perstack.core.usage import Usage
+from perstack.core.errors import UserError
+from perstack.core.events import RECORD_EVENTS, RUN_EVENTS, Event
+from perstack.core.messages import ExpertMessage, ModelReply, ModelRequest, ToolMessage
+from perstack.core.storage import LogContents
+from perstack.runtime.apply import apply
 from perstack.runtime.fold import JobFold, JobState, fold
-from perstack.runtime.log import EventLog, read_log
-from perstack.runtime.state import Phase, RunStatus
-from perstack.testing import Collect, FunctionSkill, counting_ids, done, expert, experts, failing, reply
+from perstack.runtime.log import EventLog, load_log
+from perstack.runtime.replay import check
+from perstack.runtime.replay_rerun import rerun
+from perstack.runtime.state import Phase, RunState, RunStatus
+from perstack.runtime.wire import object_of, text_of
+from perstack.testing import Collect, FunctionSkill, counting_ids, done, failing, reply
+from tests.runtime.histories import PLOTS, TEAM, Plot, play
 from tests.runtime.running import Bench
-
-TEAM = experts(
-    expert("a", "I am A.", delegates=("b", "c")), expert("b", "I am B.", delegates=("c",)), expert("c", "I am C.")
-)
 
 
 def tools() -> FunctionSkill:
@@ -32,44 +32,14 @@ def tools() -> FunctionSkill:
     )
 
 
-CALLS = st.lists(
-    st.sampled_from(
-        [("look", {"path": "x"}), ("write", {"n": 1}), ("break", {}), ("fly", {}), ("b", {"query": "q"}),
-         ("c", {"query": "r"}), ("c", {}), ("attemptCompletion", {"result": "r"}), ("attemptCompletion", {})]
-    ), max_size=3,
-)  # fmt: skip
-REPLIES = st.builds(
-    lambda text, calls, stop, thinking: reply(text, calls, stop=stop, thinking=thinking, usage=Usage(3, 2, 1, 1)),
-    st.sampled_from(["", "words"]),
-    CALLS,
-    st.sampled_from([None, None, None, StopReason.LENGTH, StopReason.REFUSAL, StopReason.UNKNOWN]),
-    st.sampled_from(["", "hm"]),
-)
-
-
-def playing(script: Sequence[ModelReply | None]) -> Bench:
-    """A bench whose model gives these replies; None is an overload, the end of the script a final error."""
-    left = iter(script)
-
-    def answer(_: ModelRequest) -> ModelReply:
-        given_reply = next(left, ...)
-        if given_reply is ...:
-            raise ProviderError("the script is over")
-        if given_reply is None:
-            raise ProviderError("overloaded", retryable=True)
-        return given_reply
-
-    return Bench(answer, skill=tools(), child_skills={"b": tools(), "c": tools()})
-
-
-def play(script: Sequence[ModelReply | None]) -> Bench:
-    bench = playing(script)
-
-    async def main() -> None:
-        await bench.run(TEAM["a"], experts=TEAM, max_steps=12, max_retries=2)
-
-    anyio.run(main)
-    return bench
+def through_a_log(events: Sequence[Event]) -> LogContents:
+    with TemporaryDirectory() as folder:  # hypothesis and tmp_path do not mix
+        path = Path(folder) / "events.jsonl"
+        log = EventLog(path, str)
+        for event in events:
+            log(event)
+        log.close()
+        return load_log(path)
 
 
 def assert_answered(state: JobState) -> None:
@@ -85,32 +55,41 @@ def assert_answered(state: JobState) -> None:
                 assert known >= {c.id for c in message.tool_calls}
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.one_of(st.none(), REPLIES), max_size=12))
-def test_replay_of_the_written_log_equals_the_live_state(script: list[ModelReply | None]) -> None:
-    bench = play(script)
-    live = fold(bench.events)
-    read_back = fold(through_a_log(bench.events))
-    assert read_back.runs == live.runs
-    run = live.latest_run()
-    assert run is not None
-    assert run.phase is Phase.STOPPED
-    assert_answered(live)
+@settings(max_examples=40, deadline=None)
+@given(PLOTS)
+def test_the_fold_of_a_log_is_the_live_state_after_every_event(plot: Plot) -> None:
+    live, model = play(plot)
+    assert all(list(seen) == list(known) for seen, known in model.asked)
+    contents = through_a_log(live.collect.events)
+    assert contents.problem == ""
+    folding, one_by_one = JobFold(), dict[str, RunState]()
+    for event in contents.events:
+        checkpoints = folding.state().checkpoints
+        folding(event)
+        if event.type in RUN_EVENTS | RECORD_EVENTS:
+            resumed = object_of(object_of(event.payload.get("initialCheckpoint")).get("resumedFrom"))
+            before = one_by_one.get(text_of(resumed.get("runId")) or event.run_id, RunState())
+            if resumed.get("branch") is True:
+                before = checkpoints[text_of(resumed.get("checkpointId"))]
+            one_by_one[event.run_id] = apply(before, event)
+            assert folding.run(event.run_id) == one_by_one[event.run_id]
+    assert folding.state() == live.folding.state()
+    assert_answered(folding.state())
 
 
-def through_a_log(events: Sequence[Event]) -> list[Event]:
-    with TemporaryDirectory() as folder:  # hypothesis and tmp_path do not mix
-        path = Path(folder) / "events.jsonl"
-        log = EventLog(path, lambda text: text)
-        for event in events:
-            log(event)
-        log.close()
-        return read_log(path)
+@settings(max_examples=40, deadline=None)
+@given(PLOTS)
+def test_a_log_replays_against_itself_and_against_its_own_record(plot: Plot) -> None:
+    contents = through_a_log(play(plot)[0].collect.events)
+    assert check(contents).difference is None
+    report = anyio.run(rerun, contents, TEAM)
+    assert report.difference is None, str(report.difference)
+    assert report.runs == len(fold(contents.events).runs)
 
 
 @pytest.mark.anyio
 async def test_the_live_state_of_the_outcome_is_what_the_events_fold_to() -> None:
-    bench = playing([reply(calls=[("b", {"query": "q"}), ("c", {"query": "r"})]), done("x"), done("y"), done("z")])
+    bench = Bench([reply(calls=[("b", {"query": "q"}), ("c", {"query": "r"})]), done("x"), done("y"), done("z")])
     outcome = await bench.run(TEAM["a"], experts=TEAM)
     job = fold(bench.events)
     run = job.latest_run()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from perstack.core.errors import InvariantBroken
-from perstack.core.events import JOB_EVENTS, RECORD_EVENTS, RUN_EVENTS, Event
+from perstack.core.events import JOB_EVENTS, RECORD_EVENTS, RUN_EVENTS, STREAMING_EVENTS, Event
 from perstack.core.usage import Usage
 from perstack.runtime.apply import RunFold
 from perstack.runtime.state import RunState
@@ -82,10 +82,12 @@ class JobFold:
         self._last = ""
 
     def __call__(self, event: Event) -> None:
-        """Fold one event; a JobFold is an event sink.
+        """Fold one event; a JobFold is an event sink. Streaming events, which no log holds, leave nothing.
 
         Raises: InvariantBroken where the event cannot follow.
         """
+        if event.type in STREAMING_EVENTS:
+            return
         self._job_id = self._job_id or event.job_id
         self._count += 1
         self._last = event.id
