@@ -146,7 +146,8 @@ class RunLoop:
 
     async def _claim(self, call: ToolCall, fresh: Sequence[ToolResult]) -> tuple[ToolResult, bool]:
         """The answer to a claim of completion, and whether it ends the run."""
-        if any(result.is_error for result in (*self.state.partial, *fresh)):
+        others = [result for result in (*self.state.partial, *fresh) if result.tool_name != call.tool_name]
+        if any(result.is_error for result in others):
             why = "Not completed: another call of the same reply failed. Look at its result first."
             return error_result(call, why), False
         (answer,) = await self._around.equipment.toolbox.run([call])
