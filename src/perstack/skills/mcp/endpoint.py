@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -47,11 +48,15 @@ def is_public(address: Address) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What an endpoint must be. The strict one is for everybody; tests speak with servers on this machine."""
+    """What an endpoint must be. The strict one is for everybody; tests speak with servers on this machine.
+
+    `tls` is for a certificate authority of one's own; None means those that everybody trusts.
+    """
 
     schemes: tuple[str, ...] = ("https",)
     allows: Callable[[Address], bool] = is_public
     resolve: Resolve = resolve
+    tls: ssl.SSLContext | None = None
 
 
 PUBLIC_HTTPS = Policy()
@@ -66,6 +71,7 @@ class Endpoint:
     host: str
     port: int
     addresses: tuple[str, ...]
+    tls: ssl.SSLContext | None = None
 
 
 async def check(url: str, policy: Policy) -> Endpoint:
@@ -90,4 +96,4 @@ async def check(url: str, policy: Policy) -> Endpoint:
     closed = next((address for address in addresses if not policy.allows(address)), None)
     if closed is not None or not addresses:
         raise SkillUnavailable(f"MCP SSE endpoint cannot use private/local IP: {url} ({host} is at {closed})")
-    return Endpoint(url, parts.scheme, host, port, tuple(str(address) for address in addresses))
+    return Endpoint(url, parts.scheme, host, port, tuple(str(address) for address in addresses), policy.tls)

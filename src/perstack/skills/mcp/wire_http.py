@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 import anyio
 import httpx2
 from mcp.client._transport import TransportStreams
-from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 
@@ -27,10 +25,9 @@ from perstack.skills.mcp.wire_session import (
     connected,
     keep_quiet,
 )
-from perstack.skills.mcp.wire_web import MAX_BODY, REQUEST_S, Web, client
+from perstack.skills.mcp.wire_sse import sse_streams
+from perstack.skills.mcp.wire_web import MAX_BODY, Web, client
 
-# Between two calls nothing need come over the older SSE's one stream.
-_IDLE_S = 86_400.0
 _NEEDS_LOGIN = (401, 403)
 
 
@@ -51,13 +48,13 @@ async def _first_that_speaks(stack: AsyncExitStack, target: Endpoint, noise: Noi
 
     Raises: SkillUnavailable.
     """
-    older = _session(_sse(target, pulse), noise, pulse)
+    older = _older_session(target, noise, pulse)
     if urlsplit(target.url).path.rstrip("/").endswith("/sse"):
         return await stack.enter_async_context(older)
     web = Web(target)
     problems: list[str] = []
     try:
-        return await stack.enter_async_context(_session(_streamable(target, web), noise, pulse))
+        return await stack.enter_async_context(_session(target, web, noise, pulse))
     except* SkillUnavailable as group:
         problems = [error.message for error in leaves(group)]
     if web.post_status in _NEEDS_LOGIN:
@@ -68,11 +65,10 @@ async def _first_that_speaks(stack: AsyncExitStack, target: Endpoint, noise: Noi
 
 
 @asynccontextmanager
-async def _session(
-    transport: AbstractAsyncContextManager[TransportStreams], noise: Noise, pulse: Pulse
-) -> AsyncIterator[SdkConnection]:
+async def _session(target: Endpoint, web: Web, noise: Noise, pulse: Pulse) -> AsyncIterator[SdkConnection]:
     async with (
-        transport as streams,
+        client(web) as http,
+        streamable_http_client(target.url, http_client=http, max_sse_event_size=MAX_BODY) as streams,
         _relayed(streams, noise, pulse) as (read, write),
         connected(read, write, pulse, spawn_s=None) as connection,
     ):
@@ -80,22 +76,12 @@ async def _session(
 
 
 @asynccontextmanager
-async def _streamable(target: Endpoint, web: Web) -> AsyncIterator[TransportStreams]:
+async def _older_session(target: Endpoint, noise: Noise, pulse: Pulse) -> AsyncIterator[SdkConnection]:
     async with (
-        client(web) as http,
-        streamable_http_client(target.url, http_client=http, max_sse_event_size=MAX_BODY) as streams,
+        sse_streams(target, noise, pulse) as (read, write),
+        connected(read, write, pulse, spawn_s=None) as connection,
     ):
-        yield streams
-
-
-@asynccontextmanager
-async def _sse(target: Endpoint, pulse: Pulse) -> AsyncIterator[TransportStreams]:
-    """The SDK tells nobody when a message could not be posted here, and takes 1 MiB a message without a setting."""
-    web = Web(target, on_failed_post=pulse.end)
-    async with sse_client(
-        target.url, timeout=REQUEST_S, sse_read_timeout=_IDLE_S, httpx_client_factory=partial(client, web)
-    ) as streams:
-        yield streams
+        yield connection
 
 
 @asynccontextmanager

@@ -79,7 +79,7 @@ class _Pipes:
         self._reading = anyio.CancelScope()
         self._exited = anyio.Event()
         self._silent = anyio.Event()
-        self._how = "it closed its output"
+        self._how = "it closed its input or output"
 
     async def read(self, into: ObjectSendStream[SessionMessage | Exception]) -> None:
         """Standard output → session."""
@@ -103,7 +103,10 @@ class _Pipes:
                     text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
                     await self._service.send(text.encode() + b"\n")
             except SandboxUnavailable:
-                await self._end()
+                # A session that waits for an answer learns of the end from what it reads; one that writes, when it is
+                # known why.
+                self._reading.cancel()
+                await self._pulse.wait_for_end()
 
     async def listen(self) -> None:
         """Standard error → told lines."""

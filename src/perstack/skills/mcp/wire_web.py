@@ -5,8 +5,7 @@ Nothing secret is sent: a remote skill has no environment and no headers of its 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx2
 
@@ -19,30 +18,20 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Web(httpx2.AsyncBaseTransport):
-    """A transport that reaches one endpoint and nothing else. `on_failed_post` is told why a message did not arrive.
+    """A transport that reaches one endpoint and nothing else. `post_status` is the status of the last message.
 
     The address stands in the URL that the connection is made to, the name in `Host` and in the TLS handshake: the
     certificate is checked against the name, and no second look-up happens.
     """
 
-    def __init__(self, endpoint: Endpoint, on_failed_post: Callable[[str], None] | None = None) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         self.post_status = 0
         self._endpoint = endpoint
-        self._on_failed_post = on_failed_post
-        self._inner = httpx2.AsyncHTTPTransport(trust_env=False)
+        self._inner = httpx2.AsyncHTTPTransport(verify=endpoint.tls or True, trust_env=False)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Raises: httpx2.TransportError."""
-        problem = ""
-        try:
-            response = await self._reach(request)
-            problem = f"it answered {response.status_code}" if response.status_code >= 300 else ""
-        except httpx2.TransportError as error:
-            problem = f"it cannot be reached: {error}"
-            raise
-        finally:
-            if problem and request.method == "POST" and self._on_failed_post:
-                self._on_failed_post(problem)
+        response = await self._reach(request)
         if request.method == "POST":
             self.post_status = response.status_code
         return _bounded(response)
@@ -75,9 +64,8 @@ class Web(httpx2.AsyncBaseTransport):
             raise httpx2.UnsupportedProtocol(f"a request to another place than the endpoint was refused: {url.host}")
 
 
-def client(web: Web, **given: Any) -> httpx2.AsyncClient:
-    """A client over `web`; the SDK's own ideas of time-outs, headers and login (`given`) are not taken up."""
-    del given
+def client(web: Web) -> httpx2.AsyncClient:
+    """A client over `web`."""
     return httpx2.AsyncClient(
         transport=web,
         trust_env=False,
