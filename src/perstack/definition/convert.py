@@ -125,7 +125,7 @@ def _sandbox(sandbox: schema_harness.Sandbox) -> SandboxSpec:
 def _signal(name: str, signal: schema_harness.Signal) -> SignalSpec:
     run = tuple(signal.run or ())
     framework = signal.framework or recognise(run)
-    kind = signal.kind or ("test" if framework else "command")
+    kind = signal.kind or ("compiler" if signal.tool else "test" if framework else "command")
     return SignalSpec(
         name=name,
         kind=SignalKind(kind),
@@ -139,6 +139,7 @@ def _signal(name: str, signal: schema_harness.Signal) -> SignalSpec:
         protect=tuple(signal.protect),
         expect=_expect(signal.expect),
         cwd=signal.cwd,
+        tool=(signal.tool or "") if kind == "compiler" else "",
     )
 
 

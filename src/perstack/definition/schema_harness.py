@@ -96,8 +96,14 @@ class Sandbox(Table):
     limits: Limits | None = None
 
 
+CompilerTool = Literal[
+    "auto", "none", "gcc", "clang", "clang-tidy", "rustc", "cargo", "tsc", "eslint", "javac", "maven", "go", "mypy",
+    "pyright", "ruff", "sarif",
+]  # fmt: skip
+
+
 class Expect(Table):
-    """What a command must show."""
+    """What a command or compiler must show."""
 
     exit: Annotated[
         list[int],
@@ -106,18 +112,27 @@ class Expect(Table):
     ] = Field(default=[0], description="Exit codes that pass.")
     stdout: Pattern | None = Field(default=None, description="Regular expression that standard output must match.")
     stderr: Pattern | None = Field(default=None, description="Regular expression that standard error must match.")
+    new: Literal["error", "warning"] | None = Field(
+        default=None,
+        description='Of `compiler`: the lowest severity at which a new diagnostic fails. Default: "error".',
+    )
 
 
 class Signal(Table):
     """One hard signal."""
 
     kind: Literal["command", "compiler", "test", "diff", "screenshot", "http"] | None = Field(
-        default=None, description='Default: "test" where a test runner is recognised in `run`, else "command".'
+        default=None,
+        description='Default: "test" where `run` starts a known test runner, "compiler" with `tool`, else "command".',
     )
     run: Arguments | None = Field(
         default=None, description="Command. A string is split as by a shell; no shell is started."
     )
     framework: str | None = Field(default=None, min_length=1, description="Default: recognised from `run`.")
+    tool: CompilerTool | None = Field(
+        default=None,
+        description='Of `compiler`: whose output is read. Default: recognised from `run`, else "auto".',
+    )
     priority: Literal["must", "should"] = "must"
     reject: bool = Field(default=False, description="A match fails the candidate.")
     repeat: Annotated[int, Field(ge=1, le=20)] = Field(default=2, description="Runs that must agree.")
