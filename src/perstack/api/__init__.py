@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from perstack.api.engine import Engine, Job
     from perstack.api.history import Archive, JobHistory, Standing
     from perstack.api.host import Fix, Host, Run, Verify
+    from perstack.api.install import Installation, collect
+    from perstack.api.install import write as write_lock
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
     from perstack.api.surroundings import surroundings
     from perstack.definition.document import json_schema_text, reference
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from perstack.infrastructure.git import Repository
     from perstack.infrastructure.git_remote import locate
     from perstack.infrastructure.remote import Route, is_remote
+    from perstack.runtime.replay import ReplayReport
+    from perstack.runtime.replay import check as check_log
+    from perstack.runtime.replay_rerun import rerun as rerun_log
     from perstack.runtime.request import RunOutcome
     from perstack.signals.audit import Audit
     from perstack.signals.detect import Detection, render_toml
@@ -42,9 +47,11 @@ __all__ = [
     "FixCheckout",
     "GitRemote",
     "Host",
+    "Installation",
     "Job",
     "JobHistory",
     "Jobs",
+    "ReplayReport",
     "Repository",
     "Route",
     "Run",
@@ -54,6 +61,8 @@ __all__ = [
     "VerifyCheckout",
     "apply_tree",
     "audited",
+    "check_log",
+    "collect",
     "commit",
     "detect_signals",
     "differences",
@@ -68,9 +77,11 @@ __all__ = [
     "read_config",
     "reference",
     "render_toml",
+    "rerun_log",
     "surroundings",
     "validate",
     "verify_checkout",
+    "write_lock",
 ]
 
 # Module below `perstack` → the names it gives; `new=old` where a name differs there.
@@ -82,6 +93,7 @@ _PLACES = {
     "api.engine": "Engine Job",
     "api.history": "Archive JobHistory Standing",
     "api.host": "Fix Host Run Verify",
+    "api.install": "Installation collect write_lock=write",
     "api.repository": "GitRemote commit detect_signals open_bare",
     "api.surroundings": "surroundings",
     "definition.document": "json_schema_text reference",
@@ -92,6 +104,8 @@ _PLACES = {
     "infrastructure.git_remote": "locate",
     "infrastructure.remote": "Route is_remote",
     "signals.audit": "Audit",
+    "runtime.replay": "ReplayReport check_log=check",
+    "runtime.replay_rerun": "rerun_log=rerun",
     "runtime.request": "RunOutcome",
     "signals.detect": "Detection render_toml",
 }

@@ -14,7 +14,7 @@ from perstack.core.messages import ToolCall
 from perstack.core.storage import Store
 from perstack.core.usage import Usage
 
-# A file, a Config built in Python, or TOML text (a str of more than one line).
+# A Config built in Python, a file, an https address, or TOML text (a str of more than one line).
 Configured = Config | Path | str
 
 

@@ -15,6 +15,7 @@ from perstack.core.grammar import delegation_problem, parse_expert_key
 from perstack.core.storage import JobRecord, Store
 from perstack.definition.builtin import builtin_config, merge
 from perstack.definition.load import find_config
+from perstack.infrastructure.remote import is_remote
 
 
 def config_of(given: Configured | None) -> Config | None:
@@ -70,7 +71,7 @@ def order(task: Task, query: str, options: RunOptions, store: Store) -> Run:
     if not query.strip():
         raise UserError(f"the query for expert `{key}` is empty", hint="Say what it is to do.")
     place = _workspace(workspace)
-    note = {"workspace": str(place)} | ({"config": str(Path(config.path).absolute())} if config.path else {})
+    note = {"workspace": str(place), "config": _lasting(config.path)} if config.path else {"workspace": str(place)}
     return _limited(Run(config, key, query, place, job_id=options.get("job_id", ""), note=note), options)
 
 
@@ -104,6 +105,11 @@ def _discovered() -> Config:
     if path is None:
         raise UserError("perstack.toml not found", hint="Create one, or pass config= (a file, TOML text or a Config).")
     return read_config(path)
+
+
+def _lasting(path: str) -> str:
+    """Where a configuration is, said so that it holds in another directory too."""
+    return path if is_remote(path) else str(Path(path).absolute())
 
 
 def _noted(record: JobRecord, name: str) -> str:

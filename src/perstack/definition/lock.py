@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from perstack.core.experts import BASE_SKILL, Expert, SkillSpec
 from perstack.core.json import Json, JsonObject, canonical
@@ -78,10 +78,17 @@ def locked_expert(expert: Expert, skills: Mapping[str, LockedSkill]) -> LockedEx
         instruction=expert.instruction,
         version=expert.version,
         description=expert.description,
-        skills=skills,
+        skills={name: _public(skill) for name, skill in skills.items()},
         delegates=expert.delegates,
         tags=expert.tags,
     )
+
+
+def _public(skill: LockedSkill) -> LockedSkill:
+    """The base skill that nobody wrote down, as the public format has it."""
+    if skill.spec.name != BASE_SKILL or skill.spec.command:
+        return skill
+    return replace(skill, spec=replace(skill.spec, command="npx", package_name=BASE_SKILL))
 
 
 def known_tools(lock: Lock, expert: Expert) -> Known:
