@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+import anyio
 import pytest
 
 from perstack.core.errors import BudgetExceeded, ProviderError, SandboxUnavailable
 from perstack.core.events import RUN_EVENTS
+from perstack.core.experts import BASE_SKILL
 from perstack.core.json import Json
 from perstack.core.messages import (
     ExpertMessage,
@@ -261,3 +263,27 @@ async def test_empty_and_huge_results_become_usable_text() -> None:
     assert last.results[0].text == "Error: No content"
     assert "... [truncated:" in last.results[1].text
     assert len(last.results[1].text) < 31_000
+
+
+@pytest.mark.parametrize("name", [BASE_SKILL, "search"])
+async def test_calls_of_servers_overlap_and_base_tools_that_change_files_do_not(name: str) -> None:
+    running = most = 0
+
+    async def work(args: Mapping[str, Json]) -> str:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        for _ in range(10 - int(str(args["n"]))):
+            await anyio.lowlevel.checkpoint()
+        running -= 1
+        return f"worked {args['n']}"
+
+    skill = FunctionSkill({"work": work}, name=name)
+    bench = Bench([reply(calls=[("work", {"n": n}) for n in range(3)]), reply("ok")], skill=skill)
+    await bench.run()
+    assert most == (1 if name == BASE_SKILL else 3)
+    last = bench.scripted().requests[1].messages[-1]
+    assert isinstance(last, ToolMessage)
+    assert [result.text for result in last.results] == ["worked 0", "worked 1", "worked 2"]
+    assert run_types(bench).count("callTools") == 1
+    assert len(bench.collect.types("startToolCall")) == 3

@@ -129,9 +129,10 @@ class RunLoop:
         toolbox, lost = self._around.equipment.toolbox, self.state.started
         results = [*(error_result(call, LOST) for call in effect.calls if call.id in lost), *effect.refused]
         for batch in toolbox.batches([call for call in effect.calls if call.id not in lost]):
-            if not toolbox.is_repeatable(batch[0]):
-                self._begin(batch[0], results)
-                results = []
+            for call in batch:
+                if not toolbox.is_repeatable(call):
+                    self._begin(call, results)
+                    results = []
             results += await toolbox.run(batch)
         completed = False
         if effect.completion is not None:

@@ -10,13 +10,14 @@ from functools import partial
 
 from perstack.core.contracts import Skill, Tell
 from perstack.core.errors import ToolError, UserError
+from perstack.core.experts import BASE_SKILL
 from perstack.core.messages import ToolCall, ToolDefinition, ToolResult
 from perstack.runtime.concurrency import in_order
 from perstack.runtime.offers import Offer
 from perstack.runtime.results import error_result, presentable
 from perstack.runtime.rules import COMPLETION_TOOL, Kind, Route
 
-_PARALLEL_READS = 8
+_PARALLEL_CALLS = 8
 
 
 class Toolbox:
@@ -93,10 +94,13 @@ class Toolbox:
             self._tell("skillStderr", {"skillName": route.skill_name, "message": f"{why}; the later one is left out"})
 
     def batches(self, calls: Sequence[ToolCall]) -> Iterable[list[ToolCall]]:
-        """What may run at the same time: neighbouring calls that are safe to repeat; every other call alone."""
+        """What may run at the same time: neighbouring calls that are safe to repeat or that no base tool answers.
+
+        A base tool that changes the workspace runs alone, in its place: two edits of one file must not meet.
+        """
         batch: list[ToolCall] = []
         for call in calls:
-            if self.is_repeatable(call):
+            if call.skill_name != BASE_SKILL or self.is_repeatable(call):
                 batch.append(call)
                 continue
             if batch:
@@ -111,7 +115,7 @@ class Toolbox:
 
         Raises: InfrastructureError when the machinery behind a tool fails.
         """
-        return await in_order([partial(self._call, call) for call in batch], limit=_PARALLEL_READS)
+        return await in_order([partial(self._call, call) for call in batch], limit=_PARALLEL_CALLS)
 
     def is_repeatable(self, call: ToolCall) -> bool:
         """Whether a call may be made again, or never reaches a tool: then a lost result is no loss."""
