@@ -28,6 +28,7 @@ from perstack.definition.lock_file import read_lock
 from perstack.infrastructure.packages import Launch, installed
 from perstack.runtime.concurrency import in_order
 from perstack.skills.base import base_skill
+from perstack.skills.mcp.environment import missing_variables
 from perstack.skills.team import Team
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ class Kit:
             if sentence not in self._told:
                 self._told.add(sentence)
                 self._say(sentence)
-        await self._install([spec for spec in wanted if spec.command], set(known.tools if known else ()))
+        # What has no value for a required variable is left out: nothing of it is fetched.
+        startable = [spec for spec in wanted if spec.command and not missing_variables(spec, self._host.env)]
+        await self._install(startable, set(known.tools if known else ()))
         making = importlib.import_module(_MAKING)
         around: Surroundings = making.Surroundings(self._tasks, self._serve, self._host.env)
         skills: tuple[Skill, ...] = making.skills_of(expert, around, known.tools if known else {})
