@@ -71,10 +71,15 @@ async def told(script: Script = STORY, who: Expert = APP) -> list[Event]:
 def record(events: Sequence[Event], **fields: Any) -> JobRecord:
     """The record of a job that has ended with these events."""
     known: dict[str, Any] = {
-        "started_at": STARTED, "status": "stoppedByInteractiveTool", "finished_at": STARTED + 4_200, "total_steps": 9,
+        "id": events[0].job_id,
+        "coordinator_expert_key": "app",
+        "started_at": STARTED,
+        "finished_at": STARTED + 4_200,
+        "status": "stoppedByInteractiveTool",
+        "total_steps": 9,
         "extra": {"kind": "run"},
-    }  # fmt: skip
-    return JobRecord(events[0].job_id, "app", **{**known, **fields})
+    }
+    return JobRecord(**{**known, **fields})
 
 
 def stored(root: Path, events: Sequence[Event], job: JobRecord | None = None) -> str:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-# What an expert says at one turn: text, calls as (tool, arguments), or a function of the request that gives either.
-Turn = str | Sequence[tuple[str, Mapping[str, Any]]] | Callable[[dict[str, Any]], Any]
+# What an expert says at one turn: text, calls as (tool, arguments), an HTTP status in place of a reply, or a function
+# of the request that gives one of them.
+Turn = str | int | Sequence[tuple[str, Mapping[str, Any]]] | Callable[[dict[str, Any]], Any]
 
 
 @dataclass
@@ -47,9 +48,11 @@ class Model:
             self.changed.notify_all()
         return turn(request) if callable(turn) else turn
 
-    def stream(self, request: dict[str, Any]) -> bytes:
-        """The event stream of a reply. The usage is made up, and the same every time."""
+    def answer(self, request: dict[str, Any]) -> tuple[int, bytes]:
+        """Status and body of a reply: an event stream with a usage that is made up, and the same every time."""
         turn, number = self.turn(request), len(request["messages"])
+        if isinstance(turn, int):
+            return turn, json.dumps({"error": {"message": f"status {turn}"}}).encode()
         chunks: list[dict[str, Any]] = []
         if isinstance(turn, str):
             chunks.append({"delta": {"content": turn}})
@@ -65,7 +68,7 @@ class Model:
         events: list[dict[str, Any]] = [{"choices": [{"index": 0, **chunk}], "model": "test-1"} for chunk in chunks]
         events.append({"choices": [], "usage": usage})
         lines = [f"data: {json.dumps(event)}\n\n" for event in events]
-        return "".join([*lines, "data: [DONE]\n\n"]).encode()
+        return 200, "".join([*lines, "data: [DONE]\n\n"]).encode()
 
 
 @contextmanager
@@ -76,10 +79,10 @@ def model(scripts: Mapping[str, Sequence[Turn]]) -> Iterator[Model]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            data = serving.stream(request)
+            status, data = serving.answer(request)
             try:
-                self.send_response(200)
-                self.send_header("content-type", "text/event-stream")
+                self.send_response(status)
+                self.send_header("content-type", "text/event-stream" if status == 200 else "application/json")
                 self.send_header("content-length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)

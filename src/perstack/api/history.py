@@ -143,6 +143,13 @@ class Archive:
         is_live = record.status == RUNNING and self.is_live(job_id)
         return JobHistory(record, contents.events, contents.problem, contents.truncated, is_live)
 
+    def contents(self, job_id: str) -> LogContents:
+        """A job's log as it is.
+
+        Raises: UserError where there is no such job; InfrastructureError where it cannot be read.
+        """
+        return self._store.read(job_id)
+
     def drop_damaged(self, job_id: str) -> Path:
         """Let a job go on after the intact part of its log. The damaged log is kept: the file that is returned.
 

@@ -1,0 +1,98 @@
+"""`perstack replay`: fold a job's log again, or run it again against its own record, and compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import click
+
+from perstack import api
+from perstack.core.errors import ExitCode, UserError
+from perstack.core.json import JsonObject, compact
+from perstack.interface.options import format_option, host, storage_option, storage_root
+from perstack.interface.render.facts import count, visible
+from perstack.interface.settings import Settings, load_config
+
+
+@click.command(
+    name="replay",
+    short_help="Fold a job's log again, or run it against its record, and compare.",
+    epilog="""\b
+Examples:
+  perstack replay                         the job that was worked on last
+  perstack replay JOB --rerun             also with the experts as they are now
+  perstack replay JOB --format json | jq .difference
+
+Exit codes: 0 equal; 1 different, with the first difference; 2 usage or configuration; 4 the log is damaged.""",
+)
+@click.argument("job", default="")
+@click.option("--rerun", is_flag=True, help="Run the job again: model and tools answer from the record.")
+@click.option("--config", default="", metavar="FILE", help="With --rerun: the definition.  [perstack.toml, upwards]")
+@storage_option
+@format_option
+def command(job: str, rerun: bool, config: str, storage: Path | None, output: str) -> int:
+    """Fold a job's log again, event by event, and compare every checkpoint in it with what the events add up to.
+
+    Asks no model and runs no tool, also with --rerun.
+    """
+    archive = api.Archive(storage_root(storage))
+    job = job or next(iter(archive.recent()), "")
+    if not job:
+        raise UserError(f"no job in {archive.root}", hint="Name another place with --storage.")
+    contents = archive.contents(job)
+    report = api.check_log(contents)
+    if rerun and report.ok:
+        experts = load_config(Settings(config=config)).experts
+        with host(storage=storage) as machine:
+            redact = api.DeferredEngine(machine).redact
+
+            async def again() -> api.ReplayReport:
+                return await api.rerun_log(contents, experts, redact=redact)
+
+            report = anyio.run(again)
+    if output == "json":
+        click.echo(compact(report_json(job, report, rerun=rerun)))
+    else:
+        click.echo(report_text(job, report, rerun=rerun))
+    if report.problem:
+        click.echo(f"perstack: {report.problem}", err=True)
+        return ExitCode.INFRASTRUCTURE
+    return ExitCode.FAIL if report.difference else ExitCode.OK
+
+
+def report_json(job: str, report: api.ReplayReport, *, rerun: bool) -> JsonObject:
+    """One JSON document. `line` is that of the log, 0 where the record has no such event."""
+    found = report.difference
+    difference: JsonObject | None = None
+    if found is not None:
+        difference = {
+            "line": found.line,
+            "event": found.event,
+            "where": found.where,
+            "recorded": found.recorded,
+            "replayed": found.replayed,
+        }
+    return {
+        "job": job,
+        "rerun": rerun,
+        "equal": report.ok,
+        "events": report.events,
+        "runs": report.runs,
+        "checkpoints": report.checkpoints,
+        "difference": difference,
+        "problem": report.problem,
+    }
+
+
+def report_text(job: str, report: api.ReplayReport, *, rerun: bool) -> str:
+    """What was done, and whether it came out as recorded."""
+    work = f"{count(report.events, 'event')} of {count(report.runs, 'run')}, {count(report.checkpoints, 'checkpoint')}"
+    lines = [f"Job: {job}", f"{'Run again' if rerun else 'Folded'}: {work}"]
+    if (found := report.difference) is not None:
+        place = f"line {found.line}" if found.line else "after the record's end"
+        lines.append(f"Different at {place}, {found.event}: {found.where}")
+        lines += [f"  recorded: {visible(compact(found.recorded))}", f"  replayed: {visible(compact(found.replayed))}"]
+    else:
+        lines.append("Equal up to the damage" if report.problem else "Equal: the record says what its events add up to")
+    return "\n".join(lines)

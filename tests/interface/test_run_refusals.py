@@ -1,0 +1,85 @@
+"""`perstack run` and `perstack resume` refuse what cannot go on, before a sandbox starts or anything is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from perstack.interface.main import run
+from perstack.testing import done
+from tests.interface.log_stories import record, stored, told
+from tests.interface.scripts import TOML
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A definition, one job `j` of the expert `app` that has completed, one `q` that asks, and one `x` of nothing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PERSTACK_STORAGE_PATH", raising=False)
+    (tmp_path / "perstack.toml").write_text(TOML)
+    (tmp_path / "bad.env").write_text("A=1\nnot a line\n")
+    completed, asking = anyio.run(told, {"APP": [done("One.")]}), anyio.run(told)
+    stored(tmp_path / "perstack", asking, record(asking, id="q"))
+    stored(tmp_path / "perstack", completed, record(completed, id="j", status="completed"))
+    stored(tmp_path / "perstack", completed[:1], record(completed, id="x", status="stoppedByError"))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "app", "x", "--resume-from", "c"], "--resume-from requires --continue-job"),
+        (["run", "app", "x", "--continue", "--resume-from", "c"], "--resume-from requires --continue-job"),
+        (["run", "app", "x", "--continue", "--continue-job", "j"], "exclude each other"),
+        (["run", "app", "x", "-i"], "requires --continue or --continue-job"),
+        (["run", "app", "x", "--continue-job", "nope"], "No checkpoints found for job nope"),
+        (["run", "app", "x", "--continue-job", "../etc"], "No checkpoints found for job ../etc"),
+        (["run", "app", "x", "--continue-job", "j", "--resume-from", "c"], "Checkpoint c not found in job j"),
+        (
+            ["run", "other", "x", "--continue-job", "j"],
+            "Checkpoint expert key app does not match input expert key other",
+        ),
+        (["run", "app", "x", "--job-id", "j"], "job j already exists"),
+        (["run", "app", "x", "--max-steps", "0"], "--max-steps"),
+        (["run", "app", "x", "--timeout", "soon"], "--timeout"),
+        (["run", "app", "x", "--reasoning-budget", "much"], "neither a level nor a number"),
+        (["run", "app", "x", "--env-path", "no.env"], "no.env: no such file"),
+        (["run", "app", "x", "--env-path", "bad.env"], "bad.env:2: not a `NAME=value` line"),
+        (["run", "app", "x", "--continue-job", "q"], "waits for an answer to `askUser`"),
+        (["run", "app", "x", "--continue-job", "x"], "No checkpoints found for job x"),
+        (["run", "app", "x", "--continue", "-i"], "job j has no open question (completed)"),
+        (
+            ["run", "app", '{"toolCallId":"c","toolName":"t","skillName":"s","text":"x"}', "--continue-job", "q", "-i"],
+            "the answer is for call c of `t`, but job q waits for call call_1 of `askUser`",
+        ),
+        (["resume"], "was interrupted: nothing to resume"),
+        (["resume", "j"], "job j has ended (completed): nothing to resume"),
+        (["resume", "q"], "--continue-job q -i"),
+        (["resume", "x"], "nothing ran in job x"),
+        (["resume", "nope"], "job nope not found"),
+        (["resume", "--drop-damaged"], "needs a JOB"),
+        (["run", "app", "x", "--config", "no.toml"], 'Given config path "no.toml" is not found'),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_go_on_is_refused_before_anything_is_printed(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run([*arguments, "--provider", "search"])
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (2, "")
+    assert words in printed.err
+    assert len(printed.err.splitlines()) <= 6
+
+
+def test_with_no_job_there_is_nothing_to_continue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "perstack.toml").write_text(TOML)
+    assert run(["run", "app", "x", "--continue", "--storage", "kept"]) == 2
+    assert "No checkpoint found" in capsys.readouterr().err
+    assert not (tmp_path / "kept").exists()
