@@ -126,7 +126,7 @@ def _leaves(value: Json) -> Iterator[str]:
 
 
 def _fitting(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts with all their texts together at most about `MAX_OUTPUT` characters, cut in the middle.
+    """The parts with all their texts together at most `MAX_OUTPUT` characters (`_LEAST_TEXT` each), cut in the middle.
 
     What a short text leaves is there for the long ones.
     """
@@ -134,5 +134,7 @@ def _fitting(parts: Sequence[Part]) -> tuple[Part, ...]:
     left, share = MAX_OUTPUT, MAX_OUTPUT
     for count, size in zip(range(len(texts), 0, -1), texts, strict=True):
         share = max(left // count, _LEAST_TEXT)
-        left -= min(size, share)
+        if size > share:
+            break
+        left -= size
     return tuple(TextPart(truncate_middle(part.text, share)) if isinstance(part, TextPart) else part for part in parts)
