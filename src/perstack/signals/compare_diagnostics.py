@@ -54,7 +54,7 @@ def compare_diagnostics(
     reasons += _wanted(base, now, targets)
     if not reasons and _is_flaky(candidate_runs):
         reasons.append(Reason(ReasonCode.TEST_FLAKY, "repeated runs on the candidate disagree"))
-    claim = _claim(base_runs, candidate_runs, delta)
+    claim = _claim(base_runs, candidate_runs, base, delta)
     if any(reason.code in {ReasonCode.STILL_FAILING, ReasonCode.BASELINE_FLAKY} for reason in claim):
         delta = DiagnosticDelta(new=new, gone=removed, unchanged=delta.unchanged)
     return DiagnosticComparison(delta, tuple(reasons), claim, _worth_showing(candidate_runs, new))
@@ -199,7 +199,7 @@ def _is_flaky(runs: Sequence[SignalRun]) -> bool:
 
 
 def _claim(
-    base_runs: Sequence[SignalRun], candidate_runs: Sequence[SignalRun], delta: DiagnosticDelta
+    base_runs: Sequence[SignalRun], candidate_runs: Sequence[SignalRun], base: _Seen, delta: DiagnosticDelta
 ) -> tuple[Reason, ...]:
     """Why nothing can be proved to be fixed."""
     if _is_flaky(base_runs):
@@ -211,6 +211,10 @@ def _claim(
     if any(run.coverage.asked and _fails_silently(run) for run in base_runs):
         detail = "the tool fails on the base and does not say why"
         found.append(Reason(ReasonCode.RED_NOT_BEHAVIOURAL, detail))
+    if _green(candidate_runs) and base.least and not (delta.fixed or delta.gone):
+        found.append(
+            Reason(ReasonCode.NOTHING_RED, "the exit code is green, yet every error of the base is still said")
+        )
     if not _green(candidate_runs) and not _may_stay_red(base_runs, candidate_runs):
         detail = f"exit code {candidate_runs[-1].exit_code} on the candidate: in text, nothing shows what was fixed"
         found.append(Reason(ReasonCode.STILL_FAILING, detail))
