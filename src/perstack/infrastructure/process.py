@@ -79,14 +79,28 @@ def kill_group(pid: int) -> None:
 
 @contextlib.asynccontextmanager
 async def open_process(
-    argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str], pass_fds: Sequence[int] = ()
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str],
+    pass_fds: Sequence[int] = (),
+    owner: tuple[int, int] | None = None,
 ) -> AsyncIterator[Process]:
     """A long-lived process with three pipes; its group is dead when the context ends.
+
+    `owner` is another user and group to be, for a harness that is root.
 
     Raises: FileNotFoundError, PermissionError, NotADirectoryError when it cannot start.
     """
     process = await anyio.open_process(
-        list(argv), cwd=cwd, env=dict(env), start_new_session=True, pass_fds=tuple(pass_fds)
+        list(argv),
+        cwd=cwd,
+        env=dict(env),
+        start_new_session=True,
+        pass_fds=tuple(pass_fds),
+        user=owner[0] if owner else None,
+        group=owner[1] if owner else None,
+        extra_groups=() if owner else None,
     )
     try:
         yield process

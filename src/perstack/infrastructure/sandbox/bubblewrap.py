@@ -25,6 +25,7 @@ from anyio.abc import Process
 from perstack.core.errors import InvariantBroken, SandboxUnavailable
 from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure import process as host_process
+from perstack.infrastructure.egress.inside import network_mounts, network_script, network_variables
 from perstack.infrastructure.sandbox import control_group, snapshot, toolchain
 from perstack.infrastructure.sandbox.bubblewrap_view import (
     Machine,
@@ -178,9 +179,9 @@ class Bubblewrap:
         network: Network | None = None,
     ) -> AbstractAsyncContextManager[PipeService]:
         """See `core.contracts.Sandbox.serve`. bwrap itself holds the pipes: there is no driver in between."""
-        if network is not None:
-            raise SandboxUnavailable("a network for programs is not there yet")
-        plan = Plan(workspace, tuple(mounts), {**dict(snapshot.env), **(env or {})}, limits or snapshot.limits)
+        values = {**network_variables(network), **dict(snapshot.env), **(env or {})}
+        whole = (*network_mounts(network), *mounts)
+        plan = Plan(workspace, whole, values, limits or snapshot.limits, before=network_script(network))
         return self._served(snapshot, plan, argv)
 
     async def install(
@@ -330,8 +331,9 @@ def _driver(plan: Plan, grouped: bool) -> list[str]:
 
 def _program(plan: Plan, grouped: bool, odd: str) -> list[str]:
     """The first program inside where one is served: set per-process limits, then become what follows."""
-    wanted = [limits_script(plan.limits, grouped), *([KEPT_HOME_SCRIPT] if plan.kept_home else []), odd, 'exec "$@"']
-    return ["/bin/sh", "-c", "\n".join(wanted), "sh"]
+    kept = KEPT_HOME_SCRIPT if plan.kept_home else ""
+    wanted = [limits_script(plan.limits, grouped), kept, plan.before, odd, 'exec "$@"']
+    return ["/bin/sh", "-c", "\n".join(filter(None, wanted)), "sh"]
 
 
 def _post_mortem(child: Process) -> Callable[[str], Awaitable[str]]:

@@ -29,6 +29,7 @@ class Plan:
     home: Path | None = None  # a host directory as HOME, for set-up only
     kept_home: Path | None = None
     place: str = snapshot.WORKSPACE  # the working directory
+    before: str = ""  # shell lines before the program
 
 
 @dataclass(frozen=True, slots=True)

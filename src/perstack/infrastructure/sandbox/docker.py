@@ -23,8 +23,9 @@ from docker.errors import DockerException
 from docker.models.containers import Container
 from requests.exceptions import RequestException
 
-from perstack.core.errors import InvariantBroken, SandboxUnavailable
+from perstack.core.errors import InvariantBroken
 from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
+from perstack.infrastructure.egress.inside import network_mounts, network_script, network_variables
 from perstack.infrastructure.sandbox import docker_image, snapshot
 from perstack.infrastructure.sandbox.channel import DRIVER, Channel, Inside
 from perstack.infrastructure.sandbox.docker_container import (
@@ -116,10 +117,9 @@ class Docker:
         network: Network | None = None,
     ) -> AbstractAsyncContextManager[DockerService]:
         """See `core.contracts.Sandbox.serve`: a container whose first program becomes `argv`."""
-        if network is not None:
-            raise SandboxUnavailable("a network for programs is not there yet")
-        plan = _plan(snapshot, workspace, tuple(mounts), env or {}, limits)
-        return self._served(snapshot, plan, argv)
+        values = {**network_variables(network), **dict(snapshot.env), **(env or {})}
+        plan = _plan(snapshot, workspace, (*network_mounts(network), *mounts), values, limits)
+        return self._served(snapshot, replace(plan, before=network_script(network)), argv)
 
     async def install(
         self, snapshot: Snapshot, argv: Sequence[str], folder: Mount, *, timeout_s: float = 600.0
@@ -160,7 +160,7 @@ class Docker:
     @contextlib.asynccontextmanager
     async def _program(self, plan: Plan, argv: Sequence[str]) -> AsyncIterator[DockerService]:
         check_words(argv, plan.env)
-        mark, command = first_words(argv)
+        mark, command = first_words(argv, plan.before)
         async with _running(plan, command, APART) as (client, started):
             out, err = (Attached(sock) for sock in started.sockets)
             service = DockerService(client, started.container, out, err)

@@ -46,6 +46,7 @@ class Plan:
     runtime: str = ""
     network: bool = False
     place: str = snapshot.WORKSPACE  # the working directory
+    before: str = ""  # shell lines before the program
 
 
 @dataclass(frozen=True, slots=True)

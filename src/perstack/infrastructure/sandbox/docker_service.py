@@ -31,14 +31,18 @@ done
 [ "$line" = "$1" ] || exit 125
 shift
 eval "$words"
-exec "$@"
+unset words line
 """
 
 
-def first_words(argv: Sequence[str]) -> tuple[str, list[str]]:
-    """The words of `/bin/sh` that become `argv` after `first_lines` were read, and the mark those end with."""
+def first_words(argv: Sequence[str], before: str = "") -> tuple[str, list[str]]:
+    """The mark that `first_lines` end with, and the words of `/bin/sh` that read them and become `argv`.
+
+    `before` are further shell lines that have the environment already.
+    """
     mark = secrets.token_hex(16)
-    return mark, ["-c", f"{KEPT_HOME_SCRIPT}\n{_READ_ENVIRONMENT}", "sh", mark, *argv]
+    script = f'{KEPT_HOME_SCRIPT}\n{_READ_ENVIRONMENT}\n{before}\nexec "$@"'
+    return mark, ["-c", script, "sh", mark, *argv]
 
 
 def first_lines(environment: Mapping[str, str], mark: str) -> bytes:

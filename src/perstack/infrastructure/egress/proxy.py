@@ -1,0 +1,217 @@
+"""The deciding proxy of one skill, from its start to its end: a squid of its own, and the road to it from a socket.
+
+Squid listens on loopback, where other programs of this machine could speak to it as well. It answers only to a source
+address that is random and told in the PROXY header by us alone; a sandbox reaches the socket, and never loopback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
+from pathlib import Path
+
+import anyio
+from anyio.abc import ByteStream, Process, SocketStream
+
+from perstack.core.contracts import Tell
+from perstack.core.errors import InvariantBroken, SandboxUnavailable, UserError
+from perstack.core.sandbox import Network
+from perstack.infrastructure import process as host_process
+from perstack.infrastructure.egress.domains import proxy_names
+from perstack.infrastructure.egress.squid import PORT, Settings, configuration, decision
+from perstack.infrastructure.sandbox.toolchain import SYSTEM_PATH
+
+INSTALL_HINT = (
+    "Install squid (`apt-get install squid`, `dnf install squid`; its service need not run), "
+    "or take allowedDomains out of the skill: then it has no network."
+)
+_START_S = 15.0
+_END_S = 1.0
+_POLL_S = 0.01
+_CONNECTIONS = 64
+_MOST_TOLD = 500
+_GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
+
+
+@contextlib.asynccontextmanager
+async def open_egress(domains: Sequence[str], tell: Tell) -> AsyncIterator[Network]:
+    """A network that reaches only `domains` (exact, or `*.` and a name), and tells each decision as `proxyAccess`.
+
+    To be left by the task that entered it, after the sandbox that uses it has ended. A connection that was allowed is
+    told when it closes.
+    Raises: UserError for a wrong domain, or where no proxy is installed; SandboxUnavailable where it does not start.
+    """
+    names = proxy_names(domains)
+    program = shutil.which("squid", path=":".join(SYSTEM_PATH))
+    if program is None:
+        raise UserError("allowedDomains needs a proxy that decides, and squid is not installed", hint=INSTALL_HINT)
+    with _folder() as folder:
+        proxy = _Proxy(folder, tell)
+        owner = _owner()
+        proxy.write(names, owner)
+        log = os.open(proxy.log, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            argv = [program, "-N", "-d", "1", "-f", str(proxy.conf)]
+            env = {"PATH": ":".join(SYSTEM_PATH), "LC_ALL": "C"}
+            async with (
+                host_process.open_process(argv, cwd=folder, env=env, owner=owner) as child,
+                anyio.create_task_group() as tasks,
+            ):
+                words = host_process.BoundedBuffer(20_000)
+                tasks.start_soon(_drain, child, words)
+                await proxy.started(child, words)
+                tasks.start_soon(proxy.read_log, log)
+                listener = await anyio.create_unix_listener(proxy.socket, mode=0o666)
+                async with listener:
+                    tasks.start_soon(listener.serve, proxy.relay)
+                    try:
+                        yield Network(proxy.socket)
+                    finally:
+                        with anyio.CancelScope(shield=True):
+                            await proxy.settle()
+                        tasks.cancel_scope.cancel()
+        finally:
+            os.close(log)
+
+
+@dataclass(slots=True)
+class _Proxy:
+    """One squid: its files, its secret, and what it has decided."""
+
+    folder: Path
+    tell: Tell
+    # Any address of 127/8 is this machine, so a random one needs no search for a free port.
+    listen: str = field(default_factory=lambda: f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(256)}.1")
+    secret: IPv6Address = field(default_factory=lambda: IPv6Address(b"\x2a" + secrets.token_bytes(15)))
+    last: str = field(default_factory=lambda: f"{secrets.token_hex(8)}.invalid")
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    limit: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_CONNECTIONS))
+    told: int = 0
+
+    @property
+    def conf(self) -> Path:
+        return self.folder / "squid.conf"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def socket(self) -> Path:
+        """In a folder that only we can enter: a sandbox has it mounted, other users of this machine have not."""
+        return self.folder / "way" / "out"
+
+    def write(self, names: Sequence[str], owner: tuple[int, int] | None) -> None:
+        """The configuration, the pipe of the log, the socket's folder."""
+        self.socket.parent.mkdir(mode=0o700)
+        os.mkfifo(self.log, 0o600)
+        self.conf.touch(0o600)
+        self.conf.write_text(configuration(Settings(self.listen, self.secret, names, self.log)), "ascii")
+        if owner:
+            os.chown(self.log, *owner)
+            os.chown(self.conf, *owner)
+
+    async def started(self, child: Process, words: host_process.BoundedBuffer) -> None:
+        """Wait until it listens. Raises: SandboxUnavailable."""
+        with anyio.move_on_after(_START_S):
+            while child.returncode is None:
+                try:
+                    await (await anyio.connect_tcp(self.listen, PORT)).aclose()
+                except OSError:
+                    await anyio.sleep(_POLL_S)
+                else:
+                    return
+        lines = words.value().decode("utf-8", "replace").strip().splitlines()
+        reason = next((line for line in lines if "FATAL" in line or "ERROR" in line), lines[-1] if lines else "no word")
+        raise SandboxUnavailable(f"squid does not start: {reason}", hint=INSTALL_HINT)
+
+    async def relay(self, client: SocketStream) -> None:
+        """One connection out of the sandbox, as bytes: what it asks for is squid's to judge."""
+        async with self.limit, client:
+            with contextlib.suppress(*_GONE):
+                async with await anyio.connect_tcp(self.listen, PORT) as proxy:
+                    await proxy.send(self._header())
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(_pump, proxy, client)
+                        tasks.start_soon(_pump, client, proxy)
+
+    async def read_log(self, log: int) -> None:
+        """Tell each decision as squid writes it down."""
+        rest = b""
+        while True:
+            await anyio.wait_readable(log)
+            data = os.read(log, 65536)
+            if not data:
+                return
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                self._decided(line.decode("utf-8", "replace"))
+
+    async def settle(self) -> None:
+        """Wait until what was decided is told: the log is in order, and this question comes last."""
+        with anyio.move_on_after(_END_S), contextlib.suppress(*_GONE):
+            async with await anyio.connect_tcp(self.listen, PORT) as proxy:
+                await proxy.send(self._header() + f"CONNECT {self.last}:443 HTTP/1.1\r\n\r\n".encode())
+                await self.settled.wait()
+        if self.told > _MOST_TOLD:
+            more = f"{self.told - _MOST_TOLD} further decisions are not listed"
+            self.tell("proxyAccess", {"action": "blocked", "domain": "", "port": 0, "reason": more})
+
+    def _decided(self, line: str) -> None:
+        found = decision(line)
+        if found is None:
+            return
+        if found["domain"] == self.last:
+            self.settled.set()
+            return
+        self.told += 1
+        if self.told <= _MOST_TOLD:
+            self.tell("proxyAccess", found)
+
+    def _header(self) -> bytes:
+        return f"PROXY TCP6 {self.secret.compressed} ::1 1 {PORT}\r\n".encode()
+
+
+async def _pump(source: ByteStream, target: ByteStream) -> None:
+    with contextlib.suppress(*_GONE):
+        while True:
+            await target.send(await source.receive())
+    with contextlib.suppress(*_GONE):
+        await target.send_eof()
+
+
+async def _drain(child: Process, words: host_process.BoundedBuffer) -> None:
+    if child.stderr is None:
+        raise InvariantBroken("a process of open_process has all three pipes")
+    with contextlib.suppress(*_GONE):
+        while True:
+            words.feed(await child.stderr.receive())
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """A short path, as sockets need it, that squid's own user can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="perstack-egress-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _owner() -> tuple[int, int] | None:
+    """Whom squid runs as: ourselves, but never root."""
+    if os.getuid() != 0:
+        return None
+    for name in ("proxy", "squid", "nobody"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return entry.pw_uid, entry.pw_gid
+    raise SandboxUnavailable("squid needs a user that is not root", hint="Make a user `proxy`, or do not run as root.")
