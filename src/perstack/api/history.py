@@ -21,7 +21,7 @@ from perstack.core.messages import ToolCall
 from perstack.core.storage import JobRecord, LogContents
 from perstack.runtime.fold import JobState, fold
 from perstack.runtime.state import RunState, RunStatus
-from perstack.runtime.store import LOG, JobStore
+from perstack.runtime.store import LOG, JobStore, is_job_id
 from perstack.runtime.wire import call_json, instruction_json, message_json, object_of, result_json, text_of
 
 RUNNING = "running"
@@ -124,7 +124,8 @@ class Archive:
         found = {record.id: record for record in self._store.jobs()}
         for job_id in self._folders():
             if job_id not in found or found[job_id].status == RUNNING:
-                found[job_id] = self.read(job_id).record
+                with contextlib.suppress(InfrastructureError):  # one that cannot be read hides no other
+                    found[job_id] = self.read(job_id).record
         return tuple(sorted(found.values(), key=lambda record: (record.started_at, record.id), reverse=True))
 
     def recent(self, *, kind: str = "") -> tuple[str, ...]:
@@ -191,9 +192,10 @@ class Archive:
 
     def _folders(self) -> Sequence[str]:
         try:
-            return [entry.name for entry in os.scandir(self.root / "jobs") if entry.is_dir()]
+            names = [entry.name for entry in os.scandir(self.root / "jobs") if entry.is_dir()]
         except OSError:
             return ()
+        return [name for name in names if is_job_id(name)]
 
     def _touched(self, job_id: str) -> int:
         """When the job was last written to, in nanoseconds; 0 where that is not known."""

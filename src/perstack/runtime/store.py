@@ -112,12 +112,17 @@ class JobStore:
 
         Raises: UserError where the id cannot name a directory.
         """
-        if not _JOB_ID.fullmatch(job_id):
+        if not is_job_id(job_id):
             raise UserError(f"job id {job_id!r} is not usable", hint="Use up to 128 letters, digits, `-` and `_`.")
         return self._jobs / job_id
 
     def _unknown(self, job_id: str) -> UserError:
         return UserError(f"job {job_id} not found in {self._jobs}", hint="`perstack log` lists jobs.")
+
+
+def is_job_id(name: str) -> bool:
+    """Whether a job may have this id."""
+    return _JOB_ID.fullmatch(name) is not None
 
 
 def record_from(value: Json) -> JobRecord:
