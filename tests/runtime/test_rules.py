@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 import pytest
@@ -279,3 +279,16 @@ async def test_what_was_refused_is_not_repeated_as_thinking() -> None:
     await bench.run()
     assert "hm" not in str(bench.scripted().requests[1].messages)
     assert isinstance(bench.scripted().requests[1].messages[-1], UserMessage)
+
+
+async def test_a_checkpoint_says_how_full_the_window_of_a_known_model_is() -> None:
+    bench = playing(reply(calls=[("look", {})], usage=Usage(900, 100)), reply("ok", usage=Usage(1900, 100)))
+    await bench.runner.run(replace(bench.request(), model="claude-sonnet-4-5"))
+    first, last = (bench.collect.first(kind).payload["checkpoint"] for kind in ("continueToNextStep", "completeRun"))
+    assert isinstance(first, Mapping)
+    assert isinstance(last, Mapping)
+    assert (first["contextWindow"], first["contextWindowUsage"]) == (200_000, 0.005)
+    assert last["contextWindowUsage"] == 0.01, "the last generation counts, not the sum"
+    unknown = playing(reply("ok"))
+    await unknown.run()
+    assert "contextWindow" not in str(unknown.collect.first("completeRun").payload)

@@ -9,11 +9,12 @@ import pytest
 
 from perstack.core.contracts import Skill, Tell
 from perstack.core.errors import InfrastructureError, UserError
+from perstack.core.events import Event
 from perstack.core.experts import Expert
 from perstack.core.json import Json
 from perstack.core.messages import ModelReply, ModelRequest, ToolMessage
 from perstack.runtime import equipment
-from perstack.testing import FunctionSkill, done, expert, experts, reply
+from perstack.testing import Collect, FunctionSkill, done, expert, experts, reply
 from tests.runtime.running import Bench
 
 pytestmark = pytest.mark.anyio
@@ -201,3 +202,22 @@ async def test_a_name_taken_twice_at_the_start_is_an_error() -> None:
     pair = (FunctionSkill({"look": lambda _: ""}), FunctionSkill({"look": lambda _: ""}, name="other"))
     with pytest.raises(UserError, match="two tools are named `look`"):
         await bench.run(skills=pair)
+
+
+async def test_a_log_that_cannot_be_written_ends_the_run_with_that_error_and_closes_skills() -> None:
+    class Full(Collect):
+        def __call__(self, event: Event) -> None:
+            if len(self.events) == 12:
+                raise InfrastructureError("events.jsonl: cannot be written: No space left on device")
+            super().__call__(event)
+
+    skill = FunctionSkill({"learn": lambda _: "ok"})
+
+    async def skills_for(_: Expert) -> tuple[Skill, ...]:
+        return (skill,)
+
+    bench = Bench(lambda _: reply(calls=[("learn", {})]), skills_for=skills_for, collect=Full())
+    with pytest.raises(InfrastructureError, match="No space left"):
+        await bench.run(skills=())
+    assert skill.closed
+    assert len(bench.events) == 12

@@ -24,7 +24,7 @@ from perstack.core.messages import (
     UserMessage,
 )
 from perstack.core.usage import Usage
-from perstack.runtime.drafts import Draft, Stamp, checkpoint_json, step_json
+from perstack.runtime.drafts import Draft, Stamp, checkpoint_at, step_json
 from perstack.runtime.rules import Kind, Rules
 from perstack.runtime.state import RunState, RunStatus
 from perstack.runtime.wire import call_json, message_json, result_json
@@ -115,8 +115,7 @@ def stop_by_error(
     state: RunState, rules: Rules, failure: Failure, stamp: Stamp, *, usage: Usage | None = None
 ) -> Draft:
     """The event that ends a run by an error. Nothing after it is retried."""
-    total = state.usage + (usage or Usage())
-    checkpoint = checkpoint_json(state, rules.expert, RunStatus.STOPPED_BY_ERROR, stamp.id, usage=total)
+    checkpoint = checkpoint_at(state, rules, RunStatus.STOPPED_BY_ERROR, stamp, generated=usage)
     told: dict[str, Json] = {"name": failure.name, "message": failure.message, "isRetryable": False}
     if failure.status is not None:
         told["statusCode"] = failure.status
@@ -240,8 +239,7 @@ def _complete(
     state: RunState, rules: Rules, stamp: Stamp, *, text: str, messages: tuple[Message, ...], usage: Usage | None
 ) -> Draft:
     """`usage` is that of the reply that completes, None where `callTools` has already counted it."""
-    total = state.usage + (usage or Usage())
-    checkpoint = checkpoint_json(state, rules.expert, RunStatus.COMPLETED, stamp.id, usage=total)
+    checkpoint = checkpoint_at(state, rules, RunStatus.COMPLETED, stamp, generated=usage)
     return Draft(
         "completeRun",
         {

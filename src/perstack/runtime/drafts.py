@@ -12,6 +12,7 @@ from perstack.core.experts import Expert
 from perstack.core.json import Json, JsonObject
 from perstack.core.messages import ToolCall, ToolResult, UserMessage
 from perstack.core.usage import Usage
+from perstack.runtime.rules import Rules
 from perstack.runtime.state import DelegatedBy, RunState, RunStatus
 from perstack.runtime.wire import (
     call_json,
@@ -44,10 +45,26 @@ def expert_json(expert: Expert) -> JsonObject:
     return {"key": expert.key, "name": expert.name or expert.key, "version": expert.version}
 
 
+def checkpoint_at(
+    state: RunState, rules: Rules, status: RunStatus, stamp: Stamp, *, generated: Usage | None = None
+) -> dict[str, Json]:
+    """The checkpoint at the end of a step or run; `generated` is a generation that the state does not hold yet.
+
+    How full the model's window is, is what its last generation has read and written, not what the job has used.
+    """
+    usage = state.usage + (generated or Usage())
+    data = checkpoint_json(state, rules.expert, status, stamp.id, usage=usage)
+    if rules.context_window:
+        data["contextWindow"] = rules.context_window
+        last = generated or state.step_usage
+        data["contextWindowUsage"] = round(last.total_tokens / rules.context_window, 4)
+    return data
+
+
 def checkpoint_json(
     state: RunState, expert: Expert, status: RunStatus, checkpoint_id: str, *, usage: Usage | None = None
 ) -> dict[str, Json]:
-    """The checkpoint at the end of a step or run; `usage` where it differs from the state's."""
+    """A checkpoint; `usage` where it differs from the state's."""
     data: dict[str, Json] = {
         "id": checkpoint_id,
         "jobId": state.job_id,

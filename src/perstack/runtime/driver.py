@@ -11,6 +11,7 @@ from perstack.core.errors import BudgetExceeded, InvariantBroken, PerstackError,
 from perstack.core.events import EventSink
 from perstack.core.experts import Expert
 from perstack.core.messages import TextPart, ToolCall, UserMessage
+from perstack.providers.catalogue import context_window
 from perstack.runtime.announcement import initialize_runtime
 from perstack.runtime.budget import TokenBudget
 from perstack.runtime.continuation import (
@@ -168,7 +169,8 @@ class Runner:
         )
 
     def _loop(self, request: RunRequest, place: _Place, state: RunState, equipment: Equipment, voice: Voice) -> RunLoop:
-        rules = Rules(request.expert, request.max_steps, request.max_retries, equipment.toolbox.routes)
+        window = context_window(request.model) or 0
+        rules = Rules(request.expert, request.max_steps, request.max_retries, equipment.toolbox.routes, window)
 
         def announce(run_id: str) -> None:
             voice.run_id = run_id

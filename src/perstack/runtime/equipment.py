@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 import anyio
 
 from perstack.context.prompts import system_prompt
 from perstack.core.contracts import Restorable, Skill, Tell
-from perstack.core.errors import InvariantBroken, PerstackError, UserError
+from perstack.core.errors import InfrastructureError, InvariantBroken, PerstackError, UserError
 from perstack.core.experts import Expert
 from perstack.core.json import JsonObject
 from perstack.core.messages import ToolCall, ToolResult
@@ -32,7 +33,10 @@ class Voice:
         self.run_id = run_id
 
     def __call__(self, kind: str, payload: JsonObject) -> None:
-        self._journal.tell(self._job_id, self.run_id, kind, payload)
+        # A skill that is closing, or reads its server in the background, must not stop because a log cannot be
+        # written: the run's own next event meets the same error and says so.
+        with suppress(InfrastructureError):
+            self._journal.tell(self._job_id, self.run_id, kind, payload)
 
 
 class Equipment:

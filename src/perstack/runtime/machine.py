@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from perstack.core.json import Json, JsonObject, compact
 from perstack.core.messages import TextPart, ToolCall, ToolResult
 from perstack.runtime.apply import tool_message
-from perstack.runtime.drafts import Draft, Stamp, checkpoint_json, step_json
+from perstack.runtime.drafts import Draft, Stamp, checkpoint_at, step_json
 from perstack.runtime.rules import Kind, Route, Rules, query_of
 from perstack.runtime.state import Phase, RunState, RunStatus
 from perstack.runtime.wire import call_json, message_reference, result_reference
@@ -84,7 +84,7 @@ def _stop_for_delegates(state: RunState, rules: Rules, stamp: Stamp) -> Draft:
     delegates: list[Json] = [
         _delegation(rules.routes[call.tool_name], call) for call in rules.calls_of(Kind.DELEGATE, state.pending)
     ]
-    checkpoint = checkpoint_json(state, rules.expert, RunStatus.STOPPED_BY_DELEGATE, stamp.id)
+    checkpoint = checkpoint_at(state, rules, RunStatus.STOPPED_BY_DELEGATE, stamp)
     checkpoint["pendingToolCalls"] = [
         call_json(call) for call in state.pending if rules.kind_of(call) is not Kind.DELEGATE
     ]
@@ -99,16 +99,16 @@ def _delegation(route: Route, call: ToolCall) -> JsonObject:
 
 
 def _stop_for_answer(state: RunState, rules: Rules, stamp: Stamp) -> Draft:
-    checkpoint = checkpoint_json(state, rules.expert, RunStatus.STOPPED_BY_INTERACTIVE_TOOL, stamp.id)
+    checkpoint = checkpoint_at(state, rules, RunStatus.STOPPED_BY_INTERACTIVE_TOOL, stamp)
     return Draft("stopRunByInteractiveTool", {"checkpoint": checkpoint, "step": step_json(state, stamp)})
 
 
 def _finish(state: RunState, rules: Rules, stamp: Stamp) -> Draft:
     if state.step >= rules.max_steps:
-        checkpoint = checkpoint_json(state, rules.expert, RunStatus.STOPPED_BY_EXCEEDED_MAX_STEPS, stamp.id)
+        checkpoint = checkpoint_at(state, rules, RunStatus.STOPPED_BY_EXCEEDED_MAX_STEPS, stamp)
         return Draft("stopRunByExceededMaxSteps", {"checkpoint": checkpoint, "step": step_json(state, stamp)})
     following: JsonObject = {"id": f"{stamp.id}.next", "stepNumber": state.step + 1}
-    checkpoint = checkpoint_json(state, rules.expert, RunStatus.PROCEEDING, stamp.id)
+    checkpoint = checkpoint_at(state, rules, RunStatus.PROCEEDING, stamp)
     return Draft(
         "continueToNextStep", {"checkpoint": checkpoint, "step": step_json(state, stamp), "nextCheckpoint": following}
     )

@@ -33,12 +33,16 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The fixed part of a run: its expert, its limits and its tools by name."""
+    """What holds for a whole run: its expert, its limits and its tools by name.
+
+    `context_window` is how many tokens its model can see, 0 where that is not known.
+    """
 
     expert: Expert
     max_steps: int = 100
     max_retries: int = 5
     routes: Mapping[str, Route] = field(default_factory=dict)
+    context_window: int = 0
 
     def kind_of(self, call: ToolCall) -> Kind:
         """What the call does. Unknown tools and unusable calls count as MCP: they are answered with an error."""
