@@ -1,6 +1,6 @@
 """Detection of Go, Rust, Maven, Gradle, CMake and Make projects. Pure.
 
-All of them are judged by the exit code of their own test command.
+Tests are judged by the exit code of their own command, builds and linters by their diagnostics.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from perstack.core.signals import SignalKind
-from perstack.signals.detect_found import Found, Repository, must, place, should
+from perstack.signals.detect_found import Found, Repository, check, must, place
 
 
 def detect_compiled(repository: Repository) -> Iterator[Found]:
@@ -28,7 +28,7 @@ def _go(repository: Repository) -> Iterator[Found]:
         if not repository.any("*_test.go"):
             yield Found(
                 f"go: go.mod{place(folder)} and no *_test.go",
-                must("build", SignalKind.COMMAND, "go build ./...", folder=folder),
+                must("build", SignalKind.COMPILER, "go build ./...", folder=folder),
             )
             continue
         run = "go test -count=1 ./..."
@@ -36,18 +36,27 @@ def _go(repository: Repository) -> Iterator[Found]:
             f"go: go.mod{place(folder)}; judged by the exit code as one",
             must("tests", SignalKind.COMMAND, run, folder=folder),
         )
-        yield Found("go vet: comes with go", should("vet", "go vet ./...", folder=folder))
+        why = "go vet: comes with go; its findings are compared with the base's"
+        yield Found(why, check("vet", "go vet ./...", folder=folder))
 
 
 def _rust(repository: Repository) -> Iterator[Found]:
     for folder in repository.folders_of("Cargo.toml"):
         locked = " --locked" if f"{folder}/Cargo.lock".removeprefix("/") in repository.files else ""
-        workspace = " --workspace" if "[workspace]" in repository.text(f"{folder}/Cargo.toml".removeprefix("/")) else ""
+        workspace = " --workspace" if "[workspace]" in _manifest(repository, folder) else ""
         run = f"cargo test{workspace}{locked}"
         yield Found(
             f"cargo: Cargo.toml{place(folder)}; judged by the exit code as one",
             must("tests", SignalKind.COMMAND, run, folder=folder),
         )
+        lints = re.search(r"^\[(?:workspace\.)?lints\b.*clippy", _manifest(repository, folder), re.MULTILINE)
+        if lints or repository.any(*(f"{folder}/{name}".removeprefix("/") for name in ("clippy.toml", ".clippy.toml"))):
+            why = f"clippy: configured{place(folder)}; its findings are compared with the base's"
+            yield Found(why, check("lint", f"cargo clippy{workspace}{locked}", folder=folder))
+
+
+def _manifest(repository: Repository, folder: str) -> str:
+    return repository.text(f"{folder}/Cargo.toml".removeprefix("/"))
 
 
 def _jvm(repository: Repository) -> Iterator[Found]:
@@ -68,9 +77,14 @@ def _cmake(repository: Repository) -> Iterator[Found]:
     tests = any("enable_testing" in text or "include(CTest)" in text for text in texts)
     configure = "cmake -S . -B /tmp/build && cmake --build /tmp/build -j2"
     run = f"{configure} && ctest --test-dir /tmp/build --no-tests=error --output-on-failure" if tests else configure
-    spec = must("tests" if tests else "build", SignalKind.COMMAND, "sh -ec")
+    spec = must("tests", SignalKind.COMMAND, "sh -ec") if tests else must("build", SignalKind.COMPILER, "sh -ec")
+    how = (
+        " with tests; judged by the exit code as one"
+        if tests
+        else "; the compiler's errors are compared with the base's"
+    )
     yield Found(
-        f"cmake: CMakeLists.txt{' with tests' if tests else ''}; judged by the exit code as one",
+        f"cmake: CMakeLists.txt{how}",
         type(spec)(spec.name, spec.kind, ("sh", "-ec", run)),
     )
 

@@ -82,9 +82,9 @@ def must(name: str, kind: SignalKind, run: str, *, framework: str = "", folder: 
     return SignalSpec(name, kind, tuple(run.split()), framework=framework, cwd=folder or ".")
 
 
-def should(name: str, run: str, *, folder: str = "") -> SignalSpec:
-    """A reported signal judged by its exit code."""
-    return SignalSpec(name, SignalKind.COMMAND, tuple(run.split()), priority=Priority.SHOULD, cwd=folder or ".")
+def check(name: str, run: str, *, folder: str = "") -> SignalSpec:
+    """A reported compiler or linter: its diagnostics are compared with the base's, so that old ones are no news."""
+    return SignalSpec(name, SignalKind.COMPILER, tuple(run.split()), priority=Priority.SHOULD, cwd=folder or ".")
 
 
 def place(folder: str) -> str:

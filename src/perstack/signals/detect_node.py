@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from perstack.core.signals import SignalKind
-from perstack.signals.detect_found import Found, Repository, must, place, should
+from perstack.signals.detect_found import Found, Repository, check, must, place
 
 _RUNNERS = (
     ("vitest", "npx vitest run"),
@@ -52,10 +52,12 @@ def _dependencies(package: Mapping[str, object]) -> set[str]:
 def _checks(repository: Repository, prefix: str, folder: str, used: set[str]) -> Iterator[Found]:
     if f"{prefix}tsconfig.json" in repository.files and "typescript" in used:
         yield Found(
-            f"tsc: {prefix}tsconfig.json; judged by the exit code", should("types", "npx tsc --noEmit", folder=folder)
+            f"tsc: {prefix}tsconfig.json; its errors are compared with the base's",
+            check("types", "npx tsc --noEmit", folder=folder),
         )
     if "eslint" in used and repository.any(f"{prefix}eslint.config.*", f"{prefix}.eslintrc*"):
-        yield Found(f"eslint: configured{place(folder)}", should("lint", "npx eslint .", folder=folder))
+        why = f"eslint: configured{place(folder)}; its findings are compared with the base's"
+        yield Found(why, check("lint", "npx eslint .", folder=folder))
 
 
 def _setup(repository: Repository, prefix: str, folder: str) -> Iterator[Found]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from perstack.core.signals import SignalKind
-from perstack.signals.detect_found import Found, Repository, must, should
+from perstack.signals.detect_found import Found, Repository, check, must
 
 _TESTS = ("test_*.py", "*/test_*.py", "*_test.py")
 _REQUIREMENTS = (
@@ -33,10 +33,10 @@ def detect_python(repository: Repository) -> Iterator[Found]:
         yield Found(
             reason, must("tests", SignalKind.COMMAND, f"python3 -m unittest discover {_discovery(repository)}".strip())
         )
-    else:
-        return
-    yield from _checks(repository, pyproject)
-    yield from _setup(repository, pyproject)
+    checks = list(_checks(repository, pyproject))
+    yield from checks
+    if why or checks or _uses_unittest(repository):
+        yield from _setup(repository, pyproject)
 
 
 def _why_pytest(repository: Repository, pyproject: Mapping[str, object]) -> str:
@@ -83,16 +83,22 @@ def _discovery(repository: Repository) -> str:
 
 
 def _checks(repository: Repository, pyproject: Mapping[str, object]) -> Iterator[Found]:
+    """Type checkers and linters that have a configuration of their own. New findings count, old ones do not."""
     tool = pyproject.get("tool")
     tools = tool if isinstance(tool, dict) else {}
-    if "mypy" in tools or "mypy.ini" in repository.files or "[mypy]" in repository.text("setup.cfg"):
+    if "mypy" in tools or {"mypy.ini", ".mypy.ini"} & repository.files or "[mypy]" in repository.text("setup.cfg"):
         where = "pyproject.toml" if "mypy" in tools else "mypy.ini or setup.cfg"
         target = "" if isinstance(tools.get("mypy"), dict) and "files" in tools["mypy"] else " ."
+        why = f"mypy: configured in {where}; its errors are compared with the base's"
+        yield Found(why, check("types", f"python3 -m mypy{target}"))
+    if "pyright" in tools or "pyrightconfig.json" in repository.files:
+        where = "pyproject.toml" if "pyright" in tools else "pyrightconfig.json"
         yield Found(
-            f"mypy: configured in {where}; judged by the exit code", should("types", f"python3 -m mypy{target}")
+            f"pyright: configured in {where}; its errors are compared with the base's", check("types", "pyright")
         )
     if "ruff" in tools or {"ruff.toml", ".ruff.toml"} & repository.files:
-        yield Found("ruff: configured; judged by the exit code", should("lint", "python3 -m ruff check ."))
+        why = "ruff: configured; its findings are compared with the base's"
+        yield Found(why, check("lint", "python3 -m ruff check ."))
 
 
 def _setup(repository: Repository, pyproject: Mapping[str, object]) -> Iterator[Found]:

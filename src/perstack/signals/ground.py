@@ -15,11 +15,12 @@ import anyio
 from perstack.core.contracts import Sandbox
 from perstack.core.json import JsonObject
 from perstack.core.sandbox import Snapshot
-from perstack.core.signals import Measurement, SignalKind, SignalSpec
+from perstack.core.signals import Measurement, SignalSpec
 from perstack.infrastructure.git import Repository, TreeEntry
 from perstack.signals.measure import Measured, Meter, Subject
-from perstack.signals.pytest.configuration import CONFIG_NAMES, PytestPlan, plan_pytest
 from perstack.signals.spec_digest import spec_digest
+from perstack.signals.suites.contract import SuitePlan
+from perstack.signals.suites.registry import framework_of
 from perstack.signals.tree import Tree, make_tree
 
 _CAPACITY = 2
@@ -43,7 +44,7 @@ class Ground:
 
     tree: Tree
     entries: tuple[TreeEntry, ...]
-    plans: Mapping[str, PytestPlan]
+    plans: Mapping[str, SuitePlan]
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     measured: dict[str, Measured] = field(default_factory=dict)
 
@@ -115,18 +116,14 @@ def _key(spec: SignalSpec, snapshot: Snapshot) -> str:
 
 async def _plans(
     repository: Repository, base: str, specs: Sequence[SignalSpec], entries: Sequence[TreeEntry]
-) -> dict[str, PytestPlan]:
-    """How each pytest suite is run, from the base alone."""
-    suites = [spec for spec in specs if spec.kind is SignalKind.TEST and _is_pytest(spec)]
-    if not suites:
-        return {}
-    named = [e.path for e in entries if e.path.rpartition("/")[2] in CONFIG_NAMES and e.mode.startswith("100")]
-    files = {path: await repository.read_file(base, path) or b"" for path in named}
+) -> dict[str, SuitePlan]:
+    """How each suite that has an adapter is run, from the base alone."""
     paths = [entry.path for entry in entries]
-    return {spec.name: plan_pytest(spec, files, paths) for spec in suites}
-
-
-def _is_pytest(spec: SignalSpec) -> bool:
-    if spec.framework:
-        return spec.framework == "pytest"
-    return any(word.rpartition("/")[2] in {"pytest", "py.test"} for word in spec.run) and "report" not in spec.expect
+    regular = [entry.path for entry in entries if entry.mode.startswith("100")]
+    plans: dict[str, SuitePlan] = {}
+    for spec in specs:
+        framework = framework_of(spec)
+        if framework is not None:
+            files = {path: await repository.read_file(base, path) or b"" for path in regular if framework.reads(path)}
+            plans[spec.name] = framework.plan(spec, files, paths)
+    return plans

@@ -25,8 +25,7 @@ from perstack.signals.command import OUTPUT_LIMIT, judge_command, kept_output
 from perstack.signals.compiler import run_compiler
 from perstack.signals.environment import Variation, variation
 from perstack.signals.junit_run import clear_reports, judge_reports, report_pattern
-from perstack.signals.pytest.configuration import PytestPlan
-from perstack.signals.pytest.run import PytestRun, run_pytest
+from perstack.signals.suites.contract import Place, SuitePlan, SuiteRun
 from perstack.signals.tree import Tree, copy_tree
 
 
@@ -47,14 +46,14 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One signal on one tree. `plan` is set for pytest suites; it comes from the base for both trees.
+    """One signal on one tree. `plan` is set for suites that an adapter runs; it comes from the base for both trees.
 
     `plant` changes the copy of the tree that a run gets.
     """
 
     spec: SignalSpec
     tree: Tree
-    plan: PytestPlan | None = None
+    plan: SuitePlan | None = None
     leave_out: Callable[[str], bool] | None = None
     plant: Callable[[Path], None] | None = None
 
@@ -80,13 +79,13 @@ class Meter:
     async def measure(self, subject: Subject, *, runs: int | None = None) -> Measured:
         """All runs of a signal on a tree. An error ends the measurement: more runs would not make it better."""
         wanted = max(1, subject.spec.repeat if runs is None else runs)
-        done: list[PytestRun] = []
+        done: list[SuiteRun] = []
         for index in range(wanted):
             done.append(await self._run(subject, index, variation(index)))
             if done[-1].run.status is SignalStatus.ERROR:
                 break
         else:
-            if wanted > 1 and subject.plan is not None:
+            if wanted > 1 and subject.plan is not None and subject.plan.shuffles:
                 return await self._explain_order(subject, done)
         return _measured(subject.spec, done)
 
@@ -94,7 +93,7 @@ class Meter:
         """The plain run, alone."""
         return (await self._run(subject, 0, variation(0))).run
 
-    async def _explain_order(self, subject: Subject, done: list[PytestRun]) -> Measured:
+    async def _explain_order(self, subject: Subject, done: list[SuiteRun]) -> Measured:
         """Where the shuffled run disagrees, find out whether the order is why, by two more runs."""
         plain, shuffled = done[0].run, done[1].run
         different = differing(plain, shuffled)
@@ -108,7 +107,7 @@ class Meter:
         measured = _measured(subject.spec, [done[0], in_order, *done[2:]])
         return replace(measured, shuffled=shuffled, order_dependent=different)
 
-    async def _run(self, subject: Subject, index: int, circumstances: Variation) -> PytestRun:
+    async def _run(self, subject: Subject, index: int, circumstances: Variation) -> SuiteRun:
         async with self._limiter:
             head: dict[str, Json] = {"name": subject.spec.name, "tree": subject.tree.name, "run": index + 1}
             self._emit("startSignal", head)
@@ -124,7 +123,7 @@ class Meter:
             except SandboxUnavailable:
                 raise
             except InfrastructureError as error:
-                done = PytestRun(failed_run(error.message, seconds=time.monotonic() - started))
+                done = SuiteRun(failed_run(error.message, seconds=time.monotonic() - started))
             finally:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
@@ -132,27 +131,20 @@ class Meter:
             self._emit("finishSignal", {**head, "status": done.run.status.value, "seconds": seconds})
             return done
 
-    async def _dispatch(self, subject: Subject, workspace: Path, folder: Path, circumstances: Variation) -> PytestRun:
+    async def _dispatch(self, subject: Subject, workspace: Path, folder: Path, circumstances: Variation) -> SuiteRun:
         spec = subject.spec
         if subject.plan is not None:
-            return await run_pytest(
-                self._sandbox,
-                self._snapshot,
-                workspace,
-                spec=spec,
-                plan=subject.plan,
-                variation=circumstances,
-                scratch=folder / "runner",
-            )
+            place = Place(self._sandbox, self._snapshot, workspace, folder / "runner", circumstances)
+            return await subject.plan.run(spec, place)
         if spec.kind is SignalKind.COMMAND:
-            return PytestRun(await self._command(spec, workspace, circumstances))
+            return SuiteRun(await self._command(spec, workspace, circumstances))
         if spec.kind is SignalKind.COMPILER:
             variables = self._variables(circumstances)
             async with self._sandbox.open(self._snapshot, workspace, limits=self._snapshot.limits) as session:
-                return PytestRun(await run_compiler(session, spec, workspace, variables))
+                return SuiteRun(await run_compiler(session, spec, workspace, variables))
         if spec.kind is SignalKind.TEST:
-            return PytestRun(await self._reported(spec, workspace, circumstances))
-        return PytestRun(failed_run(f"signals of kind `{spec.kind.value}` cannot be measured by this version"))
+            return SuiteRun(await self._reported(spec, workspace, circumstances))
+        return SuiteRun(failed_run(f"signals of kind `{spec.kind.value}` cannot be measured by this version"))
 
     async def _command(self, spec: SignalSpec, workspace: Path, circumstances: Variation) -> SignalRun:
         async with self._sandbox.open(self._snapshot, workspace, limits=self._snapshot.limits) as session:
@@ -209,7 +201,7 @@ def _status(run: SignalRun, identity: str) -> TestStatus:
     return case.status if case else TestStatus.MISSING
 
 
-def _measured(spec: SignalSpec, runs: list[PytestRun]) -> Measured:
+def _measured(spec: SignalSpec, runs: list[SuiteRun]) -> Measured:
     return Measured(
         Measurement(spec, tuple(done.run for done in runs)),
         replaced=frozenset(name for done in runs for name in done.replaced),

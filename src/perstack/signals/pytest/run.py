@@ -7,14 +7,13 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from posixpath import join, normpath
 from random import SystemRandom
 
 import anyio.to_thread
 
-from perstack.core.contracts import Sandbox
 from perstack.core.sandbox import ExecResult, Mount, Snapshot
 from perstack.core.signals import SignalRun, SignalSpec, SignalStatus, TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
@@ -26,6 +25,7 @@ from perstack.signals.pytest.canary import Canaries, make_canaries
 from perstack.signals.pytest.configuration import BLOCKED_PLUGINS, PytestPlan
 from perstack.signals.pytest.layout import packages_of
 from perstack.signals.pytest.results import Expectations, Problem, Results, check_xml, read_results
+from perstack.signals.suites.contract import Place, SuiteRun
 
 _SCRIPTS = tuple(
     Path(__file__).parent / "worker" / name for name in ("runner.py", "perstack_collected.py", "perstack_sources.py")
@@ -35,28 +35,12 @@ _NOT_STARTED = 4  # pytest: usage error, or a conftest.py that cannot be importe
 _RED, _SHOWN = frozenset({TestStatus.FAILED, TestStatus.ERROR}), 20
 
 
-@dataclass(frozen=True, slots=True)
-class PytestRun:
-    """A run and the runner's functions that something replaced meanwhile."""
-
-    run: SignalRun
-    replaced: tuple[str, ...] = ()
-
-
-async def run_pytest(
-    sandbox: Sandbox,
-    snapshot: Snapshot,
-    workspace: Path,
-    *,
-    spec: SignalSpec,
-    plan: PytestPlan,
-    variation: Variation,
-    scratch: Path,
-) -> PytestRun:
-    """Run the suite once on the files in `workspace`, which the run may change. `scratch` is a new directory of ours.
+async def run_pytest(place: Place, *, spec: SignalSpec, plan: PytestPlan) -> SuiteRun:
+    """Run the suite once.
 
     Raises: SandboxUnavailable.
     """
+    workspace, scratch, variation, snapshot = place.workspace, place.scratch, place.variation, place.snapshot
     canaries, nonce = make_canaries(SystemRandom()), secrets.token_hex(32)
     control, out, xml_name = scratch / "control", scratch / "out", f"{secrets.token_hex(16)}.xml"
     control.mkdir(parents=True)
@@ -68,7 +52,7 @@ async def run_pytest(
     packages = await anyio.to_thread.run_sync(_packages_on_disk, workspace, plan.python_path)
     mounts = (Mount(control, _CONTROL), Mount(out, _OUT, writable=True))
     async with listening(control, nonce) as channel:
-        async with sandbox.open(snapshot, workspace, mounts=mounts, limits=snapshot.limits) as session:
+        async with place.sandbox.open(snapshot, workspace, mounts=mounts, limits=snapshot.limits) as session:
             inside_control, inside_out = session.inside(mounts[0]), session.inside(mounts[1])
             request = _request(
                 plan, canaries, variation, snapshot=snapshot, cwd=normpath(join(session.workspace, spec.cwd))
@@ -99,9 +83,7 @@ async def run_pytest(
         )
 
 
-def _conclude(
-    spec: SignalSpec, result: ExecResult, channel: Channel, *, expected: Expectations, xml: Path
-) -> PytestRun:
+def _conclude(spec: SignalSpec, result: ExecResult, channel: Channel, *, expected: Expectations, xml: Path) -> SuiteRun:
     problem = _unfinished(spec, result, channel)
     results = Results()
     finish = channel.finish
@@ -123,7 +105,7 @@ def _conclude(
         if result.exit_code == _NOT_STARTED and (lines := output.strip().splitlines()):
             text = f"{text}: {lines[-1].removeprefix('E').strip()}"
         run = replace(run, problem=text, problem_code=problem.code.value, output=output)
-    return PytestRun(run, results.replaced)
+    return SuiteRun(run, results.replaced)
 
 
 def _unfinished(spec: SignalSpec, result: ExecResult, channel: Channel) -> Problem | None:

@@ -1,0 +1,1 @@
+"""Test suites as the verifier runs them: one adapter a framework, all with the same contract."""

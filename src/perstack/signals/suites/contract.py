@@ -1,0 +1,69 @@
+"""What a framework's adapter has to offer: a plan from the base alone, and runs whose results cannot be forged.
+
+A run is the verifier's own: its command, its reporter, its canaries, results out of band. What people would read on
+the terminal never decides. How that is done differs from framework to framework; that it is done does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from perstack.core.contracts import Sandbox
+from perstack.core.sandbox import Snapshot
+from perstack.core.signals import SignalRun, SignalSpec
+from perstack.signals.environment import Variation
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteRun:
+    """A run and the runner's functions that something replaced meanwhile."""
+
+    run: SignalRun
+    replaced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one run happens: a fresh copy of a tree, which the run may change, and a new directory of ours."""
+
+    sandbox: Sandbox
+    snapshot: Snapshot
+    workspace: Path
+    scratch: Path
+    variation: Variation
+
+
+class SuitePlan(Protocol):
+    """How a suite is run: frozen, made from the base, the same for every tree."""
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether a variation's order changes the order of the tests."""
+        ...
+
+    def narrowed(self, targets: Sequence[str]) -> SuitePlan:
+        """The same suite, only as much of it as these tests need."""
+        ...
+
+    async def run(self, spec: SignalSpec, place: Place) -> SuiteRun:
+        """Run the suite once. What goes wrong with it is a run of status `error`, not an exception.
+
+        Raises: SandboxUnavailable.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """One adapter. `reads` says which of the base's files `plan` gets, by their path.
+
+    `plan` takes the signal, those files, and all paths of the base.
+    Raises: UserError for a configuration of the base that cannot be read.
+    """
+
+    name: str
+    reads: Callable[[str], bool]
+    plan: Callable[[SignalSpec, Mapping[str, bytes], Collection[str]], SuitePlan]
