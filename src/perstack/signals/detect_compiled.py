@@ -11,12 +11,16 @@ from collections.abc import Iterator
 from perstack.core.signals import SignalKind
 from perstack.signals.detect_found import Found, Repository, check, must, place
 
+_FEW = 50  # sources that fit into a command line people still want to read
+
 
 def detect_compiled(repository: Repository) -> Iterator[Found]:
     """Every tool chain whose manifest is there, outermost folders only."""
     yield from _go(repository)
     yield from _rust(repository)
     yield from _jvm(repository)
+    if not any(repository.folders_of(name) for name in ("pom.xml", "build.gradle", "build.gradle.kts", "Makefile")):
+        yield from _javac(repository)
     if "CMakeLists.txt" in repository.files:
         yield from _cmake(repository)
     elif not _has_other(repository):
@@ -27,7 +31,7 @@ def _go(repository: Repository) -> Iterator[Found]:
     for folder in repository.folders_of("go.mod"):
         if not repository.any("*_test.go"):
             yield Found(
-                f"go: go.mod{place(folder)} and no *_test.go",
+                f"go: go.mod{place(folder)} and no *_test.go; its errors are compared with the base's",
                 must("build", SignalKind.COMPILER, "go build ./...", folder=folder),
             )
             continue
@@ -72,6 +76,15 @@ def _jvm(repository: Repository) -> Iterator[Found]:
         yield Found(reason, must("tests", SignalKind.COMMAND, run, folder=folder))
 
 
+def _javac(repository: Repository) -> Iterator[Found]:
+    """Plain Java: a handful of sources and nothing that builds them."""
+    sources = sorted(path for path in repository.files if path.endswith(".java") and " " not in path)
+    if 0 < len(sources) <= _FEW and not repository.any("build.xml", "*/build.xml", "BUILD", "BUILD.bazel", "build.sbt"):
+        reason = f"javac: {len(sources)} Java file(s) and no build tool; their errors are compared with the base's"
+        run = f"javac -d /tmp/classes {' '.join(sources)}"
+        yield Found(reason, must("build", SignalKind.COMPILER, run))
+
+
 def _cmake(repository: Repository) -> Iterator[Found]:
     texts = [repository.text(path) for path in repository.files if path.endswith("CMakeLists.txt")]
     tests = any("enable_testing" in text or "include(CTest)" in text for text in texts)
@@ -97,6 +110,10 @@ def _make(repository: Repository) -> Iterator[Found]:
             program = "just" if "ustfile" in name else "make"
             reason = f"{program}: {name} has a target `{target}`; judged by the exit code as one"
             yield Found(reason, must("tests", SignalKind.COMMAND, f"{program} {target}"))
+            return
+        if re.search(r"^all\s*:(?!=)", text, re.MULTILINE) and repository.any("*.c", "*.cc", "*.cpp", "*.cxx"):
+            reason = f"make: {name} has a target `all`, and there is C or C++; its errors are compared with the base's"
+            yield Found(reason, must("build", SignalKind.COMPILER, "make all"))
             return
 
 

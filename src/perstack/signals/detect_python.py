@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from perstack.core.signals import SignalKind
 from perstack.signals.detect_found import Found, Repository, check, must
@@ -36,7 +36,7 @@ def detect_python(repository: Repository) -> Iterator[Found]:
     checks = list(_checks(repository, pyproject))
     yield from checks
     if why or checks or _uses_unittest(repository):
-        yield from _setup(repository, pyproject)
+        yield from _setup(repository, pyproject, [item.spec.run for item in checks if item.spec])
 
 
 def _why_pytest(repository: Repository, pyproject: Mapping[str, object]) -> str:
@@ -101,7 +101,7 @@ def _checks(repository: Repository, pyproject: Mapping[str, object]) -> Iterator
         yield Found(why, check("lint", "python3 -m ruff check ."))
 
 
-def _setup(repository: Repository, pyproject: Mapping[str, object]) -> Iterator[Found]:
+def _setup(repository: Repository, pyproject: Mapping[str, object], checks: Sequence[Sequence[str]]) -> Iterator[Found]:
     requirements = [path for path in _REQUIREMENTS if path in repository.files]
     if requirements:
         listed = " ".join(f"-r {path}" for path in requirements[:2])
@@ -112,7 +112,13 @@ def _setup(repository: Repository, pyproject: Mapping[str, object]) -> Iterator[
             setup=(f"python3 -m pip install -e {_extra(pyproject)}",),
         )
     if requirements or "project" in pyproject or "setup.py" in repository.files:
-        yield Found("", image=f"python:{_version(pyproject)}-slim", setup=("python3 -m pip install pytest",))
+        tools = " ".join(["pytest", *(_tool(run) for run in checks)])
+        yield Found("", image=f"python:{_version(pyproject)}-slim", setup=(f"python3 -m pip install {tools}",))
+
+
+def _tool(run: Sequence[str]) -> str:
+    """The package of a check's command."""
+    return run[run.index("-m") + 1] if "-m" in run else run[0]
 
 
 def _extra(pyproject: Mapping[str, object]) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from perstack.core.signals import Priority, SignalKind
 from perstack.signals.detect import Detection, detect, render_toml
+from perstack.signals.diagnostics.recognise import recognise
 
 
 def found(**files: str) -> Detection:
@@ -22,8 +23,8 @@ def test_pytest_is_found_by_its_configuration_and_gates() -> None:
     detection = found(pyproject_Dtoml="[tool.pytest.ini_options]\n[tool.mypy]\n[tool.ruff]\n", tests__test_a_Dpy="")
     assert [(s.name, s.kind, s.priority) for s in detection.signals] == [
         ("tests", SignalKind.TEST, Priority.MUST),
-        ("types", SignalKind.COMMAND, Priority.SHOULD),
-        ("lint", SignalKind.COMMAND, Priority.SHOULD),
+        ("types", SignalKind.COMPILER, Priority.SHOULD),
+        ("lint", SignalKind.COMPILER, Priority.SHOULD),
     ]
     assert detection.signals[0].framework == "pytest"
     assert "pyproject.toml" in detection.explanations[0]
@@ -84,3 +85,60 @@ def test_what_is_rendered_reads_back() -> None:
 
 def test_broken_manifests_do_not_stop_detection() -> None:
     assert found(pyproject_Dtoml="[", package_Djson="{", Makefile="test:\n\ttrue\n").explanations
+
+
+COMPILERS = [
+    ({"setup_Dcfg": "[mypy]\n", "a_Dpy": ""}, "types", "python3 -m mypy .", Priority.SHOULD),
+    ({"pyproject_Dtoml": '[tool.mypy]\nfiles = ["src"]\n'}, "types", "python3 -m mypy", Priority.SHOULD),
+    ({"pyrightconfig_Djson": "{}"}, "types", "pyright", Priority.SHOULD),
+    ({"ruff_Dtoml": ""}, "lint", "python3 -m ruff check .", Priority.SHOULD),
+    (
+        {"tsconfig_Djson": "{}", "package_Djson": '{"devDependencies": {"typescript": "5"}}'},
+        "types",
+        "npx tsc --noEmit",
+        Priority.SHOULD,
+    ),
+    (
+        {"eslint_Dconfig_Dmjs": "", "package_Djson": '{"devDependencies": {"eslint": "9"}}'},
+        "lint",
+        "npx eslint .",
+        Priority.SHOULD,
+    ),
+    ({"go_Dmod": "module x", "a_test_Dgo": ""}, "vet", "go vet ./...", Priority.SHOULD),
+    ({"go_Dmod": "module x", "a_Dgo": ""}, "build", "go build ./...", Priority.MUST),
+    ({"Cargo_Dtoml": "[package]", "clippy_Dtoml": ""}, "lint", "cargo clippy", Priority.SHOULD),
+    ({"Makefile": "all:\n\tcc a.c\n", "a_Dc": ""}, "build", "make all", Priority.MUST),
+    ({"src__A_Djava": "", "src__B_Djava": ""}, "build", "javac -d /tmp/classes src/A.java src/B.java", Priority.MUST),
+]
+
+
+@pytest.mark.parametrize(("files", "name", "run", "priority"), COMPILERS)
+def test_a_compiler_or_linter_is_proposed_where_it_is_configured(
+    files: dict[str, str], name: str, run: str, priority: Priority
+) -> None:
+    detection = found(**files)
+    spec = next(s for s in detection.signals if s.name == name)
+    assert (spec.kind, " ".join(spec.run), spec.priority) == (SignalKind.COMPILER, run, priority)
+    assert any("compared with the base's" in sentence for sentence in detection.explanations)
+    assert recognise(spec.run) in {"mypy", "pyright", "ruff", "tsc", "eslint", "go", "cargo", "javac", "auto"}
+    assert tomllib.loads(render_toml(detection))["signals"][name]["kind"] == "compiler"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a_Dpy": "import os\n"},
+        {"package_Djson": '{"devDependencies": {"eslint": "9"}}'},
+        {"tsconfig_Djson": "{}"},
+        {"pom_Dxml": "", "src__A_Djava": ""},
+        {"Makefile": "all:\n\techo\n"},
+        {"Cargo_Dtoml": "[package]"},
+    ],
+)
+def test_no_compiler_is_proposed_that_nobody_configured(files: dict[str, str]) -> None:
+    assert [s.name for s in found(**files).signals if s.kind is SignalKind.COMPILER] == []
+
+
+def test_what_is_checked_with_is_installed_with_the_project() -> None:
+    detection = found(pyproject_Dtoml='[project]\nname = "x"\n[tool.mypy]\n[tool.ruff]\n')
+    assert detection.sandbox.setup[-1] == "python3 -m pip install pytest mypy ruff"
