@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         answer_sync,
         fix,
         fix_sync,
+        jobs,
         proceed,
         proceed_sync,
         resume,
@@ -31,8 +32,21 @@ if TYPE_CHECKING:
     from perstack.core.contracts import Provider, Skill
     from perstack.core.errors import InfrastructureError, PerstackError, ProviderError, ToolError, UserError
     from perstack.core.events import Event
-    from perstack.core.experts import Config, Expert, ProviderSpec, SkillSpec
-    from perstack.core.messages import ModelReply, ModelRequest, TextPart, ToolCall, ToolDefinition, ToolResult
+    from perstack.core.experts import BASE_SKILL, Config, Expert, ProviderSpec, SkillSpec
+    from perstack.core.messages import (
+        Delta,
+        ExpertMessage,
+        ModelReply,
+        ModelRequest,
+        StopReason,
+        TextPart,
+        ThinkingPart,
+        ToolCall,
+        ToolDefinition,
+        ToolMessage,
+        ToolResult,
+        UserMessage,
+    )
     from perstack.core.outcome import Ending, FixOutcome
     from perstack.core.storage import JobRecord, LogContents, Store
     from perstack.core.usage import Usage
@@ -42,14 +56,15 @@ if TYPE_CHECKING:
 # Module below `perstack` → the names it gives.
 _PLACES = {
     "api.asking": "Answer Proceed Resume RunResult",
-    "api.programmatic": "answer answer_sync fix fix_sync proceed proceed_sync resume resume_sync run run_sync stream "
-    "verify verify_sync",
+    "api.programmatic": "answer answer_sync fix fix_sync jobs proceed proceed_sync resume resume_sync run run_sync "
+    "stream verify verify_sync",
     "api.stream": "RunStream",
     "core.contracts": "Provider Skill",
     "core.errors": "InfrastructureError PerstackError ProviderError ToolError UserError",
     "core.events": "Event",
-    "core.experts": "Config Expert ProviderSpec SkillSpec",
-    "core.messages": "ModelReply ModelRequest TextPart ToolCall ToolDefinition ToolResult",
+    "core.experts": "BASE_SKILL Config Expert ProviderSpec SkillSpec",
+    "core.messages": "Delta ExpertMessage ModelReply ModelRequest StopReason TextPart ThinkingPart ToolCall "
+    "ToolDefinition ToolMessage ToolResult UserMessage",
     "core.outcome": "Ending FixOutcome",
     "core.storage": "JobRecord LogContents Store",
     "core.usage": "Usage",
@@ -59,11 +74,14 @@ _PLACES = {
 _NAMES = {name: f"perstack.{module}" for module, names in _PLACES.items() for name in names.split()}
 
 __all__ = [
+    "BASE_SKILL",
     "Answer",
     "Config",
+    "Delta",
     "Ending",
     "Event",
     "Expert",
+    "ExpertMessage",
     "FixOutcome",
     "InfrastructureError",
     "JobRecord",
@@ -81,20 +99,25 @@ __all__ = [
     "RunStream",
     "Skill",
     "SkillSpec",
+    "StopReason",
     "Store",
     "TextPart",
+    "ThinkingPart",
     "ToolCall",
     "ToolDefinition",
     "ToolError",
+    "ToolMessage",
     "ToolResult",
     "Usage",
     "UserError",
+    "UserMessage",
     "Verdict",
     "__version__",
     "answer",
     "answer_sync",
     "fix",
     "fix_sync",
+    "jobs",
     "proceed",
     "proceed_sync",
     "record_from",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import runpy
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from perstack.core.messages import ModelReply, ModelRequest, StopReason, TextPar
 from perstack.core.usage import Usage
 from perstack.providers.scripted import ScriptedProvider
 from perstack.testing import Collect, FunctionSkill, done, reply
-from tests.api.kit import ASKER, ONLY_END, TESTER, SqliteStore, changed, options, requests_of
+from tests.api.kit import ASKER, ONLY_END, TESTER, changed, options, requests_of
 
 pytestmark = pytest.mark.anyio
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 FILE = '[experts."reader"]\ninstruction = "Read."\n'
 
 
@@ -94,7 +96,7 @@ async def test_every_event_is_seen_in_order_and_is_in_the_store(tmp_path: Path) 
 
 
 async def test_a_store_of_ones_own_keeps_a_job_that_goes_on(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "jobs.db")
+    store = runpy.run_path(str(EXAMPLES / "own_store.py"))["SqliteStore"](tmp_path / "jobs.db")
     given = options(tmp_path, done("one"), done("two"))
     given["store"] = store
     config = perstack.Config(experts={"tester": TESTER})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -75,6 +74,30 @@ async def test_leaving_early_stops_the_run_and_its_job_can_be_resumed(tmp_path: 
 
 
 @pytest.mark.anyio
+async def test_who_leaves_at_an_event_leaves_before_the_next_model_call_however_fast_the_run_is(tmp_path: Path) -> None:
+    given = options(tmp_path, reply(calls=[("healthCheck", {})]), done("too late"))
+    async with perstack.stream(TESTER, "x", **given) as run:
+        async for event in run:
+            if event.type == "callTools":
+                break
+    assert len(requests_of(given)) == 1
+
+
+@pytest.mark.anyio
+async def test_who_never_reads_does_not_hold_up_the_run(tmp_path: Path) -> None:
+    ended = anyio.Event()
+
+    def listen(event: perstack.Event) -> None:
+        if event.type == "completeRun":
+            ended.set()
+
+    with anyio.fail_after(10):
+        async with perstack.stream(TESTER, "x", **options(tmp_path, done("fine"), on_event=listen)) as run:
+            await ended.wait()
+            assert (await run.wait()).text == "fine"
+
+
+@pytest.mark.anyio
 async def test_a_cancelled_run_can_be_resumed_as_well(tmp_path: Path) -> None:
     async def wait(_: object) -> str:
         scope.cancel()
@@ -124,7 +147,8 @@ def event(kind: str, run_id: str = "r", **payload: str) -> perstack.Event:
 
 @pytest.mark.anyio
 async def test_pieces_of_text_that_wait_are_joined_run_by_run_and_nothing_else_is() -> None:
-    async def work(add: Callable[[perstack.Event], None]) -> perstack.RunResult:
+    async def work(live: RunStream) -> perstack.RunResult:
+        add = live.add
         add(event("startStreamingRunResult"))
         for number in range(10_000):
             add(event("streamRunResult", "ab"[number % 2], delta=f"{number} "))

@@ -281,6 +281,8 @@ class Job:
             return catalogue.resolve(spec.name, wanted, expert.default_model_tier)
 
         provider = given or make_provider(spec, host.env, self.say)
+        if host.around is not None:
+            provider = host.around(provider)
         runner = Runner(
             provider,
             self.sink,

@@ -30,6 +30,7 @@ class Host:
     model: str = ""
     store: Store | None = None  # in place of files below `storage`
     model_provider: Provider | None = None  # in place of a provider by name; closed with each job
+    around: Callable[[Provider], Provider] | None = None  # what a program puts around the model, whichever it is
 
     @property
     def cache(self) -> Path:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar, Unpack
@@ -39,7 +40,7 @@ from perstack.core.errors import UserError
 from perstack.core.events import Event, EventSink
 from perstack.core.messages import Delta, ModelReply, ModelRequest, ToolCall
 from perstack.core.outcome import FixOutcome
-from perstack.core.storage import Store
+from perstack.core.storage import JobRecord, Store
 from perstack.core.verdict import Report
 from perstack.runtime.fold import fold
 
@@ -82,15 +83,22 @@ def stream(task: Task, query: str = "", **options: Unpack[RunOptions]) -> RunStr
     check_options(options, RunOptions.__optional_keys__)
     also = options.get("on_event")
 
-    def work(add: EventSink) -> Awaitable[RunResult]:
+    def work(live: RunStream) -> Awaitable[RunResult]:
         def watch(event: Event) -> None:
-            add(event)
+            live.add(event)
             if also is not None:
                 also(event)
 
-        return _carry_out(task, query, options, watch)
+        return _carry_out(task, query, options, watch, live.paced)
 
     return RunStream(work)
+
+
+def jobs(**options: Unpack[Options]) -> tuple[JobRecord, ...]:
+    """All jobs on record, newest first. What is `running` and nobody works on was interrupted: `resume` it."""
+    check_options(options, Options.__optional_keys__)
+    with _machine(options, ModelOptions()) as host:
+        return Engine(host).store.jobs()
 
 
 async def verify(repo: Path | str = ".", **options: Unpack[VerifyOptions]) -> Report:
@@ -162,9 +170,15 @@ async def _awaited(call: Callable[[], Awaitable[T]]) -> T:
     return await call()
 
 
-async def _carry_out(task: Task, query: str, options: RunOptions, watch: EventSink | None) -> RunResult:
+async def _carry_out(
+    task: Task,
+    query: str,
+    options: RunOptions,
+    watch: EventSink | None,
+    around: Callable[[Provider], Provider] | None = None,
+) -> RunResult:
     with _machine(options, options) as host:
-        engine = Engine(host)
+        engine = Engine(replace(host, around=around))
         asked = order(task, query, options, engine.store)
         for warning in asked.config.warnings:
             _LOG.warning(warning)
