@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from perstack.core.json import JsonObject
 from perstack.core.sandbox import Snapshot
 from perstack.definition.lock import LOCK_NAME, Lock, known_tools
 from perstack.definition.lock_file import read_lock
+from perstack.infrastructure.egress.proxy import open_egress
 from perstack.infrastructure.packages import Launch, installed
 from perstack.runtime.concurrency import in_order
 from perstack.skills.base import base_skill
@@ -152,15 +153,20 @@ class Kit:
         """A skill's server in a sandbox of its own: its package installed before, its network its domains only."""
         place = self._place
         launch = await self._launch(spec)
-        async with place.sandbox.serve(
-            place.snapshot,
-            place.workspace,
-            launch.argv,
-            mounts=launch.mounts,
-            env={**launch.env, **env},
-            limits=place.snapshot.limits,
-        ) as service:
-            yield service
+        async with AsyncExitStack() as stack:
+            network = None
+            if spec.allowed_domains:
+                network = await stack.enter_async_context(open_egress(spec.allowed_domains, self._emit))
+            service = place.sandbox.serve(
+                place.snapshot,
+                place.workspace,
+                launch.argv,
+                mounts=launch.mounts,
+                env={**launch.env, **env},
+                limits=place.snapshot.limits,
+                network=network,
+            )
+            yield await stack.enter_async_context(service)
 
 
 def lock_of(config: Config) -> Lock | None:
