@@ -32,7 +32,7 @@ class Model:
         """Environment variables of a process that is to use it."""
         return {"OPENAI_COMPATIBLE_BASE_URL": self.url, "OPENAI_COMPATIBLE_API_KEY": "test-key-not-secret"}
 
-    def wait_for(self, count: int, timeout_s: float = 30.0) -> None:
+    def wait_for(self, count: int, timeout_s: float = 60.0) -> None:
         """Until so many requests have come."""
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.requests) >= count, timeout_s)
