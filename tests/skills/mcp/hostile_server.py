@@ -21,7 +21,7 @@ ANY = {"type": "object"}
 IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
-def send(message: Request) -> None:
+def send(message: Any) -> None:
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
@@ -119,6 +119,34 @@ def mixed(request: Request) -> None:
     reply(request, {"content": content, "structuredContent": {"answer": 42}})
 
 
+def junk(request: Request) -> None:
+    """Answers that fit no question and messages that are none, before the real answer."""
+    number = request["id"]
+    lines: list[Any] = [
+        {"jsonrpc": "2.0", "id": None, "error": {"code": 1, "message": "whose?"}},
+        {"jsonrpc": "2.0", "id": 10**30, "result": {}},
+        {"jsonrpc": "2.0", "id": [number], "result": {}},
+        {"jsonrpc": "2.0", "id": number},
+        {"jsonrpc": "2.0", "id": number, "result": []},
+        {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": number, "progress": "half"}},
+        {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": 7}},
+        {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}},
+        {"jsonrpc": "2.0", "method": "notifications/unheard/of"},
+        {"jsonrpc": "2.0", "id": "x", "method": "ping"},
+        {"jsonrpc": "2.0", "id": "y", "method": "tools/list"},
+        [{"jsonrpc": "2.0", "id": number, "result": {}}],
+        None,
+        0,
+        "",
+        True,
+        {},
+    ]
+    for line in lines:
+        send(line)
+    text(request, "the real one")
+    text(request, "a second one")
+
+
 TOOLS: dict[str, Callable[[Request], None]] = {
     "echo": lambda request: text(request, str(args_of(request).get("text", ""))),
     "exit": leave,
@@ -135,6 +163,7 @@ TOOLS: dict[str, Callable[[Request], None]] = {
     "babble": babble,
     "close": close_output,
     "questions": question_flood,
+    "junk": junk,
     "malformed": lambda request: reply(request, {"content": "words", "isError": 7}),
     "env": lambda request: text(request, json.dumps(dict(os.environ))),
     "mixed": mixed,
@@ -184,6 +213,36 @@ def list_tools(request: Request) -> None:
         reply(request, {"tools": tools})
 
 
+def discover(request: Request) -> None:
+    """What a server of the revision without a handshake says of itself."""
+    result = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "resultType": "complete"}
+    reply(request, {**result, "ttlMs": 0, "cacheScope": "private"})
+
+
+def ask_for_input(request: Request) -> None:
+    question = {
+        "method": "elicitation/create",
+        "params": {"message": "Your password?", "requestedSchema": {**ANY, "properties": {}}},
+    }
+    reply(request, {"resultType": "input_required", "inputRequests": {"q": question}, "requestState": "s"})
+
+
+def modern(request: Request) -> None:
+    """The newest revision only: no handshake, and results that say their type."""
+    method = request["method"]
+    if method == "server/discover":
+        discover(request)
+    elif method == "tools/list":
+        tools = [{"name": name, "inputSchema": ANY} for name in ("echo", "ask")]
+        reply(request, {"tools": tools, "resultType": "complete", "ttlMs": 0, "cacheScope": "private"})
+    elif method == "tools/call" and request["params"]["name"] == "ask":
+        ask_for_input(request)
+    elif method == "tools/call":
+        text(request, str(args_of(request).get("text", "")), resultType="complete")
+    elif "id" in request:
+        refuse(request, "there is no handshake any more", -32601)
+
+
 def initialize(request: Request) -> None:
     if MODE == "refuses":
         refuse(request, "not today")
@@ -204,6 +263,9 @@ def call(request: Request) -> None:
 
 def handle(line: str) -> None:
     request = json.loads(line)
+    if MODE == "modern":
+        modern(request)
+        return
     handler = {"initialize": initialize, "tools/list": list_tools, "tools/call": call}.get(request.get("method"))
     if handler is not None:
         handler(request)

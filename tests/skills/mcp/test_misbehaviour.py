@@ -249,3 +249,18 @@ async def test_a_server_has_the_values_it_is_given_and_no_others() -> None:
 async def test_the_name_a_server_gives_itself_is_cleaned() -> None:
     async with connected(HOSTILE) as (_, told):
         assert told.first("skillConnected")["serverInfo"] == {"name": "hostile", "version": "1.0"}
+
+
+async def test_answers_that_fit_no_question_change_nothing() -> None:
+    async with connected(HOSTILE) as (skill, _):
+        assert texts(await call(skill, "junk")) == ["the real one"]
+        assert texts(await call(skill, "echo", text="alive")) == ["alive"]
+
+
+async def test_a_server_of_the_newest_revision_needs_no_handshake_and_gets_no_input() -> None:
+    async with connected((*HOSTILE, "modern")) as (skill, _):
+        assert await names(skill) == {"echo", "ask"}
+        assert texts(await call(skill, "echo", text="hello")) == ["hello"]
+        asked = await call(skill, "ask")
+        assert asked.is_error
+        assert "there is nobody to give it" in asked.text

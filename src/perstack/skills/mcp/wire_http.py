@@ -12,14 +12,13 @@ from mcp.client._transport import TransportStreams
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 
-from perstack.skills.mcp.contract import Pulse, SkillUnavailable
+from perstack.skills.mcp.contract import Connection, Pulse, SkillUnavailable
 from perstack.skills.mcp.endpoint import Endpoint, Policy, check
 from perstack.skills.mcp.noise import Noise
 from perstack.skills.mcp.server import leaves
 from perstack.skills.mcp.wire_session import (
     Questions,
     Reading,
-    SdkConnection,
     TooManyQuestions,
     Writing,
     connected,
@@ -32,7 +31,7 @@ _NEEDS_LOGIN = (401, 403)
 
 
 @asynccontextmanager
-async def connect(noise: Noise, pulse: Pulse, *, endpoint: str, policy: Policy) -> AsyncIterator[SdkConnection]:
+async def connect(noise: Noise, pulse: Pulse, *, endpoint: str, policy: Policy) -> AsyncIterator[Connection]:
     """Check the endpoint, shake hands with it, and speak until the context ends.
 
     Raises: SkillUnavailable; as a group where several things went wrong at once.
@@ -43,7 +42,7 @@ async def connect(noise: Noise, pulse: Pulse, *, endpoint: str, policy: Policy) 
         yield await _first_that_speaks(stack, target, noise, pulse)
 
 
-async def _first_that_speaks(stack: AsyncExitStack, target: Endpoint, noise: Noise, pulse: Pulse) -> SdkConnection:
+async def _first_that_speaks(stack: AsyncExitStack, target: Endpoint, noise: Noise, pulse: Pulse) -> Connection:
     """The protocol's own advice: post the handshake, and where that is answered with 4xx, listen in the old way.
 
     Raises: SkillUnavailable.
@@ -65,7 +64,7 @@ async def _first_that_speaks(stack: AsyncExitStack, target: Endpoint, noise: Noi
 
 
 @asynccontextmanager
-async def _session(target: Endpoint, web: Web, noise: Noise, pulse: Pulse) -> AsyncIterator[SdkConnection]:
+async def _session(target: Endpoint, web: Web, noise: Noise, pulse: Pulse) -> AsyncIterator[Connection]:
     async with (
         client(web) as http,
         streamable_http_client(target.url, http_client=http, max_sse_event_size=MAX_BODY) as streams,
@@ -76,7 +75,7 @@ async def _session(target: Endpoint, web: Web, noise: Noise, pulse: Pulse) -> As
 
 
 @asynccontextmanager
-async def _older_session(target: Endpoint, noise: Noise, pulse: Pulse) -> AsyncIterator[SdkConnection]:
+async def _older_session(target: Endpoint, noise: Noise, pulse: Pulse) -> AsyncIterator[Connection]:
     async with (
         sse_streams(target, noise, pulse) as (read, write),
         connected(read, write, pulse, spawn_s=None) as connection,

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from perstack.core.json import JsonObject
 from perstack.core.version import __version__
 from perstack.skills.mcp import wire_results
-from perstack.skills.mcp.contract import Answer, CallFailed, Durations, Listed, Pulse, SkillUnavailable
+from perstack.skills.mcp.contract import Answer, CallFailed, Connection, Durations, Listed, Pulse, SkillUnavailable
 from perstack.skills.mcp.offers import MAX_TOOLS
 from perstack.skills.mcp.words import plain
 
@@ -99,9 +99,7 @@ class SdkConnection:
 
 
 @asynccontextmanager
-async def connected(
-    read: Reading, write: Writing, pulse: Pulse, *, spawn_s: float | None
-) -> AsyncIterator[SdkConnection]:
+async def connected(read: Reading, write: Writing, pulse: Pulse, *, spawn_s: float | None) -> AsyncIterator[Connection]:
     """Shake hands over a transport's streams, list the tools, and speak until the context ends.
 
     Raises: SkillUnavailable where the server refuses, breaks the protocol or is gone.

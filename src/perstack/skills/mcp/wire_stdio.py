@@ -14,13 +14,12 @@ from pydantic import ValidationError
 
 from perstack.core.contracts import Service
 from perstack.core.errors import SandboxUnavailable
-from perstack.skills.mcp.contract import Pulse
+from perstack.skills.mcp.contract import Connection, Pulse
 from perstack.skills.mcp.lines import Lines, LineTooLong
 from perstack.skills.mcp.noise import MAX_LINE, Noise
 from perstack.skills.mcp.wire_session import (
     Questions,
     Reading,
-    SdkConnection,
     TooManyQuestions,
     Writing,
     connected,
@@ -39,7 +38,7 @@ _CALM_S = 0.05
 @asynccontextmanager
 async def connect(
     noise: Noise, pulse: Pulse, *, serve: Callable[[], AbstractAsyncContextManager[Service]]
-) -> AsyncIterator[SdkConnection]:
+) -> AsyncIterator[Connection]:
     """Start the program and shake hands with it; it is dead when the context ends.
 
     Raises: SkillUnavailable, SandboxUnavailable; as a group where several things went wrong at once.
