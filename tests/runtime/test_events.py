@@ -239,6 +239,23 @@ async def test_a_stream_that_breaks_is_closed_before_the_retry() -> None:
     assert types == ["streamRunResult", "completeStreamingRunResult", "retry", "completeRun"]
 
 
+@pytest.mark.anyio
+async def test_a_provider_that_streams_twice_ends_with_the_text_that_counts() -> None:
+    class Twice:
+        name = "twice"
+
+        async def generate(self, request: ModelRequest, on_delta: Callable[[Delta], None]) -> ModelReply:
+            for piece in ("ha", "whole"):
+                on_delta(Delta("text", piece))
+            return ModelReply((TextPart("whole"),), StopReason.END)
+
+        async def close(self) -> None: ...
+
+    bench = Bench(Twice())
+    await bench.run()
+    assert bench.collect.first("completeStreamingRunResult").payload == {"text": "whole"}
+
+
 def test_the_events_of_a_run_are_all_in_the_table() -> None:
     unused: Sequence[str] = sorted(set(PAYLOADS) ^ (RUN_EVENTS | RECORD_EVENTS))
     assert unused == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from perstack.core.json import JsonObject
-from perstack.core.messages import Delta, ModelReply, ThinkingPart
+from perstack.core.messages import Delta, ModelReply, TextPart, ThinkingPart
 
 
 class DeltaRelay:
@@ -29,9 +29,14 @@ class DeltaRelay:
         self._emit(f"stream{name}", {"delta": delta.text})
 
     def finish(self, reply: ModelReply) -> None:
-        """Close what is open; reasoning that never streamed is told once, whole."""
-        self.close()
+        """Close what is open; reasoning that never streamed is told once, whole.
+
+        A provider that asked again by itself has streamed twice: the reply says what counts.
+        """
         thinking = "".join(part.thinking for part in reply.contents if isinstance(part, ThinkingPart))
+        text = "".join(part.text for part in reply.contents if isinstance(part, TextPart))
+        self._pieces = [text if self._open == "RunResult" else thinking]
+        self.close()
         if thinking and not self._reasoned:
             self._emit("completeStreamingReasoning", {"text": thinking})
 
