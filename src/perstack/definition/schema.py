@@ -227,7 +227,7 @@ class StdioSkill(Table):
         json_schema_extra={"not": {"required": ["packageName", "args"], "properties": {"args": {"minItems": 1}}}}
     )
     type: Literal["mcpStdioSkill"]
-    command: str = Field(description="Program that starts the server.")
+    command: str = Field(description="Program that starts the server.", json_schema_extra={"minLength": 1})
     package_name: str | None = Field(default=None, description="Package to start; instead of `args`.")
     args: Strings | None = Field(default=None, description="Arguments; instead of `packageName`.")
     description: str | None = None

@@ -6,9 +6,10 @@ import re
 import shlex
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
 
-from perstack.definition.schema import Natural, Positive, PublicTables, Strings, Table
+from perstack.definition.schema import ExpertKeyText, Natural, Positive, PublicTables, Strings, Table
 
 
 def _arguments(value: object) -> object:
@@ -58,15 +59,19 @@ def _exit_codes(value: object) -> object:
     return codes
 
 
+_COMMAND_SCHEMA: JsonSchemaValue = {"type": "string", "minLength": 1}
+_EXIT_SCHEMA: JsonSchemaValue = {"type": "integer", "minimum": 0, "maximum": 255}
 Arguments = Annotated[
     Strings,
     BeforeValidator(_arguments),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+    ),
 ]
 Commands = Annotated[
     Strings,
     BeforeValidator(_commands),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    WithJsonSchema({"anyOf": [_COMMAND_SCHEMA, {"type": "array", "items": _COMMAND_SCHEMA}]}),
 ]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Inside = Annotated[str, AfterValidator(_inside)]
@@ -108,7 +113,7 @@ class Expect(Table):
     exit: Annotated[
         list[int],
         BeforeValidator(_exit_codes),
-        WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
+        WithJsonSchema({"anyOf": [_EXIT_SCHEMA, {"type": "array", "items": _EXIT_SCHEMA, "minItems": 1}]}),
     ] = Field(default=[0], description="Exit codes that pass.")
     stdout: Pattern | None = Field(default=None, description="Regular expression that standard output must match.")
     stderr: Pattern | None = Field(default=None, description="Regular expression that standard error must match.")
@@ -121,6 +126,14 @@ class Expect(Table):
 class Signal(Table):
     """One hard signal."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["run"]},
+                {"required": ["kind"], "properties": {"kind": {"enum": ["screenshot", "http"]}}},
+            ]
+        }
+    )
     kind: Literal["command", "compiler", "test", "diff", "screenshot", "http"] | None = Field(
         default=None,
         description='Default: "test" where `run` starts a known test runner, "compiler" with `tool`, else "command".',
@@ -169,9 +182,9 @@ class Budgets(Table):
 class Pipeline(Table):
     """Experts and budgets of one pipeline."""
 
-    plan: str = "@fix/plan"
-    build: str = "@fix/build"
-    verify: str = "@fix/verify"
+    plan: ExpertKeyText = "@fix/plan"
+    build: ExpertKeyText = "@fix/build"
+    verify: ExpertKeyText = "@fix/verify"
     budgets: Budgets | None = None
 
 
