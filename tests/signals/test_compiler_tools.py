@@ -85,7 +85,7 @@ SARIF = """{"version": "2.1.0", "runs": [{"results": [{"message": {"text": "m"},
 
 def automatic(text: str, *files: str) -> tuple[str, int]:
     tree = {"src/a.c", "src/a.ts", "src/a.py", "src/Main.java", "src/lib.rs", "a.go", *files}
-    found = read_automatic(Streams(text, ""), Places("/work", ".", tree.__contains__))
+    found = read_automatic(Streams(text, ""), Places("/tree", ".", tree.__contains__))
     return found.tool, len(found.parsed.found)
 
 
@@ -96,13 +96,13 @@ def automatic(text: str, *files: str) -> tuple[str, int]:
         ("src/a.ts(1,2): error TS2322: no\n", ("tsc", 1)),
         ("src/a.py:1: error: no  [name-defined]\nFound 1 error in 1 file (checked 1 source file)\n", ("mypy", 1)),
         ("src/a.py:1:1: F401 `os` unused\nFound 1 error.\n", ("ruff", 1)),
-        ("/work/src/a.ts\n  1:2  error  Missing semicolon  semi\n\n✖ 1 problem (1 error, 0 warnings)\n", ("eslint", 1)),
+        ("/tree/src/a.ts\n  1:2  error  Missing semicolon  semi\n\n✖ 1 problem (1 error, 0 warnings)\n", ("eslint", 1)),
         ("src/Main.java:1: error: no\nclass A\n      ^\n1 error\n", ("javac", 1)),
-        ("[ERROR] /work/src/Main.java:[1,2] no\n", ("maven", 1)),
+        ("[ERROR] /tree/src/Main.java:[1,2] no\n", ("maven", 1)),
         ("error[E0425]: no\n --> src/lib.rs:1:2\n", ("rustc", 1)),
         ("# example.com/x\n./a.go:1:2: undefined: b\n", ("go", 1)),
         ("src/a.ts(1,2): error TS2322: no\nsrc/a.c:1:2: error: b\n", ("tsc+gcc", 2)),
-        ('[{"filename": "/work/src/a.py", "location": {"row": 1}, "message": "m", "code": "F401"}]', ("ruff", 1)),
+        ('[{"filename": "/tree/src/a.py", "location": {"row": 1}, "message": "m", "code": "F401"}]', ("ruff", 1)),
         (SARIF, ("sarif", 1)),
         # nothing sure: places that are not in the tree, prose, logs, a test run
         ("elsewhere/b.c:3:1: error: no\n", ("", 0)),

@@ -39,7 +39,7 @@ TEXT = [
 ]
 
 
-def read_bytes(tool: str, raw: bytes, form: str = "text", *, exit_code: int = 1, root: str = "/work") -> Reading:
+def read_bytes(tool: str, raw: bytes, form: str = "text", *, exit_code: int = 1, root: str = "/tree") -> Reading:
     places = Places(root, ".", lambda path: True)
     return read(tool, Form((), form), Streams.decode(raw, b""), places, exit_code=exit_code)
 
@@ -111,10 +111,10 @@ def test_bytes_that_are_no_utf8_are_replaced() -> None:
     [
         ("src/a.c", "src/a.c"),
         ("./src/../src/a.c", "src/a.c"),
-        ("/work/src/a.c", "src/a.c"),
+        ("/tree/src/a.c", "src/a.c"),
         ("/usr/include/stdio.h", "/usr/include/stdio.h"),
         ("../secret.c", "/secret.c"),
-        ("/work/../etc/passwd", "/etc/passwd"),
+        ("/tree/../etc/passwd", "/etc/passwd"),
         ("/workshop/a.c", "/workshop/a.c"),
         ("src\\win\\a.c", "src/win/a.c"),
         ("C:\\proj\\a.c", "C:/proj/a.c"),
@@ -123,12 +123,12 @@ def test_bytes_that_are_no_utf8_are_replaced() -> None:
     ],
 )
 def test_paths_become_those_of_the_repository_or_stay_outside(said: str, path: str) -> None:
-    assert Places("/work", ".", lambda path: True).path(said) == path
+    assert Places("/tree", ".", lambda path: True).path(said) == path
 
 
 def test_paths_are_relative_to_where_the_tool_ran() -> None:
     tree = {"crates/one/src/lib.rs", "src/b.ts"}
-    places = Places("/work", "crates/one", tree.__contains__)
+    places = Places("/tree", "crates/one", tree.__contains__)
     assert places.path("src/lib.rs") == "crates/one/src/lib.rs"
     assert places.path("crates/one/src/lib.rs") == "crates/one/src/lib.rs"
     assert places.path("src/gone.rs") == "crates/one/src/gone.rs"
@@ -181,7 +181,7 @@ def test_a_suppressed_or_absent_sarif_result_is_no_finding_and_a_level_comes_fro
         result(kind="pass"),
     ]
     run = {
-        "originalUriBaseIds": {"ROOT": {"uri": "file:///work/src/"}},
+        "originalUriBaseIds": {"ROOT": {"uri": "file:///tree/src/"}},
         "tool": {"driver": {"name": "t", "rules": [rule]}},
         "results": results,
     }
@@ -204,7 +204,7 @@ def _many(tool: str, count: int) -> bytes:
         return json.dumps(
             [
                 {
-                    "filename": f"/work/f{n % 97}.py",
+                    "filename": f"/tree/f{n % 97}.py",
                     "code": "F401",
                     "message": f"`m{n}` unused",
                     "location": place[n - 1],

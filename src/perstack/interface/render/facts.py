@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from perstack.core.outcome import Round
-from perstack.core.signals import SignalStatus, TestCase
+from perstack.core.signals import Diagnostic, SignalStatus, TestCase
 from perstack.core.verdict import Reason, ReasonCode, Report, SignalReport
 from perstack.forge.limits import shorten
 from perstack.forge.sanitise import code_block, inline_code, neutralise
@@ -91,13 +91,16 @@ def count(number: int, word: str) -> str:
 def colours(signals: Sequence[SignalReport]) -> str:
     """What happened to all tests of these signals together, in a few words, the worst first."""
     deltas = [signal.tests for signal in signals if signal.tests]
+    changes = [signal.changes for signal in signals if signal.changes]
     counts = (
+        (sum(len(c.new) for c in changes), "new from compilers"),
         (sum(len(d.broken) for d in deltas), "broken"),
         (sum(len(d.vanished) for d in deltas), "gone"),
         (sum(len(d.still_failing) for d in deltas), "still red"),
         (sum(len(d.skipped) for d in deltas), "skipped"),
         (sum(len(d.flaky) for d in deltas), "flaky"),
         (sum(len(d.fail_to_pass) for d in deltas), "red → green"),
+        (sum(len(c.fixed) for c in changes), "fixed for compilers"),
         (sum(d.pass_to_pass for d in deltas), "stayed green"),
     )
     return ", ".join(f"{number:,} {word}" for number, word in counts if number)
@@ -132,15 +135,30 @@ def _signal_row(signal: SignalReport) -> str:
 def effort(signal: SignalReport) -> str:
     """What stands behind a signal's row; tests that changed colour have rows of their own."""
     kept = f"{signal.tests.pass_to_pass:,} stayed green; " if signal.tests else ""
+    if signal.changes and signal.changes.unchanged:
+        kept = f"{signal.changes.unchanged:,} as before; "
     return f"{kept}{count(signal.runs, 'run')}, {signal.seconds:.1f} s"
 
 
 def rows_of_tests(signal: SignalReport, limit: int) -> Iterator[tuple[str, str, str, str]]:
     """Name, mark before, mark after, word; the worst first, at most `limit`, then one row that counts the rest."""
-    delta = signal.tests
-    if delta is None:
-        return
-    groups = (
+    rows = [(name, before, after, word) for names, before, after, word in _groups(signal) for name in names]
+    yield from rows[:limit]
+    if len(rows) > limit:
+        yield (f"… and {len(rows) - limit:,} more", "", "", "")
+
+
+def _groups(signal: SignalReport) -> tuple[tuple[Sequence[str], str, str, str], ...]:
+    """Tests or diagnostics of a signal by what happened to them."""
+    if (changes := signal.changes) is not None:
+        return (
+            ([_place(d) for d in changes.new], "⚪", "🔴", "new"),
+            ([_place(d) for d in changes.gone], "🔴", "⚪", "file gone"),
+            ([_place(d) for d in changes.fixed], "🔴", "🟢", "fixed"),
+        )
+    if (delta := signal.tests) is None:
+        return ()
+    return (
         (delta.broken, "🟢", "🔴", "broken"),
         (delta.vanished, "🟢", "⚪", "gone"),
         (delta.still_failing, "🔴", "🔴", "still red"),
@@ -148,10 +166,11 @@ def rows_of_tests(signal: SignalReport, limit: int) -> Iterator[tuple[str, str, 
         (delta.flaky, "🟡", "🟡", "flaky"),
         (delta.fail_to_pass, "🔴", "🟢", "fixed"),
     )
-    rows = [(name, before, after, word) for names, before, after, word in groups for name in names]
-    yield from rows[:limit]
-    if len(rows) > limit:
-        yield (f"… and {len(rows) - limit:,} more", "", "", "")
+
+
+def _place(diagnostic: Diagnostic) -> str:
+    where = f"{diagnostic.path}:{diagnostic.line}: " if diagnostic.path else ""
+    return f"{where}{diagnostic.message}"
 
 
 def reasons_list(report: Report) -> str:

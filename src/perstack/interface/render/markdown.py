@@ -183,7 +183,11 @@ def commit_message(story: Story, *, request_url: str, digest: str) -> str:
     report = _report(story)
     deltas = [s.tests for s in report.signals if s.tests] if report else []
     green = [name for delta in deltas for name in delta.fail_to_pass]
-    subject = f"Fix {facts.prose(green[0].rpartition('::')[2], 60)}" if green else "Fix the failing signals"
+    changes = [signal.changes for signal in report.signals if signal.changes] if report else []
+    named = [name.rpartition("::")[2] for name in green]
+    errors = [f"{d.path}:{d.line} {d.message}" for change in changes for d in change.fixed]
+    green, named = [*green, *errors], [*named, *errors]
+    subject = f"Fix {facts.prose(named[0], 60)}" if green else "Fix the failing signals"
     subject += f" and {len(green) - 1} more" if len(green) > 1 else ""
     body = ["Red before, green now, in fresh sandboxes, with the tests of the base commit:", ""]
     body += [f"- {facts.prose(name, 200)}" for name in green[:20]]

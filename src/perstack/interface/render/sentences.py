@@ -48,6 +48,7 @@ WHY = {
     ReasonCode.HELD_OUT_FAILED: "A check fails that the builder had not seen",
     ReasonCode.REVERT_STILL_GREEN: "The tests are as green without the change, or without a part of it that matters",
     ReasonCode.NEW_DIAGNOSTIC: "A compiler or linter reports something new",
+    ReasonCode.STAGE_VANISHED: "A compiler or linter no longer looks at something that it looked at before",
     ReasonCode.TEST_CHANGE_NEEDED: "Existing expectations change; a person has to decide whether that is right",
 }
 # These name tests that the table of tests already shows: there the reason is not repeated test by test.

@@ -102,7 +102,7 @@ def _path(location: Mapping[str, Any], roots: Mapping[str, str]) -> str:
     scheme, path = parts
     if scheme == "file":
         path = unquote(path)
-        return path[1:] if path[2:3] == ":" else path  # file:///C:/work/a.ts
+        return path[1:] if path[2:3] == ":" else path  # file:///C:/a.ts
     return unquote(uri)
 
 
