@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from perstack.core.errors import UserError
-from perstack.core.experts import BASE_TOOLS
+from perstack.core.experts import BASE_TOOLS, MANAGEMENT_TOOLS
 from perstack.definition.load import load_config, validate_config
+from perstack.infrastructure.remote import HOST
+from perstack.skills.team_trust import MAX_CHARACTERS, MAX_CREATED, MAX_DELEGATES, MAX_SKILLS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "perstack-toml.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
@@ -37,4 +39,10 @@ def test_the_shown_error_is_what_is_printed() -> None:
 
 
 def test_every_base_tool_is_described() -> None:
-    assert all(f"`{tool}`" in PAGE for tool in BASE_TOOLS)
+    assert all(f"`{tool}`" in PAGE for tool in (*BASE_TOOLS, *MANAGEMENT_TOOLS))
+
+
+def test_the_limits_that_are_written_are_those_that_hold() -> None:
+    for number in (MAX_CREATED, MAX_CHARACTERS, MAX_SKILLS, MAX_DELEGATES):
+        assert f"{number:,}" in PAGE.partition("## Management tools")[2]
+    assert f"`https://{HOST}/…`" in PAGE
