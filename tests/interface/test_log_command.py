@@ -192,7 +192,7 @@ def test_an_empty_or_foreign_folder_among_the_jobs_does_no_harm(storage: Path, s
     (storage / "jobs" / "not.an.id").mkdir()
     code, out, _ = say("log", "--jobs")
     assert code == 0
-    assert "empty  " in out
+    assert "\nempty " in out
     assert say("log", "--job", "empty")[0] == 0
     assert say("log")[0] == 0
 

@@ -34,11 +34,11 @@ Finished: 2025-10-09 08:53:24 (4.2 s)
 Next: perstack run app "your answer" --continue-job job -i
 
 Runs:
-    app                   stoppedByInteractiveTool  steps 1–9    85 ms      105 tokens  e1
-    ├─ @app/plan          completed                 steps 3–6    28 ms       45 tokens  e24
-    │  └─ @app/plan/deep  completed                 step 4        6 ms       15 tokens  e35
-    ├─ @app/check #1      completed                 step 3        6 ms       15 tokens  e60
-    └─ @app/check #2      stoppedByError            step 3        3 ms        0 tokens  e72
+  app                   asks       steps 1–9  85 ms  105 tokens  e1
+  ├─ @app/plan          completed  steps 3–6  28 ms   45 tokens  e24
+  │  └─ @app/plan/deep  completed  step 4      6 ms   15 tokens  e35
+  ├─ @app/check #1      completed  step 3      6 ms   15 tokens  e60
+  └─ @app/check #2      error      step 3      3 ms    0 tokens  e72
 
 Summary:
 """
@@ -135,8 +135,10 @@ async def test_verbose_shows_arguments_results_and_tokens() -> None:
 
 async def test_a_terminal_cuts_lines_at_its_width_and_folds_them_when_all_was_asked_for() -> None:
     events = await told()
-    narrow = shown(events, Selection(), width=40)
-    assert max(map(cell_len, narrow.splitlines())) == 40
+    line = 'perstack run app "your answer" --continue-job job -i'
+    narrow = shown(events, Selection(), width=40, next=line)
+    assert f"\nNext: {line}\n" in narrow  # to be copied: never cut
+    assert max(cell_len(one) for one in narrow.splitlines() if not one.startswith("Next:")) == 40
     assert "\n    Result: The plan is long is long is…\n" in narrow
     assert f"\n{'─' * 40}\n" in narrow
     folded = shown(events, Selection(verbose=True), width=40, fold=True)
@@ -171,9 +173,9 @@ async def test_jobs_are_listed_with_what_one_asks_first() -> None:
     print_lines(Console(file=out, width=60), job_lines(jobs, "/s", interrupted={"job"}, zone=UTC))
     assert out.getvalue() == (
         "Storage: /s\n"
-        "JOB  STARTED              STATUS       STEPS  TOKENS  EXPERT\n"
-        "job  2025-10-09 08:53:20  interrupted      9  12,345  app\n"
-        "job  —                    interrupted      9       0  app\n"
+        "JOB  STATUS       EXPERT  STARTED              STEPS  TOKENS\n"
+        "job  interrupted  app     2025-10-09 08:53:20      9  12,345\n"
+        "job  interrupted  app     —                        9       0\n"
     )
 
 

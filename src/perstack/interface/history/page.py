@@ -12,7 +12,7 @@ from rich.text import Text
 from perstack.core.json import JsonObject
 from perstack.core.storage import JobRecord
 from perstack.core.usage import Usage
-from perstack.interface.history.lines import INDENT, View, at, event_lines, flat
+from perstack.interface.history.lines import View, at, event_lines, flat
 from perstack.interface.history.reading import message_text, object_of, objects_of, text_of
 from perstack.interface.history.report import Report, Summary
 from perstack.interface.history.runs import INTERRUPTED, Run, Runs
@@ -21,7 +21,16 @@ from perstack.interface.render.facts import count
 RULE = "─" * 50
 # Enough of a run's id to name it with --run, and to leave room on a terminal.
 ID_SHOWN = 8
+# The public statuses, short enough for a column.
+_WORDS = {
+    "stoppedByInteractiveTool": "asks",
+    "stoppedByDelegate": "delegates",
+    "stoppedByExceededMaxSteps": "out of steps",
+    "stoppedByMaxSteps": "out of steps",
+    "stoppedByError": "error",
+}
 _STATUS_STYLE = {"completed": "green", "stoppedByError": "red", "running": "cyan", "interrupted": "yellow"}
+_STATUS_COLUMN = _STATUS_STYLE | {"error": "red"}
 
 
 def report_lines(report: Report, view: View, *, messages: bool = False, only_summary: bool = False) -> Iterator[Text]:
@@ -47,9 +56,14 @@ def report_lines(report: Report, view: View, *, messages: bool = False, only_sum
 
 
 def print_lines(console: Console, lines: Iterator[Text], *, fold: bool = False) -> None:
-    """Print; on a terminal no line is wider than it, unless `fold` asks for the whole text on several."""
+    """Print; on a terminal no line is wider than it, unless `fold` asks for the whole text on several.
+
+    What one copies (command lines, paths) is never cut.
+    """
     for line in lines:
-        if console.is_terminal and not fold:
+        if line.no_wrap is False:
+            console.print(line, soft_wrap=True, highlight=False)
+        elif console.is_terminal and not fold:
             cut: OverflowMethod = "crop" if line.plain == RULE else "ellipsis"
             console.print(line, no_wrap=True, overflow=cut, highlight=False)
         else:
@@ -60,44 +74,46 @@ def job_lines(
     jobs: Sequence[JobRecord], storage: str, *, interrupted: Container[str] = (), zone: tzinfo | None = None
 ) -> Iterator[Text]:
     """The list of jobs, newest first. `interrupted` are ids of jobs that never ended and that nobody works on."""
-    yield Text(f"Storage: {storage}", style="dim")
-    rows = [("JOB", "STARTED", "STATUS", "STEPS", "TOKENS", "EXPERT")]
+    yield Text(f"Storage: {storage}", style="dim", no_wrap=False)
+    rows = [("JOB", "STATUS", "EXPERT", "STARTED", "STEPS", "TOKENS")]
     rows += [
         (
             job.id,
+            INTERRUPTED if job.id in interrupted else _WORDS.get(job.status, job.status),
+            flat(job.coordinator_expert_key or text_of(job.extra.get("kind")), 40),
             moment(job.started_at, zone),
-            INTERRUPTED if job.id in interrupted else job.status,
             str(job.total_steps),
             f"{job.usage.total_tokens:,}",
-            flat(job.coordinator_expert_key or text_of(job.extra.get("kind")), 80),
         )
         for job in jobs
     ]
-    widths = [max(cell_len(row[column]) for row in rows) for column in range(6)]
-    for number, row in enumerate(rows):
-        cells = [
-            _padded(text, widths[column], right=column in {3, 4}, style=_cell_style(number, column, text))
-            for column, text in enumerate(row)
-        ]
-        line = Text("  ").join(cells)
-        line.rstrip()
-        yield line
+    for number, row in enumerate(_columns(rows, right={4, 5})):
+        yield Text.assemble(*((cell, _cell_style(number, column, cell)) for column, cell in enumerate(row)))
+
+
+def _columns(rows: Sequence[Sequence[str]], *, right: Container[int]) -> Iterator[list[str]]:
+    """The cells of a table, padded, with two spaces between them; nothing after the last."""
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells: list[str] = []
+        for column, (text, width) in enumerate(zip(row, widths, strict=True)):
+            gap = " " * (width - cell_len(text))
+            last = column == len(row) - 1
+            cells.append(
+                f"{gap if column in right else ''}{text}{'' if column in right or last else gap}{'' if last else '  '}"
+            )
+        yield cells
 
 
 def _cell_style(row: int, column: int, text: str) -> str:
     if row == 0:
         return "dim"
-    return _STATUS_STYLE.get(text, "yellow") if column == 2 else ""
-
-
-def _padded(text: str, width: int, *, right: bool = False, style: str = "") -> Text:
-    gap = " " * max(0, width - cell_len(text))
-    return Text(f"{gap}{text}" if right else f"{text}{gap}", style=style)
+    return _STATUS_COLUMN.get(text.strip(), "yellow") if column == 1 else ""
 
 
 def _header(report: Report, view: View) -> Iterator[Text]:
     job = report.job
-    yield Text(f"Storage: {report.storage}", style="dim")
+    yield Text(f"Storage: {report.storage}", style="dim", no_wrap=False)
     word = INTERRUPTED if report.is_interrupted else job.status
     status = (word, _STATUS_STYLE.get(word, "yellow"))
     yield Text.assemble("Job: ", (job.id, "bold"), " (", status, ")")
@@ -113,7 +129,7 @@ def _header(report: Report, view: View) -> Iterator[Text]:
     if report.run:
         yield Text(f"Run: {report.run}")
     if report.next:
-        yield Text(f"Next: {report.next}", style="cyan")
+        yield Text(f"Next: {report.next}", style="cyan", no_wrap=False)
 
 
 def _tokens(usage: Usage) -> str:
@@ -140,22 +156,20 @@ def _messages(checkpoint: JsonObject) -> Iterator[Text]:
 
 def _tree(runs: Runs) -> Iterator[Text]:
     rows = [row for run in runs.roots for row in _branch(run, runs, "", "")]
-    wide = max(cell_len(name) for name, _ in rows)
-    statuses = max(len(run.status) for _, run in rows)
-    steps = [_steps(run) for _, run in rows]
-    for (name, run), between in zip(rows, steps, strict=True):
-        line = Text.assemble(
-            INDENT,
-            _padded(name, wide),
-            "  ",
-            _padded(run.status, statuses, style=_STATUS_STYLE.get(run.status, "yellow")),
-            "  ",
-            _padded(between, max(map(len, steps))),
-            _padded(duration(run.ended_ms - run.started_ms), 9, right=True),
-            _padded(count(run.usage.total_tokens, "token"), 16, right=True),
-            (f"  {run.id[:ID_SHOWN]}", "dim"),
+    table = [
+        (
+            name,
+            _WORDS.get(run.status, run.status),
+            _steps(run),
+            duration(run.ended_ms - run.started_ms),
+            count(run.usage.total_tokens, "token"),
+            run.id[:ID_SHOWN],
         )
-        yield line
+        for name, run in rows
+    ]
+    for cells in _columns(table, right={3, 4}):
+        styles = ("", _STATUS_COLUMN.get(cells[1].strip(), "yellow"), "", "", "", "dim")
+        yield Text.assemble("  ", *zip(cells, styles, strict=True))
 
 
 def _branch(run: Run, runs: Runs, lead: str, below: str) -> Iterator[tuple[str, Run]]:
