@@ -9,7 +9,7 @@ import pytest
 
 from perstack.core.json import Json
 from perstack.core.signals import SignalKind, SignalSpec, SignalStatus
-from perstack.core.verdict import Verdict
+from perstack.core.verdict import HunkNecessity, Verdict
 from tests.signals.project import Project, codes
 
 
@@ -84,6 +84,14 @@ async def test_a_change_that_only_moves_an_error_fixes_nothing(tmp_path: Path) -
 
 
 @pytest.mark.anyio
+async def test_a_hunk_that_no_diagnostic_needs_is_told(tmp_path: Path) -> None:
+    project = Project.make(tmp_path, {"a.py": "import os\n", "b.py": "LIMIT = 1\n"})
+    report = await project.verify({"a.py": "LIMIT = 2\n", "b.py": "LIMIT = 3\n"}, RUFF)
+    assert report.verdict is Verdict.PASS
+    assert [(n.path, n.verified) for n in report.necessity] == [("a.py", True), ("b.py", False)]
+
+
+@pytest.mark.anyio
 async def test_a_linter_is_asked_for_json_and_its_whole_set_may_turn_green(tmp_path: Path) -> None:
     project = Project.make(tmp_path, {"a.py": "import os\n", "b.py": "LIMIT = 1\n"})
     report = await project.verify({"a.py": "LIMIT = 2\n"}, replace(RUFF, repeat=2))
@@ -92,6 +100,7 @@ async def test_a_linter_is_asked_for_json_and_its_whole_set_may_turn_green(tmp_p
     assert [d.code for d in report.signals[0].changes.fixed] == ["F401"]
     runs = [payload["tree"] for kind, payload in project.events if kind == "startSignal"]
     assert "candidate with an error planted in a.py" in runs
+    assert report.necessity == (HunkNecessity("a.py", 1, verified=True),)
 
 
 @pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""Is every part of the patch needed? Each hunk is taken out in turn; some fixed test must turn red again.
+"""Is every part of the patch needed? Each hunk is taken out in turn; something that it fixed must be red again.
 
 A hunk nobody notices is reported, not refused: a docstring is such a hunk. Works within a budget.
 """
@@ -15,7 +15,7 @@ from uuid import uuid4
 import anyio.to_thread
 
 from perstack.core.errors import UserError
-from perstack.core.signals import SignalRun, SignalStatus, TestStatus
+from perstack.core.signals import SignalKind, SignalRun, SignalStatus, TestStatus
 from perstack.core.verdict import HunkNecessity
 from perstack.infrastructure.git import Repository
 from perstack.signals.measure import Meter, Subject
@@ -33,7 +33,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """With what to measure. `subject.tree` is the base's; `targets` are the fixed tests; `scratch` is ours."""
+    """With what to measure. `subject.tree` is the base's; `scratch` is ours.
+
+    `targets` are the fixed tests, or the fingerprints of fixed diagnostics.
+    """
 
     subject: Subject
     targets: Sequence[str]
@@ -50,6 +53,8 @@ class Probe:
         """Whether some target no longer passes. A run that could not be read shows a difference too."""
         if run.status is SignalStatus.ERROR:
             return True
+        if self.subject.spec.kind is SignalKind.COMPILER:
+            return not {d.fingerprint for d in run.diagnostics}.isdisjoint(self.targets)
         cases = (run.tests.get(target) for target in self.targets)
         return any(case is None or case.status is not TestStatus.PASSED for case in cases)
 

@@ -21,7 +21,7 @@ from perstack.core.errors import UserError
 from perstack.core.experts import VerifySpec
 from perstack.core.sandbox import Snapshot
 from perstack.core.signals import Measurement, Priority, SignalKind, SignalRun, SignalSpec, TestCase, TestStatus
-from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCode, Report, Verdict
+from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCode, Report, SignalReport, Verdict
 from perstack.infrastructure.git import Repository
 from perstack.signals.compare import Comparison, compare, with_test_change
 from perstack.signals.evidence import Evidence
@@ -212,7 +212,7 @@ class Verification:
     async def _necessity(self, effective: Effective, report: Report, ground: Ground) -> tuple[HunkNecessity, ...]:
         """Take the patch back, whole and in parts: what it fixed must be red again."""
         request = self._request
-        fixed = {s.name: s.tests.fail_to_pass for s in report.signals if s.tests and s.tests.fail_to_pass}
+        fixed = {signal.name: found for signal in report.signals if (found := _fixed(signal))}
         specs = [spec for spec in request.specs if spec.name in fixed]
         if not specs:
             return ()
@@ -224,7 +224,7 @@ class Verification:
             scratch=self._bench.scratch,
         )
         if not await is_red_on_base(probe):
-            detail = "the tests that the patch fixes are green on the base as well, measured again"
+            detail = "what the patch fixes is green on the base as well, measured again"
             self._extra.append(Reason(ReasonCode.REVERT_STILL_GREEN, detail, spec.name))
             return ()
         return await check_hunks(request.repository, request.base, effective.sections, probe=probe, budget=Budget())
@@ -285,6 +285,15 @@ class Verification:
             report=report,
             removed=self._removed,
         )
+
+
+def _fixed(signal: SignalReport) -> tuple[str, ...]:
+    """What a gating signal says is fixed: test ids, or fingerprints of diagnostics."""
+    if signal.priority is not Priority.MUST:
+        return ()
+    if signal.tests is not None:
+        return signal.tests.fail_to_pass
+    return tuple(d.fingerprint for d in signal.changes.fixed) if signal.changes else ()
 
 
 def judged_measurement(before: Measured, after: Measured) -> Measurement:
