@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from perstack.api.configuration import read_config
-from perstack.api.engine import Engine, Job, now_ms
+from perstack.api.engine import Engine, Job, new_id, now_ms
 from perstack.api.host import Host
 from perstack.api.kit import Kit
 from perstack.core.contracts import Skill
@@ -91,7 +91,7 @@ def write(installation: Installation) -> None:
     Raises: InfrastructureError where it cannot be written; the old one stays as it was.
     """
     path = installation.path
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh = path.with_name(f".{path.name}.{new_id()}")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "wb") as file:
             file.write(render_lock(installation.lock).encode())
@@ -131,7 +131,7 @@ class _Collector:
         for name, spec in expert.skills.items():
             origin = canonical(source(spec))
             if name in tools and name != BASE_SKILL:
-                package = _package(spec, self.kit.launches.get(name))
+                package = package_of(spec, self.kit.launches.get(name))
                 self.known.setdefault(origin, LockedSkill(spec, tools[name], package))
             shared = self.known.get(origin)
             locked[name] = replace(shared, spec=spec) if shared else LockedSkill(spec, tools.get(name))
@@ -158,7 +158,7 @@ class _Collector:
             await skill.close()
 
 
-def _package(spec: SkillSpec, launch: Launch | None) -> LockedPackage:
+def package_of(spec: SkillSpec, launch: Launch | None) -> LockedPackage:
     """The package that a server's words name, as it was installed; its digest is the registry's, else our own."""
     if not spec.command or launch is None or not launch.packages:
         return LockedPackage()

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perstack.core.experts import SkillSpec
@@ -29,6 +29,7 @@ SCHEMAS = ANY_JSON | st.fixed_dictionaries(
 TOOLS = st.builds(Listed, st.text(max_size=70), st.text(max_size=50), SCHEMAS, st.booleans())
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(TOOLS, max_size=8))
 def test_every_offered_tool_is_acceptable_and_leads_back_to_its_own_name(listed: list[Listed]) -> None:
     offer = catalogue(listed, SPEC)
@@ -76,8 +77,15 @@ def test_hidden_words_in_a_schema_are_taken_out() -> None:
 def test_omit_is_stronger_than_pick_also_for_tools_of_a_lock_file() -> None:
     spec = SkillSpec("s", pick=("a", "b"), omit=("b",))
     tools = [ToolDefinition(name, "", OBJECT, "other", read_only=True) for name in "abc"]
-    assert kept(tools, spec) == (ToolDefinition("a", "", OBJECT, "s"),)
+    assert kept(tools, spec) == (ToolDefinition("a", "", OBJECT, "s", read_only=True),)
     assert [tool.name for tool in catalogue([Listed(name, "", OBJECT) for name in "abc"], spec).definitions] == ["a"]
+
+
+def test_a_tool_that_was_renamed_for_models_is_kept_from_a_lock_file_by_its_own_name() -> None:
+    spec = SkillSpec("s", pick=("get.time", "get time", "plain"), omit=("set.time",))
+    offered = catalogue([Listed(name, "", OBJECT) for name in ("get.time", "get time", "set.time", "plain")], spec)
+    assert len(offered.definitions) == 3
+    assert kept(offered.definitions, spec) == offered.definitions
 
 
 def test_differences_name_each_tool_once() -> None:

@@ -72,12 +72,13 @@ def catalogue(listed: Sequence[Listed], spec: SkillSpec) -> Catalogue:
 def kept(known: Sequence[ToolDefinition], spec: SkillSpec) -> tuple[ToolDefinition, ...]:
     """Tools of a lock file that the definition still lets through, under this skill's name.
 
-    None may be called again on its own: the lock file does not say which only read.
+    Whether one only reads is the server's own word, as in its list. `pick` and `omit` say the server's names.
     """
+    picked, omitted = (frozenset(form for name in names for form in _forms(name)) for names in (spec.pick, spec.omit))
     return tuple(
-        ToolDefinition(tool.name, tool.description, tool.input_schema, spec.name)
+        ToolDefinition(tool.name, tool.description, tool.input_schema, spec.name, tool.read_only)
         for tool in known
-        if tool.name not in spec.omit and (not spec.pick or tool.name in spec.pick)
+        if tool.name not in omitted and (not picked or tool.name in picked)
     )
 
 
@@ -101,13 +102,17 @@ def _difference(before: ToolDefinition, now: ToolDefinition) -> str:
 
 def _offered_name(name: str, taken: Collection[str]) -> str:
     """A name that model APIs take: letters, digits, `_` and `-`, at most 64. The same for the same list of tools."""
-    if _NAME.fullmatch(name):
-        return name
+    own, offered, marked = _forms(name)
+    if _NAME.fullmatch(own):
+        return own
+    return offered if offered and len(offered) <= MAX_NAME and offered not in taken else marked
+
+
+def _forms(name: str) -> tuple[str, str, str]:
+    """The names a tool may be offered under: its own, one without the signs that models do not take, and a sure one."""
     offered = _UNUSABLE.sub("_", name)
-    if offered and len(offered) <= MAX_NAME and offered not in taken:
-        return offered
     mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{(offered or 'tool')[: MAX_NAME - len(mark) - 1]}_{mark}"
+    return name, offered, f"{(offered or 'tool')[: MAX_NAME - len(mark) - 1]}_{mark}"
 
 
 def _usable(tool: Listed) -> JsonObject:
