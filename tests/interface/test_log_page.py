@@ -133,6 +133,29 @@ async def test_verbose_shows_arguments_results_and_tokens() -> None:
     assert "[Run]    skillConnected          08:53:20  app\n    skillName: @perstack/base\n" in text
 
 
+async def test_the_facts_of_a_fix_are_shown_between_its_runs() -> None:
+    facts = [
+        Event("startStage", "a", STARTED, "job", payload={"stage": "build", "round": 2, "rounds": 3}),
+        Event("completeRun", "b", STARTED, "job", "r", "@fix/build", 12, {"text": "Did it."}),
+        Event("computeCandidate", "c", STARTED, "job", payload={"files": ["a.py"], "insertions": 3, "deletions": 1}),
+        Event("finishStage", "d", STARTED, "job", payload={"stage": "build", "round": 2, "seconds": 1.5, "ok": False}),
+        Event("finishSignal", "e", STARTED, "job",
+              payload={"name": "tests", "tree": "base", "run": 2, "status": "fail", "seconds": 5.3}),
+        Event("decideVerdict", "f", STARTED, "job", payload={"report": {"verdict": "pass"}}),
+        Event("finishJob", "g", STARTED, "job", payload={"outcome": "fixed", "usage": {"x": 1}}),
+    ]  # fmt: skip
+    assert shown(facts, Selection()).partition(f"Events:\n{'─' * 50}\n")[2] == (
+        "[Job]     startStage              08:53:20\n    Stage: build (round 2)\n"
+        "[Step 12] completeRun             08:53:20\n    Result: Did it.\n"
+        "[Job]     computeCandidate        08:53:20\n    Change: +3 −1 a.py\n"
+        "[Job]     finishStage             08:53:20\n    Stage: build (round 2) ✗ 1.5 s\n"
+        "[Job]     finishSignal            08:53:20\n    Signal: tests on base, run 2: fail 5.3 s\n"
+        "[Job]     decideVerdict           08:53:20\n    Verdict: pass\n"
+        "[Job]     finishJob               08:53:20\n    outcome: fixed\n"
+        f"{'─' * 50}\n"
+    )
+
+
 async def test_a_terminal_cuts_lines_at_its_width_and_folds_them_when_all_was_asked_for() -> None:
     events = await told()
     line = 'perstack run app "your answer" --continue-job job -i'

@@ -47,6 +47,7 @@ class View:
     targets: Mapping[CallKey, str] = field(default_factory=dict)
     verbose: bool = False
     zone: tzinfo | None = None  # None: of this machine
+    step_width: int = len("[Step 1]")
 
     def cut(self, text: str, limit: int) -> str:
         """Untrusted text on one line: of `limit` characters, or much more where all was asked for."""
@@ -75,7 +76,8 @@ def event_lines(event: Event, view: View) -> Iterator[Text]:
     """The event's own line, then its details, indented."""
     step = f"[Step {event.step_number}]" if event.step_number else "[Run]" if event.run_id else "[Job]"
     line = Text.assemble(
-        (f"{step:<9}", "dim"), (f"{event.type:<24}" + " " * (len(event.type) >= 24), _STYLE.get(event.type, ""))
+        (f"{step:<{view.step_width}} ", "dim"),
+        (f"{event.type:<24}" + " " * (len(event.type) >= 24), _STYLE.get(event.type, "")),
     )
     line.append(view.clock(event.timestamp), style="dim")
     run = view.runs.of.get(event.run_id)
@@ -165,6 +167,33 @@ def _retry(event: Event, view: View) -> Iterator[Text]:
     yield Text(f"Reason: {view.cut(reason, 200)}")
 
 
+def _stage(event: Event, view: View) -> Iterator[Text]:
+    data = event.payload
+    number = f" (round {data['round']})" if data.get("round") else ""
+    line = Text(f"Stage: {view.cut(text_of(data.get('stage')), 40)}{number}")
+    if event.type == "finishStage":
+        mark = ("✓", "green") if data.get("ok") is True else ("✗", "red")
+        line = Text.assemble(line, " ", mark, (f" {data.get('seconds', 0)} s", "dim"))
+    yield line
+
+
+def _signal(event: Event, view: View) -> Iterator[Text]:
+    data = event.payload
+    name, tree, status = (view.cut(text_of(data.get(key)), 60) for key in ("name", "tree", "status"))
+    line = Text.assemble(f"Signal: {name} on {tree}, run {data.get('run', 1)}")
+    if status:
+        line.append(f": {status}", style={"pass": "green", "fail": "red"}.get(status, "yellow"))
+        line.append(f" {data.get('seconds', 0)} s", style="dim")
+    yield line
+
+
+def _candidate(event: Event, view: View) -> Iterator[Text]:
+    data = event.payload
+    names = data.get("files")
+    files = ", ".join(view.cut(str(name), 80) for name in names) if isinstance(names, list | tuple) else ""
+    yield Text(f"Change: +{data.get('insertions', 0)} −{data.get('deletions', 0)} {files}".rstrip())
+
+
 def _verdict(event: Event, _view: View) -> Iterator[Text]:
     yield Text(f"Verdict: {flat(text_of(object_of(event.payload.get('report')).get('verdict')), 40)}")
 
@@ -201,6 +230,11 @@ _DETAILS: Mapping[str, Callable[[Event, View], Iterator[Text]]] = {
     "stopRunByError": _error,
     "completeRun": _complete,
     "retry": _retry,
+    "startStage": _stage,
+    "finishStage": _stage,
+    "startSignal": _signal,
+    "finishSignal": _signal,
+    "computeCandidate": _candidate,
     "decideVerdict": _verdict,
     "startGeneration": _nothing,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 
 from rich.cells import cell_len
@@ -200,6 +201,8 @@ def _events(report: Report, view: View) -> Iterator[Text]:
     page = report.page
     yield Text("Events:", style="bold")
     yield Text(RULE, style="dim")
+    widest = max((event.step_number for event in page.events), default=1)
+    view = replace(view, step_width=len(f"[Step {widest}]"))
     for event in page.events:
         yield from event_lines(event, view)
     if not page.events:
