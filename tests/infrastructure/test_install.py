@@ -14,7 +14,7 @@ from perstack.core.sandbox import Mount, SandboxSpec
 from perstack.infrastructure.sandbox.host import Host
 from tests.infrastructure.sandboxes import BACK_ENDS, PYTHON_BIN, all_gone, back_end, plain, started
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture(params=[*BACK_ENDS, "host"])

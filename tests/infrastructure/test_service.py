@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -15,15 +16,14 @@ import pytest
 from perstack.core.contracts import Sandbox, Service
 from perstack.core.errors import SandboxUnavailable, UserError
 from perstack.core.sandbox import Limits, Mount
+from perstack.infrastructure import process
 from perstack.infrastructure.sandbox.host import Host
 from perstack.infrastructure.sandbox.ownership import given_back
 from tests.infrastructure.sandboxes import BACK_ENDS, PYTHON_BIN, all_gone, back_end, plain, started
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 Serve = Callable[..., AbstractAsyncContextManager[Service]]
-
-SLOW = pytest.mark.slow
 
 
 @pytest.fixture(params=BACK_ENDS)
@@ -283,6 +283,27 @@ async def test_a_killed_program_does_not_stop_its_neighbour(sandbox: Sandbox, wo
             assert await code_of(second) == 137
         await first.send(b"still here\n")
         assert await line(first) == b"still here\n"
+
+
+HARNESS = """
+import sys, anyio
+from pathlib import Path
+from perstack.core.sandbox import Snapshot
+from perstack.infrastructure.sandbox.bubblewrap import Bubblewrap
+async def main():
+    async with Bubblewrap().serve(Snapshot("", ""), Path(sys.argv[1]), ["sh", "-c", sys.argv[2]]):
+        await anyio.sleep_forever()
+anyio.run(main)
+"""
+
+
+async def test_a_bubblewrap_program_dies_with_a_killed_harness(work: Path, tmp_path: Path) -> None:
+    await back_end("bubblewrap", tmp_path / "cache")
+    argv = [sys.executable, "-c", HARNESS, str(work), "(setsid sleep 76.0625 &); sleep 76.0625; :"]
+    async with process.open_process(argv, env={"PATH": "/usr/bin"}) as harness:
+        assert await started("sleep\0" + "76.0625")
+        harness.kill()
+        assert await all_gone("76.0625")
 
 
 async def test_a_bubblewrap_program_starts_within_milliseconds(work: Path, tmp_path: Path) -> None:

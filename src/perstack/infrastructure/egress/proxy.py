@@ -18,20 +18,22 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 import anyio
-from anyio.abc import ByteStream, Process, SocketStream
+from anyio.abc import ByteStream, Process, SocketStream, TaskGroup
 
 from perstack.core.contracts import Tell
 from perstack.core.errors import InvariantBroken, SandboxUnavailable, UserError
 from perstack.core.sandbox import Network
 from perstack.infrastructure import process as host_process
 from perstack.infrastructure.egress.domains import proxy_names
-from perstack.infrastructure.egress.squid import PORT, Settings, configuration, decision
+from perstack.infrastructure.egress.squid import PORT, STOPPED, Settings, configuration, decision
 from perstack.infrastructure.sandbox.toolchain import SYSTEM_PATH
 
 INSTALL_HINT = (
     "Install squid (`apt-get install squid`, `dnf install squid`; its service need not run), "
     "or take allowedDomains out of the skill: then it has no network."
 )
+# Squid, and a shell whose input ends when we do, however that happens: then both are gone.
+_LEASH = '{ "$@" </dev/null; kill $$; } & read -r _; kill -s KILL -- -$$'
 _START_S = 15.0
 _END_S = 1.0
 _POLL_S = 0.01
@@ -41,15 +43,17 @@ _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError
 
 
 @contextlib.asynccontextmanager
-async def open_egress(domains: Sequence[str], tell: Tell) -> AsyncIterator[Network]:
+async def open_egress(
+    domains: Sequence[str], tell: Tell, *, path: Sequence[str] = SYSTEM_PATH
+) -> AsyncIterator[Network]:
     """A network that reaches only `domains` (exact, or `*.` and a name), and tells each decision as `proxyAccess`.
 
     To be left by the task that entered it, after the sandbox that uses it has ended. A connection that was allowed is
-    told when it closes.
+    told when it closes. `path` is where squid is looked for.
     Raises: UserError for a wrong domain, or where no proxy is installed; SandboxUnavailable where it does not start.
     """
     names = proxy_names(domains)
-    program = shutil.which("squid", path=":".join(SYSTEM_PATH))
+    program = shutil.which("squid", path=":".join(path))
     if program is None:
         raise UserError("allowedDomains needs a proxy that decides, and squid is not installed", hint=INSTALL_HINT)
     with _folder() as folder:
@@ -58,27 +62,35 @@ async def open_egress(domains: Sequence[str], tell: Tell) -> AsyncIterator[Netwo
         proxy.write(names, owner)
         log = os.open(proxy.log, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            argv = [program, "-N", "-d", "1", "-f", str(proxy.conf)]
-            env = {"PATH": ":".join(SYSTEM_PATH), "LC_ALL": "C"}
-            async with (
-                host_process.open_process(argv, cwd=folder, env=env, owner=owner) as child,
-                anyio.create_task_group() as tasks,
-            ):
-                words = host_process.BoundedBuffer(20_000)
-                tasks.start_soon(_drain, child, words)
-                await proxy.started(child, words)
+            async with _squid(program, proxy, owner) as child, _beside() as tasks:
+                tasks.start_soon(proxy.hear, child)
+                await proxy.started(child)
                 tasks.start_soon(proxy.read_log, log)
                 listener = await anyio.create_unix_listener(proxy.socket, mode=0o666)
-                async with listener:
-                    tasks.start_soon(listener.serve, proxy.relay)
-                    try:
-                        yield Network(proxy.socket)
-                    finally:
-                        with anyio.CancelScope(shield=True):
-                            await proxy.settle()
+                tasks.start_soon(listener.serve, proxy.relay)
+                try:
+                    yield Network(proxy.socket)
+                finally:
+                    # Shielded throughout: a wait that is cancelled here would take the place of the body's own error.
+                    with anyio.CancelScope(shield=True):
+                        await proxy.settle()
                         tasks.cancel_scope.cancel()
+                        await listener.aclose()
         finally:
             os.close(log)
+
+
+@contextlib.asynccontextmanager
+async def _squid(program: str, proxy: _Proxy, owner: tuple[int, int] | None) -> AsyncIterator[Process]:
+    argv = ["/bin/sh", "-c", _LEASH, "sh", program, "-N", "-d", "1", "-f", str(proxy.conf)]
+    env = {"PATH": ":".join(SYSTEM_PATH), "LC_ALL": "C"}
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            opened = host_process.open_process(argv, cwd=proxy.folder, env=env, owner=owner)
+            child = await stack.enter_async_context(opened)
+        except PermissionError as error:
+            raise SandboxUnavailable(f"{program} cannot be started: {error.strerror}", hint=INSTALL_HINT) from error
+        yield child
 
 
 @dataclass(slots=True)
@@ -91,6 +103,8 @@ class _Proxy:
     listen: str = field(default_factory=lambda: f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(256)}.1")
     secret: IPv6Address = field(default_factory=lambda: IPv6Address(b"\x2a" + secrets.token_bytes(15)))
     last: str = field(default_factory=lambda: f"{secrets.token_hex(8)}.invalid")
+    words: host_process.BoundedBuffer = field(default_factory=lambda: host_process.BoundedBuffer(20_000))
+    silent: anyio.Event = field(default_factory=anyio.Event)
     settled: anyio.Event = field(default_factory=anyio.Event)
     limit: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_CONNECTIONS))
     told: int = 0
@@ -118,7 +132,16 @@ class _Proxy:
             os.chown(self.log, *owner)
             os.chown(self.conf, *owner)
 
-    async def started(self, child: Process, words: host_process.BoundedBuffer) -> None:
+    async def hear(self, child: Process) -> None:
+        """Take what squid says besides its log."""
+        if child.stderr is None:
+            raise InvariantBroken("a process of open_process has all three pipes")
+        with contextlib.suppress(*_GONE):
+            while True:
+                self.words.feed(await child.stderr.receive())
+        self.silent.set()
+
+    async def started(self, child: Process) -> None:
         """Wait until it listens. Raises: SandboxUnavailable."""
         with anyio.move_on_after(_START_S):
             while child.returncode is None:
@@ -128,15 +151,22 @@ class _Proxy:
                     await anyio.sleep(_POLL_S)
                 else:
                     return
-        lines = words.value().decode("utf-8", "replace").strip().splitlines()
+        with anyio.move_on_after(_END_S):
+            await self.silent.wait()
+        lines = self.words.value().decode("utf-8", "replace").strip().splitlines()
         reason = next((line for line in lines if "FATAL" in line or "ERROR" in line), lines[-1] if lines else "no word")
         raise SandboxUnavailable(f"squid does not start: {reason}", hint=INSTALL_HINT)
 
     async def relay(self, client: SocketStream) -> None:
         """One connection out of the sandbox, as bytes: what it asks for is squid's to judge."""
         async with self.limit, client:
+            try:
+                connected = await anyio.connect_tcp(self.listen, PORT)
+            except OSError:
+                self._decided(STOPPED)
+                return
             with contextlib.suppress(*_GONE):
-                async with await anyio.connect_tcp(self.listen, PORT) as proxy:
+                async with connected as proxy:
                     await proxy.send(self._header())
                     async with anyio.create_task_group() as tasks:
                         tasks.start_soon(_pump, proxy, client)
@@ -179,20 +209,24 @@ class _Proxy:
         return f"PROXY TCP6 {self.secret.compressed} ::1 1 {PORT}\r\n".encode()
 
 
+@contextlib.asynccontextmanager
+async def _beside() -> AsyncIterator[TaskGroup]:
+    """Tasks beside a body whose own error comes out as it is, not as a group of one."""
+    try:
+        async with anyio.create_task_group() as tasks:
+            yield tasks
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from None
+        raise
+
+
 async def _pump(source: ByteStream, target: ByteStream) -> None:
     with contextlib.suppress(*_GONE):
         while True:
             await target.send(await source.receive())
     with contextlib.suppress(*_GONE):
         await target.send_eof()
-
-
-async def _drain(child: Process, words: host_process.BoundedBuffer) -> None:
-    if child.stderr is None:
-        raise InvariantBroken("a process of open_process has all three pipes")
-    with contextlib.suppress(*_GONE):
-        while True:
-            words.feed(await child.stderr.receive())
 
 
 @contextlib.contextmanager

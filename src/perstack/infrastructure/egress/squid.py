@@ -36,7 +36,11 @@ _REASONS = {
     "punycode": "Punycode domains are not allowed",
     "domain": "Domain not in allowlist",
     "special": "Domain resolves to a private or special address",
+    "stopped": "The proxy has stopped",
 }
+
+# What we write down ourselves when squid no longer can.
+STOPPED = "NONE 000 CONNECT :0 stopped"
 
 
 @dataclass(frozen=True, slots=True)
