@@ -40,14 +40,19 @@ allowedDomains = ["api.example.com"]
 )
 KEYS = ("lead", "@lead/a", "@lead/b", "@lead/c", "other", "@other/d")
 NAMES = st.sampled_from(KEYS)
-SKILLS = st.fixed_dictionaries(
-    {"type": st.just("mcpStdioSkill"), "command": st.sampled_from(["npx", "python3"])},
-    optional={
-        "packageName": st.just("search-server"),
-        "args": st.just(["server.py"]),
-        "requiredEnv": st.lists(st.sampled_from(["A_KEY", "B_KEY", "C_KEY"]), max_size=2),
-        "allowedDomains": st.lists(st.sampled_from(["api.example.com", "evil.example.net"]), max_size=1),
-    },
+CALLERS = st.sampled_from(KEYS[:3])
+PERMISSIONS = {
+    "requiredEnv": st.lists(st.sampled_from(["A_KEY", "B_KEY", "C_KEY"]), max_size=2),
+    "allowedDomains": st.lists(st.sampled_from(["api.example.com", "evil.example.net"]), max_size=1),
+}
+STDIO = {"type": st.just("mcpStdioSkill")}
+SKILLS = st.one_of(
+    st.fixed_dictionaries(
+        {**STDIO, "command": st.just("npx"), "packageName": st.just("search-server")}, optional=PERMISSIONS
+    ),
+    st.fixed_dictionaries(
+        {**STDIO, "command": st.just("python3"), "args": st.just(["server.py"])}, optional=PERMISSIONS
+    ),
 )
 BASE = st.fixed_dictionaries(
     {"type": st.just("mcpStdioSkill"), "command": st.just("npx")},
@@ -55,10 +60,10 @@ BASE = st.fixed_dictionaries(
 )
 ARGUMENTS: Mapping[str, st.SearchStrategy[dict[str, Any]]] = {
     "createExpert": st.fixed_dictionaries(
-        {"key": NAMES, "instruction": st.sampled_from(["x", ""])},
+        {"key": NAMES, "instruction": st.just("x")},
         optional={
-            "delegates": st.lists(NAMES, max_size=2),
-            "skills": st.fixed_dictionaries({}, optional={BASE_SKILL: BASE, "search": SKILLS}),
+            "delegates": st.lists(NAMES, max_size=1),
+            "skills": st.fixed_dictionaries({"search": SKILLS}, optional={BASE_SKILL: BASE}),
         },
     ),
     "addSkill": SKILLS.map(lambda skill: {"name": "more", **skill}),
@@ -68,7 +73,9 @@ ARGUMENTS: Mapping[str, st.SearchStrategy[dict[str, Any]]] = {
     "addDelegateFromConfig": st.fixed_dictionaries({"configPath": st.just("team.toml"), "delegateExpertKey": NAMES}),
 }
 CALLS = st.lists(
-    st.sampled_from(MANAGEMENT_TOOLS).flatmap(lambda tool: st.tuples(NAMES, st.just(tool), ARGUMENTS[tool])),
+    st.sampled_from(("createExpert", "createExpert", *MANAGEMENT_TOOLS)).flatmap(
+        lambda tool: st.tuples(CALLERS, st.just(tool), ARGUMENTS[tool])
+    ),
     max_size=12,
 )
 FILE = '[experts.other]\ninstruction = "x"\ndelegates = ["@other/d"]\n[experts."@other/d"]\ninstruction = "y"\n'
@@ -89,7 +96,7 @@ async def played(team: Team, calls: list[tuple[str, str, dict[str, Any]]]) -> li
 
 
 @given(CALLS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_log_rebuilds_the_team_and_nobody_gets_more_than_the_lead_had(
     calls: list[tuple[str, str, dict[str, Any]]],
 ) -> None:
