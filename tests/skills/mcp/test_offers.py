@@ -88,6 +88,16 @@ def test_a_tool_that_was_renamed_for_models_is_kept_from_a_lock_file_by_its_own_
     assert kept(offered.definitions, spec) == offered.definitions
 
 
+def test_words_of_a_lock_file_are_cleaned_like_those_of_a_server() -> None:
+    tools = [
+        ToolDefinition("fine", "Good.\u200b\U000e0041\x1b[8mhidden", {"type": "object", "properties": {}}, "s"),
+        ToolDefinition("no good name", "", OBJECT, "s"),
+        ToolDefinition("array", "", {"type": "array"}, "s"),
+    ]
+    found = kept(tools, SPEC)
+    assert [(tool.name, tool.description) for tool in found] == [("fine", "Good.hidden")]
+
+
 def test_differences_name_each_tool_once() -> None:
     def tool(name: str, words: str = "", **schema: str) -> ToolDefinition:
         return ToolDefinition(name, words, {"type": "object", **schema})

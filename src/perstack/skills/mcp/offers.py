@@ -6,6 +6,7 @@ made acceptable is left out, and that is said.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -70,16 +71,20 @@ def catalogue(listed: Sequence[Listed], spec: SkillSpec) -> Catalogue:
 
 
 def kept(known: Sequence[ToolDefinition], spec: SkillSpec) -> tuple[ToolDefinition, ...]:
-    """Tools of a lock file that the definition still lets through, under this skill's name.
+    """Tools of a lock file that the definition still lets through, under this skill's name, cleaned like a server's.
 
     Whether one only reads is the server's own word, as in its list. `pick` and `omit` say the server's names.
+    Threat: a lock file comes with a repository, and its words go before the model.
     """
     picked, omitted = (frozenset(form for name in names for form in _forms(name)) for names in (spec.pick, spec.omit))
-    return tuple(
-        ToolDefinition(tool.name, tool.description, tool.input_schema, spec.name, tool.read_only)
-        for tool in known
-        if tool.name not in omitted and (not picked or tool.name in picked)
-    )
+    found: list[ToolDefinition] = []
+    for tool in known[:MAX_TOOLS]:
+        if tool.name in omitted or (picked and tool.name not in picked) or not _NAME.fullmatch(tool.name):
+            continue
+        with contextlib.suppress(ValueError):  # then it was never offered, and the server says why when it starts
+            description = plain(tool.description, MAX_DESCRIPTION)
+            found.append(ToolDefinition(tool.name, description, _schema(tool.input_schema), spec.name, tool.read_only))
+    return tuple(found)
 
 
 def differences(known: Sequence[ToolDefinition], real: Sequence[ToolDefinition]) -> tuple[str, ...]:

@@ -155,11 +155,11 @@ class Server:
             attempt.failure = attempt.pulse.reason or f"it did not start within {self._patience.start_s:g} s"
         attempt.failure = self._with_last_words(attempt.failure, noise, connected=connected)
         attempt.pulse.end(attempt.failure)
+        attempt.settled.set()
+        attempt.done.set()
         if not attempt.closing:
             noise.remark(attempt.failure)
         noise.flush()
-        attempt.settled.set()
-        attempt.done.set()
         if connected:
             self._observer.on_disconnected()
 

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 import anyio
-import httpx2
 from mcp.client._transport import TransportStreams
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
@@ -21,6 +20,7 @@ from perstack.skills.mcp.wire_session import (
     Reading,
     TooManyQuestions,
     Writing,
+    blamed,
     connected,
     keep_quiet,
 )
@@ -38,7 +38,7 @@ async def connect(noise: Noise, pulse: Pulse, *, endpoint: str, policy: Policy) 
     """
     keep_quiet()
     target = await check(endpoint, policy)
-    async with _explained(endpoint), AsyncExitStack() as stack:
+    async with blamed(endpoint), AsyncExitStack() as stack:
         yield await _first_that_speaks(stack, target, noise, pulse)
 
 
@@ -118,28 +118,3 @@ async def _relayed(streams: TransportStreams, noise: Noise, pulse: Pulse) -> Asy
         tasks.start_soon(outward)
         yield read, write
         tasks.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def _explained(endpoint: str) -> AsyncIterator[None]:
-    """Turns what HTTP says into an error of ours.
-
-    Raises: SkillUnavailable.
-    """
-    problems: list[str] = []
-    try:
-        yield
-    except* (httpx2.HTTPError, httpx2.StreamError, OSError, ValueError, RuntimeError) as group:
-        problems = _sentences(group)
-    if problems:
-        raise SkillUnavailable(f"{endpoint}: {'; '.join(dict.fromkeys(problems))}")
-
-
-def _sentences(group: BaseExceptionGroup[BaseException]) -> list[str]:
-    found: list[str] = []
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            found += _sentences(error)
-        else:
-            found.append(str(error) or type(error).__name__)
-    return found

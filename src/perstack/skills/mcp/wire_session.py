@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx2
 import mcp_types as types
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client.session import ClientSession
@@ -35,6 +36,12 @@ _NO_HANDSHAKE = frozenset({types.UNSUPPORTED_PROTOCOL_VERSION, types.METHOD_NOT_
 _RESULT: TypeAdapter[types.CallToolResult | types.InputRequiredResult] = TypeAdapter(
     types.CallToolResult | types.InputRequiredResult
 )
+
+
+_TRIPPED = (
+    httpx2.HTTPError, MCPError, OSError, ValueError, TypeError, LookupError, AttributeError, AssertionError,
+    ArithmeticError, RuntimeError,
+)  # fmt: skip
 
 
 class TooManyQuestions(ValueError):
@@ -124,6 +131,32 @@ async def connected(read: Reading, write: Writing, pulse: Pulse, *, spawn_s: flo
             yield SdkConnection(session, pulse, durations=durations, listed=listed)
         finally:
             pulse.end("the connection broke")
+
+
+@asynccontextmanager
+async def blamed(server: str) -> AsyncIterator[None]:
+    """What goes wrong below is the server's failure, and ends nothing but its connection. `server` names it.
+
+    A stranger's bytes pass through code that is not ours: whatever they trip there must not end a run.
+    Raises: SkillUnavailable, maybe in a group.
+    """
+    problems: list[str] = []
+    try:
+        yield
+    except* _TRIPPED as group:
+        problems = _sentences(group)
+    if problems:
+        raise SkillUnavailable(plain(f"{server}: {'; '.join(dict.fromkeys(problems))}", _MAX_MESSAGE))
+
+
+def _sentences(group: BaseExceptionGroup[BaseException]) -> list[str]:
+    found: list[str] = []
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            found += _sentences(error)
+        else:
+            found.append(str(error) or type(error).__name__)
+    return found
 
 
 def described(error: MCPError | ValidationError | RuntimeError) -> str:

@@ -22,6 +22,7 @@ from perstack.skills.mcp.wire_session import (
     Reading,
     TooManyQuestions,
     Writing,
+    blamed,
     connected,
 )
 
@@ -47,6 +48,7 @@ async def connect(
     async with serve() as service:
         spawned = time.monotonic() - started
         async with (
+            blamed("it broke the connection"),
             _streams(service, noise, pulse) as (read, write),
             connected(read, write, pulse, spawn_s=spawned) as connection,
         ):
