@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -95,6 +96,7 @@ async def played(team: Team, calls: list[tuple[str, str, dict[str, Any]]]) -> li
     return made
 
 
+@pytest.mark.slow
 @given(CALLS)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_log_rebuilds_the_team_and_nobody_gets_more_than_the_lead_had(
