@@ -83,3 +83,14 @@ def test_with_no_job_there_is_nothing_to_continue(
     assert run(["run", "app", "x", "--continue", "--storage", "kept"]) == 2
     assert "No checkpoint found" in capsys.readouterr().err
     assert not (tmp_path / "kept").exists()
+
+
+def test_why_a_job_never_began_is_on_record_without_secrets(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "sesame-open-42")
+    assert run(["run", "sesame-open-42", "x", "--provider", "search", "--job-id", "new"]) == 2
+    assert run(["log", "--job", "new"]) == 0
+    shown = capsys.readouterr().out
+    assert 'Error: Failed to resolve expert "[redacted]"' in shown
+    assert "sesame" not in (folder / "perstack" / "jobs" / "new" / "job.json").read_text().partition('"error"')[2]

@@ -71,8 +71,8 @@ class Engine:
                 job.emit("startJob", {"kind": kind})
             yield job
             job.status = "completed" if job.status == "running" else job.status
-        except PerstackError:
-            job.status = "stoppedByError"
+        except PerstackError as error:
+            job.status, job.error = "stoppedByError", self.redact(error.message)
             raise
         finally:
             # What was interrupted stays `running` for whoever reads the record: its log can be resumed.
@@ -101,6 +101,7 @@ class Job:
     watch: EventSink | None = None
     expert: str = ""
     status: str = "running"
+    error: str = ""
     steps: int = 0
     max_steps: int = 0
     usage: Usage = field(default_factory=Usage)
@@ -113,8 +114,10 @@ class Job:
 
     def record(self, before: JobRecord) -> JobRecord:
         """The job's record as it is now. What was never counted (an interrupted job's steps) stays as it was."""
+        extra = {key: value for key, value in before.extra.items() if key != "error"}
         return replace(
             before,
+            extra=extra | ({"error": self.error} if self.error else {}),
             coordinator_expert_key=self.expert or before.coordinator_expert_key,
             status=self.status,
             total_steps=self.steps or before.total_steps,

@@ -127,6 +127,8 @@ def _header(report: Report, view: View) -> Iterator[Text]:
     if job.finished_at:
         took = duration(job.finished_at - job.started_at)
         yield Text.assemble(f"Finished: {moment(job.finished_at, view.zone)}", (f" ({took})", "dim"))
+    if error := text_of(job.extra.get("error")):
+        yield Text(f"Error: {flat(error, 300)}", style="red")
     if report.run:
         yield Text(f"Run: {report.run}")
     if report.next:
