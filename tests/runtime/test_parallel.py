@@ -12,10 +12,10 @@ from perstack.core.errors import BudgetExceeded, InfrastructureError, SandboxUna
 from perstack.core.json import Json
 from perstack.core.messages import Delta, ExpertMessage, ModelReply, ModelRequest, ToolMessage
 from perstack.core.usage import Usage
+from perstack.runtime.delegation import PARALLEL, parallel_at
 from perstack.runtime.driver import TokenBudget
 from perstack.runtime.fold import fold
 from perstack.runtime.state import RunStatus
-from perstack.runtime.steps import PARALLEL_DELEGATES
 from perstack.testing import FunctionSkill, counting_ids, done, expert, experts, reply
 from tests.runtime.running import Bench
 
@@ -56,7 +56,7 @@ async def test_no_more_than_the_limit_run_at_once_and_all_run() -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        if running == PARALLEL_DELEGATES:
+        if running == PARALLEL:
             full.set()
         with anyio.fail_after(5):
             await full.wait()
@@ -66,10 +66,40 @@ async def test_no_more_than_the_limit_run_at_once_and_all_run() -> None:
 
     bench = Bench(working(*NAMES), child_skills={name: FunctionSkill({"work": work}) for name in NAMES})
     outcome = await bench.run(TEAM["a"], experts=TEAM)
-    assert most == PARALLEL_DELEGATES
+    assert most == PARALLEL
     assert results(bench) == [("worked", False)] * len(NAMES)
     assert outcome.usage == Usage(10 * (2 * len(NAMES) + 2), 5 * (2 * len(NAMES) + 2))
     assert outcome.steps == 5, "parallel branches count from the same base and the highest is kept"
+
+
+async def test_delegates_of_delegates_run_side_by_side_less_and_less() -> None:
+    assert [parallel_at(depth) for depth in range(6)] == [8, 4, 2, 1, 1, 1]
+    running = most = 0
+
+    async def work(_: Mapping[str, Json]) -> str:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        for _turn in range(20):
+            await anyio.lowlevel.checkpoint()
+        running -= 1
+        return "worked"
+
+    team = experts(
+        expert("a", "I am A.", delegates=("b",)), expert("b", "I am B.", delegates=NAMES[1:]),
+        *(TEAM[name] for name in NAMES[1:]),
+    )  # fmt: skip
+    asks = {"a": ("b",), "b": NAMES[1:]}
+
+    def script(request: ModelRequest) -> ModelReply:
+        name = who(request)
+        if isinstance(request.messages[-1], ToolMessage):
+            return done(name)
+        return reply(calls=[(one, {"query": "q"}) for one in asks[name]] if name in asks else [("work", {})])
+
+    bench = Bench(script, child_skills={name: FunctionSkill({"work": work}) for name in NAMES[1:]})
+    assert (await bench.run(team["a"], experts=team)).text == "a"
+    assert most == 4
 
 
 async def test_results_are_in_the_order_of_the_calls_whoever_ends_first() -> None:

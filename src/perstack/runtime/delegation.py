@@ -17,6 +17,8 @@ from perstack.runtime.state import DelegatedBy, RunState, RunStatus
 from perstack.skills.truncation import truncate_middle
 
 MAX_DEPTH = 16
+# Delegates of one reply that run at the same time, at the top of a job.
+PARALLEL = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,14 @@ def refusal(state: RunState, rules: Rules, depth: int) -> str:
     if depth >= MAX_DEPTH:
         return f"delegations are nested {MAX_DEPTH} deep, which is the limit"
     return ""
+
+
+def parallel_at(depth: int) -> int:
+    """How many delegates of one reply run at once: half as many at each level, so that a job has at most 8 · 4 · 2.
+
+    Each holds servers and sandboxes; waiting for a slot of the whole job instead could wait for itself.
+    """
+    return max(1, PARALLEL >> depth)
 
 
 def child_result(end: ChildEnd, rules: Rules) -> ToolResult:

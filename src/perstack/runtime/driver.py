@@ -26,7 +26,7 @@ from perstack.runtime.continuation import (
     saying,
 )
 from perstack.runtime.decisions import Failure, stop_by_error
-from perstack.runtime.delegation import ChildEnd, child_request, failure_of, lineage, refusal
+from perstack.runtime.delegation import ChildEnd, child_request, failure_of, lineage, parallel_at, refusal
 from perstack.runtime.drafts import branch_off, start_again, start_fresh
 from perstack.runtime.equipment import Equipment, Voice, prompt_of
 from perstack.runtime.fold import JobState
@@ -185,6 +185,7 @@ class Runner:
             request=request,
             delegate=partial(self._delegate, request, rules, place),
             announce=announce,
+            parallel=parallel_at(place.depth),
         )
         return RunLoop(around, state)
 

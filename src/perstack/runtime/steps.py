@@ -26,14 +26,16 @@ from perstack.runtime.rules import Rules
 from perstack.runtime.state import Phase, RunState
 from perstack.runtime.streaming import DeltaRelay
 
-PARALLEL_DELEGATES = 8
 _ANSWER_TOKENS = 8192
 _GRACE_S = 0.2  # a provider that keeps the limit itself can say better what it waited for
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a run's loop works with. `announce` tells that a segment (by run id) begins."""
+    """What a run's loop works with. `announce` tells that a segment (by run id) begins.
+
+    `parallel` is how many delegates may run at once.
+    """
 
     provider: Provider
     tokens: TokenBudget
@@ -43,6 +45,7 @@ class Surroundings:
     request: RunRequest
     delegate: Callable[[RunState, ToolCall], Awaitable[ChildEnd]]
     announce: Callable[[str], None]
+    parallel: int
 
 
 class RunLoop:
@@ -158,7 +161,7 @@ class RunLoop:
     async def _run_delegates(self, calls: tuple[ToolCall, ...]) -> None:
         around = self._around
         jobs = [partial(around.delegate, self.state, call) for call in calls]
-        ends = await in_order(jobs, limit=PARALLEL_DELEGATES)
+        ends = await in_order(jobs, limit=around.parallel)
         run_id, step = around.journal.new_id(), last_step(self.state, ends) + 1
         around.announce(run_id)
         stamp = around.journal.stamp()
