@@ -180,6 +180,17 @@ async def test_streamed_text_arrives_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_stream_is_entered_first_and_once(tmp_path: Path) -> None:
+    stream = perstack.stream(TESTER, "x", **options(tmp_path, done()))
+    with pytest.raises(perstack.UserError, match="has not started"):
+        [event async for event in stream]
+    async with stream as run:
+        assert (await run.wait()).ok
+    with pytest.raises(perstack.UserError, match="for one run"):
+        await stream.__aenter__()
+
+
+@pytest.mark.anyio
 async def test_several_runs_at_once_do_not_mix(tmp_path: Path) -> None:
     texts: dict[int, str] = {}
 

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from anyio import to_thread
+
 from perstack.api.asking import Answer, Configured, Proceed, Resume, RunOptions, Task
 from perstack.api.configuration import parse_config, read_config
 from perstack.api.host import Run
@@ -55,12 +57,19 @@ def complete(expert: Expert, key: str = "") -> Expert:
     return replace(expert, name=expert.name or parsed.name, skills=skills)
 
 
-def order(task: Task, query: str, options: RunOptions, store: Store) -> Run:
+async def config_from(given: Configured | None) -> Config | None:
+    """As `config_of`; what has to be fetched does not hold up the event loop. Raises: as `config_of`."""
+    if isinstance(given, str) and is_remote(given):
+        return await to_thread.run_sync(config_of, given)
+    return config_of(given)
+
+
+def order(task: Task, query: str, options: RunOptions, store: Store, config: Config | None) -> Run:
     """The run that is asked for. An old job brings its expert, its configuration and its workspace along.
 
     Raises: UserError where there is no such job or configuration.
     """
-    config, workspace = config_of(options.get("config")), options.get("workspace")
+    workspace = options.get("workspace")
     if isinstance(task, Resume | Proceed | Answer):
         return _limited(_again(task, config, workspace, store.load(task.job_id)), options)
     if isinstance(task, Expert):
@@ -76,6 +85,9 @@ def order(task: Task, query: str, options: RunOptions, store: Store) -> Run:
 
 
 def _again(task: Resume | Proceed | Answer, config: Config | None, workspace: Path | str | None, job: JobRecord) -> Run:
+    kind = job.extra.get("kind", "run")
+    if kind != "run":
+        raise UserError(f"job {job.id} is a `{kind}` job: only the run of an expert can go on", hint="Start it again.")
     if config is None:
         config = read_config(_noted(job, "config")) if _noted(job, "config") else _discovered()
     run = Run(config, job.coordinator_expert_key, "", _workspace(workspace or _noted(job, "workspace")), job_id=job.id)

@@ -32,7 +32,7 @@ from perstack.api.asking import (
 from perstack.api.checkout import FixCheckout, VerifyCheckout, fix_checkout, verify_checkout
 from perstack.api.engine import Engine
 from perstack.api.host import Host
-from perstack.api.orders import check_options, config_of, order
+from perstack.api.orders import check_options, config_from, order
 from perstack.api.stream import RunStream
 from perstack.api.surroundings import surroundings
 from perstack.core.contracts import Provider
@@ -114,7 +114,7 @@ async def verify(repo: Path | str = ".", **options: Unpack[VerifyOptions]) -> Re
         head=options.get("head", ""),
         patch=options.get("patch"),
         targets=tuple(options.get("targets", ())),
-        config=config_of(options.get("config")),
+        config=await config_from(options.get("config")),
         out=None if out is None else Path(out),
     )
     with _machine(options, ModelOptions()) as host:
@@ -132,7 +132,7 @@ async def fix(task: str = "", **options: Unpack[FixOptions]) -> FixOutcome:
         task,
         base=options.get("base", "HEAD"),
         targets=tuple(options.get("targets", ())),
-        config=config_of(options.get("config")),
+        config=await config_from(options.get("config")),
         apply=options.get("apply", False),
     )
     with _machine(options, options) as host:
@@ -179,7 +179,7 @@ async def _carry_out(
 ) -> RunResult:
     with _machine(options, options) as host:
         engine = Engine(replace(host, around=around))
-        asked = order(task, query, options, engine.store)
+        asked = order(task, query, options, engine.store, await config_from(options.get("config")))
         for warning in asked.config.warnings:
             _LOG.warning(warning)
         try:

@@ -80,6 +80,8 @@ class RunStream:
         return _Paced(provider, self._caught_up)
 
     async def __aenter__(self) -> Self:
+        if self._tasks is not None:
+            raise UserError("a stream is for one run", hint="Call perstack.stream(…) again.")
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._run)
@@ -103,6 +105,8 @@ class RunStream:
         return self._events()
 
     async def _events(self) -> AsyncIterator[Event]:
+        if self._tasks is None:
+            raise UserError("the run has not started", hint="Use `async with perstack.stream(…) as run:`.")
         while True:
             while self._waiting:
                 yield self._waiting.popleft()

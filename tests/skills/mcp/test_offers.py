@@ -77,7 +77,7 @@ def test_hidden_words_in_a_schema_are_taken_out() -> None:
 def test_omit_is_stronger_than_pick_also_for_tools_of_a_lock_file() -> None:
     spec = SkillSpec("s", pick=("a", "b"), omit=("b",))
     tools = [ToolDefinition(name, "", OBJECT, "other", read_only=True) for name in "abc"]
-    assert kept(tools, spec) == (ToolDefinition("a", "", OBJECT, "s", read_only=True),)
+    assert kept(tools, spec) == (ToolDefinition("a", "", {**OBJECT, "properties": {}}, "s", read_only=True),)
     assert [tool.name for tool in catalogue([Listed(name, "", OBJECT) for name in "abc"], spec).definitions] == ["a"]
 
 
