@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import docker
 import pytest
 from docker.errors import DockerException
@@ -61,6 +62,25 @@ async def test_what_set_up_made_is_in_every_session(sandbox: Sandbox, source: Pa
         assert sorted(path.name for path in work.rglob("*")) == ["a.py", "new", "pkg", "requirements.txt"]
         assert (work / "new").read_text() == "y\n"
     assert (source / "pkg/a.py").read_text() == "x = 1\n"
+
+
+async def test_served_programs_have_it_too_and_take_it_from_nobody(
+    sandbox: Sandbox, source: Path, tmp_path: Path
+) -> None:
+    made = await sandbox.prepare(SandboxSpec(setup=SETUP, env=(("TOKEN_NAME", "x"),)), source, lambda _: None)
+    work = tmp_path / "work"
+    work.mkdir()
+    async with sandbox.open(made, work) as session:
+        for _ in range(2):
+            async with sandbox.serve(made, work, ["sh", "-c", "cat .venv/lib.txt; tool; echo $TOKEN_NAME"]) as service:
+                output = b""
+                with anyio.fail_after(30):
+                    while data := await service.receive():
+                        output += data
+                    assert await service.wait() == 0
+            assert output == b"lib\ntool\nx\n"
+            assert await sh(session, "cat .venv/lib.txt") == (0, "lib\n")
+    assert [path.name for path in work.rglob("*") if path.name != "pkg"] == []
 
 
 async def test_set_up_runs_again_only_when_what_it_depends_on_changes(sandbox: Sandbox, source: Path) -> None:
