@@ -200,13 +200,14 @@ class Waiting:
 
 async def test_cancelling_a_job_stops_every_branch_and_it_can_be_resumed() -> None:
     provider = Waiting("b", "c", "d")
-    bench = Bench(provider)
+    bench, tasks = Bench(provider), len(anyio.get_running_tasks())
     with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: bench.run(TEAM["a"], experts=TEAM))
             await provider.all_wait.wait()
             group.cancel_scope.cancel()
     assert provider.left == 3
+    assert len(anyio.get_running_tasks()) == tasks, "no branch is left behind"
     assert all(skill.closed for skill in bench.opened)
     job = fold(bench.events)
     assert [run.status for run in job.runs.values()] == [RunStatus.STOPPED_BY_DELEGATE, *[RunStatus.PROCEEDING] * 3]
