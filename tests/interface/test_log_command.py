@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +242,18 @@ def test_a_rerun_needs_the_experts_of_the_job(storage: Path, say: Any, tmp_path:
     code, _, err = say("replay", "job", "--rerun")
     assert code == 2
     assert "`app`" in err
+
+
+def test_a_reader_that_leaves_early_is_no_error(storage: Path) -> None:
+    line = [sys.executable, "-m", "perstack", "log", "--verbose", "--take", "0"]
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"PERSTACK_STORAGE_PATH": str(storage)}
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
 
 
 def test_help_says_what_everything_is_for(say: Any) -> None:

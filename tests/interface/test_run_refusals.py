@@ -15,7 +15,8 @@ from tests.interface.scripts import TOML
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A definition, one job `j` of the expert `app` that has completed, one `q` that asks, and one `x` of nothing."""
+    """A definition, one job `j` of the expert `app` that has completed, one `q` that asks, one `f` that
+    fixes, and one `x` of nothing."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PERSTACK_STORAGE_PATH", raising=False)
     (tmp_path / "perstack.toml").write_text(TOML)
@@ -23,6 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     completed, asking = anyio.run(told, {"APP": [done("One.")]}), anyio.run(told)
     stored(tmp_path / "perstack", asking, record(asking, id="q"))
     stored(tmp_path / "perstack", completed, record(completed, id="j", status="completed"))
+    stored(tmp_path / "perstack", completed[:5], record(completed, id="f", status="running", extra={"kind": "fix"}))
     stored(tmp_path / "perstack", completed[:1], record(completed, id="x", status="stoppedByError"))
     return tmp_path
 
@@ -59,6 +61,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["resume", "j"], "job j has ended (completed): nothing to resume"),
         (["resume", "q"], "--continue-job q -i"),
         (["resume", "x"], "nothing ran in job x"),
+        (["resume", "f"], "job f is a `perstack fix`"),
+        (["run", "app", "x", "--continue-job", "f"], "only a `perstack run` can go on"),
         (["resume", "nope"], "job nope not found"),
         (["resume", "--drop-damaged"], "needs a JOB"),
         (["run", "app", "x", "--config", "no.toml"], 'Given config path "no.toml" is not found'),

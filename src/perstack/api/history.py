@@ -142,7 +142,8 @@ class Archive:
         contents = self._store.read(job_id)
         record = self._record(job_id, contents)
         is_live = record.status == RUNNING and self.is_live(job_id)
-        return JobHistory(record, contents.events, contents.problem, contents.truncated, is_live)
+        problem = "" if is_live and contents.truncated else contents.problem  # a line that is being written
+        return JobHistory(record, contents.events, problem, contents.truncated, is_live)
 
     def contents(self, job_id: str) -> LogContents:
         """A job's log as it is.

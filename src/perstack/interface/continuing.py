@@ -59,6 +59,7 @@ def _found(archive: api.Archive, job_id: str) -> tuple[api.JobHistory, api.Stand
             raise UserError(
                 f"No checkpoints found for job {job_id}", hint=f"`perstack log --jobs` lists those in {archive.root}."
             ) from None
+        require_run(job)
         standing = job.standing()
         if standing is None:
             raise UserError(f"No checkpoints found for job {job_id}", hint="Nothing ran in it: start a new job.")
@@ -93,6 +94,7 @@ def interrupted(archive: api.Archive, job_id: str) -> tuple[api.JobHistory, api.
             f"no job in {archive.root} was interrupted: nothing to resume", hint="`perstack log --jobs` lists them all."
         )
     job = archive.read(job_id)
+    require_run(job)
     standing = None if job.is_live else job.standing()
     if job.is_live:
         raise UserError(f"job {job_id} is being worked on by another process", hint="Wait for it, or end it first.")
@@ -111,6 +113,15 @@ def interrupted(archive: api.Archive, job_id: str) -> tuple[api.JobHistory, api.
         why = "waits for an answer" if question else f"has ended ({standing.status})"
         raise UserError(f"job {job_id} {why}: nothing to resume", hint=f"Say something to it: `{line}`.")
     return job, standing
+
+
+def require_run(job: api.JobHistory) -> None:
+    """Raises: UserError for a job of another kind: its experts worked for a pipeline that is over."""
+    kind = job.record.extra.get("kind", "run")
+    if kind != "run":
+        raise UserError(
+            f"job {job.record.id} is a `perstack {kind}`, and only a `perstack run` can go on", hint="Start it again."
+        )
 
 
 def require_same_place(job: api.JobHistory, asked: api.Run) -> None:

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from perstack import api
 from perstack.core.errors import ExitCode, UserError
 from perstack.core.json import JsonObject, compact
 from perstack.interface.history.choice import Wish, events_of_run, events_until
 from perstack.interface.history.lines import View, targets_of
-from perstack.interface.history.page import job_lines, print_lines, report_lines
+from perstack.interface.history.page import Out, job_lines, print_lines, report_lines
 from perstack.interface.history.report import Report, summary_of
 from perstack.interface.history.runs import runs_of
 from perstack.interface.history.selection import Selection, select
@@ -116,7 +115,7 @@ def command(  # one argument an option
         _print_json(report.to_json(only_summary=summary), pretty=pretty)
     else:
         lines = report_lines(report, view, messages=messages, only_summary=summary)
-        print_lines(Console(highlight=False), lines, fold=verbose)
+        print_lines(Out(highlight=False), lines, fold=verbose)
     if report.problem:
         click.echo(f"perstack: {report.problem}", err=True)
     return ExitCode.INFRASTRUCTURE if report.is_damaged else ExitCode.OK
@@ -187,7 +186,7 @@ def _list(archive: api.Archive, *, as_json: bool, pretty: bool) -> int:
         _print_json({"jobs": [job.to_json() for job in jobs], "storagePath": str(archive.root)}, pretty=pretty)
     else:
         dead = {job.id for job in jobs if job.status == "running" and not archive.is_live(job.id)}
-        print_lines(Console(highlight=False), job_lines(jobs, str(archive.root), interrupted=dead))
+        print_lines(Out(highlight=False), job_lines(jobs, str(archive.root), interrupted=dead))
     return ExitCode.OK
 
 

@@ -56,6 +56,13 @@ def report_lines(report: Report, view: View, *, messages: bool = False, only_sum
         yield from _events(report, view)
 
 
+class Out(Console):
+    """Stdout. Where its reader has gone (`| head`), the command ends as any other does, not with an error."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def print_lines(console: Console, lines: Iterator[Text], *, fold: bool = False) -> None:
     """Print; on a terminal no line is wider than it, unless `fold` asks for the whole text on several.
 
