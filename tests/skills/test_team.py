@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from perstack.core.errors import InvariantBroken, UserError
 from perstack.core.experts import BASE_SKILL, MANAGEMENT_TOOLS
 from perstack.core.json import Json
-from perstack.core.messages import ToolCall, ToolResult
+from perstack.core.messages import TextPart, ToolCall, ToolResult
 from perstack.definition.load import load_config, read_experts
 from perstack.skills.base import BaseSkill, base_skill
 from perstack.skills.team import Team, TeamState, apply_call
@@ -338,4 +339,47 @@ async def test_applying_a_call_changes_nothing_that_is_held(bench: Bench) -> Non
     second = apply_call(first, *bench.calls[0], read_experts)
 
     assert "@lead/write" not in first.experts
-    assert second.created == ("@lead/write",)
+    assert second.made == {"@lead/write": "lead"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ('"SEARCH_KEY", ', "", "may only hold what one of your own skills has"),
+        ('packageName = "search-server"', 'packageName = "another-server"', "may only hold"),
+        ('"SEARCH_USER"', '"OTHER"', ""),
+    ],
+)
+async def test_what_the_definition_no_longer_allows_is_not_brought_back(
+    bench: Bench, before: str, after: str, why: str
+) -> None:
+    mine: Json = {**SEARCH, "requiredEnv": ["SEARCH_KEY"]}
+    await bench.ok("createExpert", key="@lead/x", instruction="x", skills={"mine": mine})
+    changed = Team(load_config(DEFINITION.replace(before, after)).experts, read_experts)
+
+    if not why:
+        changed.restore(bench.calls)
+        return
+    with pytest.raises(UserError, match="the definition allows less than when this job began") as caught:
+        changed.restore(bench.calls)
+    assert why in caught.value.message
+    assert "@lead/x" not in changed.experts
+
+
+async def test_an_expert_the_definition_has_by_now_is_the_definitions(bench: Bench) -> None:
+    await bench.ok("createExpert", key="@lead/new", instruction="The model's.")
+    later = DEFINITION + '[experts."@lead/new"]\ninstruction = "The author\'s."\n'
+    team = Team(load_config(later).experts, read_experts)
+
+    team.restore([*bench.calls, ("gone", *bench.calls[0][1:])])
+
+    assert team.experts["@lead/new"].instruction == "The author's."
+
+
+async def test_a_recorded_answer_that_no_tool_wrote_is_told(bench: Bench) -> None:
+    await bench.ok("createExpert", key="@lead/new", instruction="x")
+    caller, call, result = bench.calls[0]
+    for text in ("no JSON", "[]"):
+        broken = replace(result, contents=(TextPart(text),))
+        with pytest.raises(InvariantBroken, match="the recorded answer of createExpert"):
+            apply_call(bench.team.state, caller, call, broken, read_experts)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from perstack.core.errors import InvariantBroken
+from perstack.core.errors import InvariantBroken, ToolError, UserError
 from perstack.core.experts import MANAGEMENT_TOOLS, Expert, SkillSpec
 from perstack.core.json import Json, JsonObject
 from perstack.core.messages import ToolCall, ToolResult
+from perstack.skills.team_trust import refuse_wider_team
 
 # Experts as data (key → table) → checked experts. Raises: UserError. `definition.load.read_experts` is the one.
 Reader = Callable[[Mapping[str, JsonObject]], Mapping[str, Expert]]
@@ -21,11 +22,14 @@ Reader = Callable[[Mapping[str, JsonObject]], Mapping[str, Expert]]
 
 @dataclass(frozen=True, slots=True)
 class TeamState:
-    """The experts as they are now, and as each was configured or created: what it was `granted`, it may hand on."""
+    """The experts as they are now, and as each was configured or created: what it was `granted`, it may hand on.
+
+    `made` holds the key of each created expert and of the one that made it, in their order.
+    """
 
     experts: Mapping[str, Expert]
     granted: Mapping[str, Expert]
-    created: tuple[str, ...] = ()
+    made: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, experts: Mapping[str, Expert]) -> TeamState:
@@ -64,10 +68,21 @@ class Team:
     def restore(self, calls: Iterable[tuple[str, ToolCall, ToolResult]]) -> None:
         """Make the changes of recorded calls, each with the key of the expert that called, in the order of the log.
 
-        Calls of other tools, and calls that failed, are passed over.
+        Calls of other tools, and calls that failed, are passed over. The definition may be another one by now: what
+        it no longer allows is not brought back.
+        Raises: UserError where an expert would have more than the definition gives now.
         """
+        state = self.state
         for caller, call, result in calls:
-            self.state = apply_call(self.state, caller, call, result, self.read)
+            state = apply_call(state, caller, call, result, self.read)
+        try:
+            refuse_wider_team(state.experts, state.granted, state.made)
+        except ToolError as error:
+            raise UserError(
+                f"the definition allows less than when this job began: {error.message}",
+                hint="Start a new job, or give the definition back what it had.",
+            ) from error
+        self.state = state
 
 
 def apply_call(state: TeamState, caller: str, call: ToolCall, result: ToolResult, read: Reader) -> TeamState:
@@ -75,9 +90,12 @@ def apply_call(state: TeamState, caller: str, call: ToolCall, result: ToolResult
 
     Raises: InvariantBroken where a recorded answer is not what the tool writes.
     """
-    if result.is_error or call.tool_name not in MANAGEMENT_TOOLS:
+    if result.is_error or call.tool_name not in MANAGEMENT_TOOLS or caller not in state.experts:
         return state
-    answer = json.loads(result.text)
+    try:
+        answer = json.loads(result.text)
+    except ValueError as error:
+        raise InvariantBroken(f"the recorded answer of {call.tool_name} is not JSON") from error
     if not isinstance(answer, dict):
         raise InvariantBroken(f"the recorded answer of {call.tool_name} is no object")
     return apply_change(state, Change(caller, call.tool_name, given(call.args), answer), read)
@@ -87,10 +105,10 @@ def apply_change(state: TeamState, change: Change, read: Reader) -> TeamState:
     """The team after one change. Checks nothing but that what is added can be read: refusing is done before."""
     match change.tool:
         case "createExpert":
-            return _with_experts(state, read({str(change.args["key"]): expert_table(change.args)}))
+            return _with_new(state, change.caller, read({str(change.args["key"]): expert_table(change.args)}))
         case "addDelegateFromConfig":
             tables = _tables(change.answer.get("experts"))
-            state = _with_experts(state, read(tables))
+            state = _with_new(state, change.caller, read(tables))
             return _with_delegate(state, change.caller, str(change.answer["expertKey"]))
         case "addDelegate":
             return _with_delegate(state, change.caller, str(change.args["expertKey"]))
@@ -98,7 +116,7 @@ def apply_change(state: TeamState, change: Change, read: Reader) -> TeamState:
             gone = change.args["expertKey"]
             expert = state.experts[change.caller]
             left = tuple(delegate for delegate in expert.delegates if delegate != gone)
-            return _with_experts(state, {change.caller: replace(expert, delegates=left)})
+            return _with(state, change.caller, replace(expert, delegates=left))
         case "addSkill":
             spec = read_skill(change.args, read)
             return _with_skills(state, change.caller, {**state.experts[change.caller].skills, spec.name: spec})
@@ -127,25 +145,30 @@ def read_skill(args: Mapping[str, Json], read: Reader) -> SkillSpec:
     return read({"reader": expert})["reader"].skills[name]
 
 
-def _with_experts(state: TeamState, added: Mapping[str, Expert]) -> TeamState:
+def _with_new(state: TeamState, maker: str, added: Mapping[str, Expert]) -> TeamState:
+    """With new experts. One that is there stays as it is: the definition may have it by now."""
     new = {key: expert for key, expert in added.items() if key not in state.experts}
     return replace(
         state,
-        experts={**state.experts, **added},
+        experts={**state.experts, **new},
         granted={**state.granted, **new},
-        created=(*state.created, *new),
+        made={**state.made, **dict.fromkeys(new, maker)},
     )
+
+
+def _with(state: TeamState, key: str, expert: Expert) -> TeamState:
+    return replace(state, experts={**state.experts, key: expert})
 
 
 def _with_delegate(state: TeamState, caller: str, key: str) -> TeamState:
     expert = state.experts[caller]
     if key in expert.delegates:
         return state
-    return _with_experts(state, {caller: replace(expert, delegates=(*expert.delegates, key))})
+    return _with(state, caller, replace(expert, delegates=(*expert.delegates, key)))
 
 
 def _with_skills(state: TeamState, caller: str, skills: Mapping[str, SkillSpec]) -> TeamState:
-    return _with_experts(state, {caller: replace(state.experts[caller], skills=skills)})
+    return _with(state, caller, replace(state.experts[caller], skills=skills))
 
 
 def _tables(value: Json) -> Mapping[str, JsonObject]:

@@ -177,13 +177,14 @@ class TeamTools:
 
     def _accept(self, experts: Mapping[str, Expert]) -> None:
         """Raises: ToolError where one of the experts may not be made, or all together are too much."""
+        state = self._team.state
         for key, expert in experts.items():
-            refuse_key(self._team.state, self._caller, key)
+            refuse_key(state.granted, state.made, self._caller, key)
             refuse_wider(expert, self._granted)
-            refuse_reach({**self._team.experts, **experts}, expert.delegates, self._granted)
-        if len(self._team.state.created) + len(experts) > MAX_CREATED:
+            refuse_reach({**state.experts, **experts}, expert.delegates, self._granted)
+        if len(state.made) + len(experts) > MAX_CREATED:
             raise ToolError(f"At most {MAX_CREATED} experts can be created in a job.")
-        refuse_size(self._team.state, experts.values())
+        refuse_size([*(state.experts[key] for key in state.made), *experts.values()])
 
     def _delegate_tool(self, key: str) -> str:
         """The tool name of a new delegate. Raises: ToolError where it may not be one."""

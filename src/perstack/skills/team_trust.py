@@ -14,7 +14,6 @@ from perstack.core.errors import ToolError
 from perstack.core.experts import BASE_SKILL, MANAGEMENT_TOOLS, Expert, SkillSpec
 from perstack.core.grammar import parse_expert_key
 from perstack.skills.selection import chosen
-from perstack.skills.team import TeamState
 
 MAX_CREATED = 32
 MAX_SKILLS = 16
@@ -80,13 +79,24 @@ def refuse_reach(experts: Mapping[str, Expert], delegates: Iterable[str], grante
         pending.extend(expert.delegates)
 
 
-def refuse_key(state: TeamState, caller: str, key: str) -> None:
+def refuse_wider_team(experts: Mapping[str, Expert], granted: Mapping[str, Expert], made: Mapping[str, str]) -> None:
+    """Raises: ToolError where an expert has more than it was granted, or than the one that made it."""
+    for key, expert in experts.items():
+        if expert is granted[key] and key not in made:
+            continue
+        for limit in (key, made.get(key, key)):
+            refuse_wider(expert, granted[limit])
+            known = [delegate for delegate in expert.delegates if delegate in experts]
+            refuse_reach(experts, known, granted[limit])
+
+
+def refuse_key(granted: Mapping[str, Expert], made: Mapping[str, str], caller: str, key: str) -> None:
     """Raises: ToolError where a new expert would be taken for somebody else's, or there are too many."""
-    if key in state.experts:
+    if key in granted:
         raise ToolError(f'There is an expert "{key}" already.', hint="Choose another key.")
-    if len(state.created) >= MAX_CREATED:
+    if len(made) >= MAX_CREATED:
         raise ToolError(f"{MAX_CREATED} experts were created in this job, which is the limit.")
-    configured = [expert for name, expert in state.granted.items() if name not in state.created]
+    configured = [expert for name, expert in granted.items() if name not in made]
     if any(key in expert.delegates for expert in configured):
         raise ToolError(f'"{key}" is named as a delegate in the definition; only its author can define it.')
     scope = _scope(key)
@@ -94,9 +104,8 @@ def refuse_key(state: TeamState, caller: str, key: str) -> None:
         raise ToolError(f'"@{scope}/…" belongs to another team of the definition.', hint="Choose another scope.")
 
 
-def refuse_size(state: TeamState, added: Collection[Expert]) -> None:
+def refuse_size(made: Collection[Expert]) -> None:
     """Raises: ToolError where everything made in this job would be too much text."""
-    made = [*(state.experts[key] for key in state.created), *added]
     total = sum(_characters(expert) for expert in made)
     if total > MAX_CHARACTERS:
         raise ToolError(f"All experts created in a job may have {MAX_CHARACTERS} characters, these have {total}.")
