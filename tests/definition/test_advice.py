@@ -27,6 +27,7 @@ LONG = "x" * 2049
             '3: differs from the version in the key, "2.0.0"; this one counts',
         ),
         (f'[experts.{"a" * 256}]\ninstruction = "x"', "1: a name of more than 255 characters"),
+        ('[experts."@acme/tool.x"]\ninstruction = "x"', "1: a name with dots; an expert registry would refuse it"),
         (EXPERT + STDIO + f"pick = [{MANY}]", "7: more than 255 entries"),
         (EXPERT + STDIO + f"omit = [{MANY}]", "7: more than 255 entries"),
         (EXPERT + STDIO + f"requiredEnv = [{MANY}]", "7: more than 255 entries"),

@@ -57,7 +57,7 @@ def test_an_editor_marks_what_the_loader_refuses(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        EXPERT.replace("experts.a", "experts.'@acme/tool.x_y@1.0.0-rc.1'"),
+        EXPERT.replace("experts.a", "experts.'@acme/tool-x_y@1.0.0-rc.1'"),
         EXPERT + "tags = ['a-b', '9']\nversion = '1.0.0+build.5'\ndelegates = ['@a/b', 'other@latest']",
         STDIO + "args = []\npackageName = 'y'",
         STDIO + "args = ['x']\nallowedDomains = ['*.example.com', 'example.com']\nrequiredEnv = ['GH_TOKEN', 'a-b']",

@@ -11,6 +11,7 @@ SEMVER = r"(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)(?:-[\w.-]+)?(?:\+[\w.-
 EXPERT_KEY = re.compile(
     rf"((?:@[a-z0-9][a-z0-9_.-]*/)?[a-z0-9][a-z0-9_.-]*)(?:@({SEMVER})|@([a-z0-9][a-z0-9_.-]*))?", re.ASCII
 )
+EXPERT_NAME = re.compile(r"(?:@[a-z0-9][a-z0-9_-]*/)?[a-z0-9][a-z0-9_-]*")  # of a registry: a key may have dots
 VERSION = re.compile(SEMVER, re.ASCII)
 TAG = re.compile(r"[a-z0-9][a-z0-9_-]*")
 ENV_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_-]*")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from perstack.core.experts import BASE_SKILL, BASE_TOOLS, MANAGEMENT_TOOLS
-from perstack.core.grammar import TOOL_NAME, parse_expert_key
+from perstack.core.grammar import EXPERT_NAME, TOOL_NAME, parse_expert_key
 from perstack.definition.locate import KeyPath
 from perstack.definition.problems import Problem, closest
 from perstack.definition.schema import Expert, InteractiveSkill, SseSkill, StdioSkill
@@ -46,6 +46,8 @@ def _expert(key: str, expert: Expert, path: KeyPath) -> Iterator[Problem]:
     parsed = parse_expert_key(key)
     if parsed is not None and len(parsed.name) > REGISTRY_NAME:
         yield Problem(path, f"a name of more than {REGISTRY_NAME} characters; {_REFUSED} it")
+    if parsed is not None and EXPERT_NAME.fullmatch(parsed.name) is None:
+        yield Problem(path, f"a name with dots; {_REFUSED} it")
     if parsed is not None and parsed.version and expert.version and parsed.version != expert.version:
         yield Problem((*path, "version"), f'differs from the version in the key, "{parsed.version}"; this one counts')
     if len(expert.tags) > REGISTRY_TAGS:
