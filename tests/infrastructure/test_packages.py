@@ -141,7 +141,9 @@ async def test_what_was_left_half_made_is_made_anew(sandbox: Sandbox, tmp_path: 
     folder = launch.mounts[0].source
     record = folder.with_suffix(".json")
     record.write_text('{"program": ')
-    (folder / "half").write_text("left by a killed installer")
+    (folder / "locked/deep").mkdir(parents=True)  # left by a killed installer
+    (folder / "locked/deep").chmod(0)
+    (folder / "locked").chmod(0)
     with anyio.move_on_after(0.3):
         await installed(sandbox, made, "npx", [NPM], cache=cache)
     assert (await installed(sandbox, made, "npx", [NPM], cache=cache)).integrity == launch.integrity

@@ -48,13 +48,13 @@ def integrity(folder: Path) -> str:
 
 
 def make_readable(folder: Path) -> None:
-    """Let every user read what is there: inside, a served program may be another one than the installer was."""
+    """Let every user read what is there, and us take it away again: a package may have set any permissions."""
     folder.chmod(0o755)
     for _, fd, name, status in _entries(folder):
         if stat.S_ISLNK(status.st_mode):
             continue
         runs = stat.S_ISDIR(status.st_mode) or status.st_mode & stat.S_IXUSR
-        wanted = stat.S_IMODE(status.st_mode) & 0o755 | (0o555 if runs else 0o444)
+        wanted = 0o755 if runs else 0o644
         if wanted != stat.S_IMODE(status.st_mode):
             os.chmod(name, wanted, dir_fd=fd)
 

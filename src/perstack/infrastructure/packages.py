@@ -147,7 +147,9 @@ def _key(sandbox: Sandbox, snapshot: Snapshot, want: Wanted) -> str:
 
 
 def _emptied(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.is_dir() and not folder.is_symlink():
+        package_tree.make_readable(folder)
+        shutil.rmtree(folder)
     folder.mkdir()
 
 
