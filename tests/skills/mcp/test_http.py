@@ -199,10 +199,12 @@ async def test_an_endpoint_that_is_neither_new_nor_old_is_refused() -> None:
 
 
 async def test_a_failed_call_does_not_end_the_connection() -> None:
-    async with loopback(handshake(refuse(500, {"oops": 1}))) as web, skill_at(web.url) as skill:
+    page = answer("<h1>Sorry</h1>", status=502, kind="text/html")
+    async with loopback(handshake(page)) as web, skill_at(web.url) as skill:
         await skill.open(Told())
         first = await call(skill, "get")
         assert first.is_error
+        assert "the endpoint answered 502" in first.text
         assert (await call(skill, "get")).is_error
         assert len([exchange for exchange in web.exchanges if is_initialize(exchange)]) == 1
 

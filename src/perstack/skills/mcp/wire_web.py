@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import httpx2
+import mcp_types as types
 
 from perstack.skills.mcp.endpoint import Endpoint
 
@@ -34,6 +35,9 @@ class Web(httpx2.AsyncBaseTransport):
         response = await self._reach(request)
         if request.method == "POST":
             self.post_status = response.status_code
+            if response.status_code >= 500 and not _is_json(response):
+                await response.aclose()
+                return _failure(response)
         return _bounded(response)
 
     async def aclose(self) -> None:
@@ -75,6 +79,17 @@ def client(web: Web) -> httpx2.AsyncClient:
         # A small packed answer can be a huge one: none is unpacked.
         headers={"accept-encoding": "identity"},
     )
+
+
+def _is_json(response: httpx2.Response) -> bool:
+    return str(response.headers.get("content-type", "")).lower().startswith("application/json")
+
+
+def _failure(response: httpx2.Response) -> httpx2.Response:
+    """A gateway's page as an error of the protocol: the SDK would say only that there was one."""
+    words = f"the endpoint answered {response.status_code} {response.reason_phrase}".strip()
+    error = {"jsonrpc": "2.0", "id": None, "error": {"code": types.INTERNAL_ERROR, "message": words}}
+    return httpx2.Response(response.status_code, json=error)
 
 
 def _bounded(response: httpx2.Response) -> httpx2.Response:
