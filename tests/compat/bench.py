@@ -47,13 +47,14 @@ class Ended:
 class Bench:
     """A definition at work in one workspace. `script` says for each expert what it says, turn by turn.
 
-    `spoken` does so by instruction, for experts that are made while running.
+    `spoken` does so by instruction, for experts that are made while running. `host` replaces parts of the `Host`.
     """
 
     root: Path
     config: Config
     script: Script = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
+    host: Mapping[str, Any] = field(default_factory=dict)
     requests: list[ModelRequest] = field(default_factory=list)
     spoken: dict[str, Sequence[ModelReply]] = field(default_factory=dict)
 
@@ -75,15 +76,16 @@ class Bench:
 
     async def run(self, expert: str, query: str = "Go.", **fields: Any) -> Ended:
         """One run of an expert; `fields` as in `api.host.Run`."""
-        host = Host(
-            env=self.env,
-            path=(Path("/usr/bin"), Path("/bin")),
-            scratch=self.root / "scratch",
-            storage=self.root / "storage",
-            sandbox="host",
-            store=self._store,
-            model_provider=ScriptedProvider(self._reply),
-        )
+        plain: dict[str, Any] = {
+            "env": self.env,
+            "path": (Path("/usr/bin"), Path("/bin")),
+            "scratch": self.root / "scratch",
+            "storage": self.root / "storage",
+            "sandbox": "host",
+            "store": self._store,
+            "model_provider": ScriptedProvider(self._reply),
+        }
+        host = Host(**{**plain, **self.host})
         asked, told = Run(self.config, expert, query, self.workspace, **fields), Collect()
         async with Engine(host).job("run", told, run=asked) as job:
             outcome = await job.run(asked)
@@ -108,6 +110,8 @@ def _with_stand_ins(expert: Expert, tools: Mapping[str, Sequence[str]]) -> Exper
         if name == BASE_SKILL or plain not in tools:
             return spec
         arguments = ("-I", str(STAND_IN), *tools[plain])
-        return replace(spec, command=sys.executable, package_name="", args=arguments, required_env=())
+        return replace(
+            spec, command=sys.executable, package_name="", args=arguments, required_env=(), allowed_domains=()
+        )
 
     return replace(expert, skills={name: changed(name, spec) for name, spec in expert.skills.items()})

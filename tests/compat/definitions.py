@@ -83,5 +83,5 @@ instruction = "Create an expert for the task, then delegate to it."
 type = "mcpStdioSkill"
 command = "npx"
 packageName = "@perstack/base"
-pick = ["createExpert", "addDelegate", "removeDelegate", "attemptCompletion"]
+pick = ["createExpert", "addDelegate", "removeDelegate", "addSkill", "removeSkill", "attemptCompletion"]
 """

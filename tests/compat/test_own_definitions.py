@@ -8,7 +8,7 @@ import pytest
 
 from perstack.core.experts import BASE_TOOLS
 from perstack.testing import done, reply
-from tests.compat.bench import Bench
+from tests.compat.bench import STAND_IN, Bench
 from tests.compat.definitions import BUILDER, GAME_TEAM, ISSUE_BOT
 
 pytestmark = pytest.mark.anyio
@@ -87,3 +87,38 @@ async def test_an_expert_makes_another_and_has_the_work_done_by_it(tmp_path: Pat
     assert "Roses are red." in repr(bench.requests[3].messages)
     assert ended.outcome.status == "completed"
     assert "@create-team/poet" not in bench.config.experts
+
+
+@pytest.mark.slow
+async def test_a_server_of_the_workspace_becomes_a_skill_while_running_and_goes_again(tmp_path: Path) -> None:
+    skill = {"name": "notes", "type": "mcpStdioSkill", "command": "python3", "args": ["-I", "server.py", "jot"]}
+    bench = Bench.of(
+        tmp_path,
+        BUILDER,
+        {
+            "create-team": [
+                reply(calls=[("addSkill", skill)]),
+                reply(calls=[("jot", {"text": "a note"})]),
+                reply(calls=[("removeSkill", {"skillName": "notes"})]),
+                done("noted"),
+            ]
+        },
+    )
+    (bench.workspace / "server.py").write_bytes(STAND_IN.read_bytes())
+
+    ended = await bench.run("create-team")
+
+    assert ["jot" in bench.tools_of(index) for index in range(4)] == [False, True, True, False]
+    assert "a note" in repr(bench.requests[2].messages)
+    assert next(event["skillName"] for event in ended.payloads("skillDisconnected")) == "notes"
+    assert ended.outcome.text == "noted"
+
+
+async def test_a_skill_that_would_fetch_a_package_is_refused_and_the_run_goes_on(tmp_path: Path) -> None:
+    skill = {"name": "evil", "type": "mcpStdioSkill", "command": "npx", "packageName": "evil-server"}
+    bench = Bench.of(tmp_path, BUILDER, {"create-team": [reply(calls=[("addSkill", skill)]), done("no")]})
+
+    ended = await bench.run("create-team")
+
+    assert "packages are fetched only where the definition names them" in repr(bench.requests[1].messages)
+    assert not ended.payloads("skillStarting")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from perstack.core.errors import PerstackError
+from perstack.core.errors import PerstackError, UserError
 from perstack.core.experts import BASE_SKILL, BASE_TOOLS
 from perstack.core.messages import FilePart, ImagePart, StopReason, ToolMessage
 from perstack.testing import done, reply
@@ -77,6 +77,14 @@ async def test_a_skill_that_cannot_start_ends_the_run_before_the_model_is_asked(
         await bench.run("e2e-mcp-error")
 
     assert not bench.requests
+
+
+async def test_an_unknown_provider_is_refused_by_name(tmp_path: Path) -> None:
+    host = {"model_provider": None, "provider": "invalid-provider"}
+    bench = Bench.of(tmp_path, text_of("errors"), host=host)
+
+    with pytest.raises(UserError, match='unknown provider "invalid-provider"'):
+        await bench.run("e2e-invalid-provider")
 
 
 async def test_a_bug_hunt_reads_and_reports(tmp_path: Path) -> None:
