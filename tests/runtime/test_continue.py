@@ -158,8 +158,11 @@ def writing() -> FunctionSkill:
     return FunctionSkill({"write": lambda _: "written", "look": lambda _: "seen"}, read_only=("look",))
 
 
-async def test_a_message_is_needed_to_go_on() -> None:
+async def test_a_message_is_needed_to_start_and_to_go_on() -> None:
     bench = Bench([reply("done")])
+    with pytest.raises(UserError, match="Input message is undefined"):
+        await bench.run(query="\n")
+    assert bench.events == []
     await bench.run()
     with pytest.raises(UserError, match="Input message is undefined"):
         await proceed(bench, " ")

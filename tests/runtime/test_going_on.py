@@ -43,7 +43,7 @@ async def going_on(bench: Bench, job: JobState, way: str, number: int) -> RunOut
     return await bench.runner.branch(request, job, ids[number % len(ids)])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(PLOTS, st.integers(0, 10_000), st.sampled_from(WAYS), st.integers(0, 50))
 def test_a_job_cut_anywhere_goes_on_in_every_way_it_may(plot: Plot, where: int, way: str, number: int) -> None:
     events = play(plot)[0].stored

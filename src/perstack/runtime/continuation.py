@@ -85,13 +85,18 @@ def require_unfinished(job: JobState, found: RunState) -> None:
     )
 
 
+def require_input(text: str) -> None:
+    """Raises: UserError where there is nothing to say to an expert."""
+    if not text.strip():
+        raise UserError(_UNDEFINED_INPUT, hint="Say what the expert is to do.")
+
+
 def saying(job: JobState, found: RunState, text: str, *, branch: str = "") -> Opening:
     """Go on with a run by a new message. Calls without a result are answered first.
 
     Raises: UserError where there is no message, or the run waits for a person's answer.
     """
-    if not text.strip():
-        raise UserError(_UNDEFINED_INPUT, hint="Say how the job is to go on.")
+    require_input(text)
     if found.status is RunStatus.STOPPED_BY_INTERACTIVE_TOOL:
         raise _waiting(job, found)
     spent = Usage() if branch else unfinished_usage(job, found)

@@ -22,6 +22,7 @@ from perstack.runtime.continuation import (
     first_step,
     newest,
     past_calls,
+    require_input,
     require_unfinished,
     saying,
 )
@@ -86,8 +87,10 @@ class Runner:
     async def run(self, request: RunRequest) -> RunOutcome:
         """Run one expert to its end. A run that a model or its limits stopped is an outcome, not an exception.
 
-        Raises: BudgetExceeded, InfrastructureError (the machinery of a tool), UserError (tools that do not fit).
+        Raises: BudgetExceeded, InfrastructureError (the machinery of a tool), UserError (no query, tools that do not
+        fit).
         """
+        require_input(request.query)
         return _outcome(await self._execute(request, _Place()), request)
 
     async def resume(self, request: RunRequest, job: JobState) -> RunOutcome:
