@@ -140,8 +140,8 @@ def job(folder: Path, *, kill_after: int = 0, in_call: int = 0, resume: bool = F
 
 def main() -> None:
     """Serve until stdin ends."""
-    with TemporaryDirectory() as folder:
-        job(Path(folder))  # whatever is loaded on first use is loaded once
+    with TemporaryDirectory() as warm:
+        job(Path(warm))  # whatever is loaded on first use is loaded once
     gc.disable()  # what is made here is small, and a collection would copy the pages that forks share
     for line in sys.stdin:
         asked = json.loads(line)

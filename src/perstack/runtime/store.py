@@ -1,11 +1,13 @@
 """Where jobs live on disk: `<root>/jobs/<jobId>/` with `job.json` and `events.jsonl`.
 
 The layout of the public format, where the root is the `perstack` folder beside the configuration; the log replaces
-its checkpoint and event files. Root must be outside anything a sandbox can write.
+its checkpoint and event files. Jobs that have those instead of a log are read as well, but not gone on with. Root must
+be outside anything a sandbox can write.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from pathlib import Path
 from perstack.core.errors import InfrastructureError, UserError
 from perstack.core.json import Json
 from perstack.core.storage import EventWriter, JobRecord, LogContents
+from perstack.runtime import public_layout
 from perstack.runtime.log import EventLog, load_log
 from perstack.runtime.wire import int_of, object_of, text_of, usage_from
 
@@ -70,6 +73,8 @@ class JobStore:
         try:
             return record_from(json.loads(path.read_text("utf-8")))
         except FileNotFoundError:
+            if public_layout.is_public(path.parent):
+                return public_layout.record(path.parent)
             raise self._unknown(job_id) from None
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: not a readable job record: {error}") from error
@@ -77,11 +82,9 @@ class JobStore:
     def jobs(self) -> tuple[JobRecord, ...]:
         """All readable jobs, newest first. A damaged record hides its job only from this list."""
         found: list[JobRecord] = []
-        for path in self._jobs.glob(f"*/{RECORD}"):
-            try:
-                found.append(record_from(json.loads(path.read_text("utf-8"))))
-            except (OSError, ValueError):
-                continue
+        for folder in self._folders():
+            with contextlib.suppress(UserError, InfrastructureError):
+                found.append(self.load(folder.name))
         return tuple(sorted(found, key=lambda record: (record.started_at, record.id), reverse=True))
 
     def open_log(self, job_id: str) -> EventWriter:
@@ -93,6 +96,11 @@ class JobStore:
         folder = self.folder(job_id)
         if not folder.is_dir():
             raise self._unknown(job_id)
+        if not (folder / LOG).exists() and public_layout.is_public(folder):
+            raise UserError(
+                f"job {job_id} is kept in the layout of the TypeScript runtime: it can be read, not gone on with",
+                hint="Start a new job.",
+            )
         return EventLog(folder / LOG, self._redact)
 
     def read(self, job_id: str) -> LogContents:
@@ -104,7 +112,7 @@ class JobStore:
         if not path.exists():
             if not path.parent.is_dir():
                 raise self._unknown(job_id)
-            return LogContents(())
+            return public_layout.read(path.parent) if public_layout.is_public(path.parent) else LogContents(())
         return load_log(path)
 
     def folder(self, job_id: str) -> Path:
@@ -115,6 +123,12 @@ class JobStore:
         if not is_job_id(job_id):
             raise UserError(f"job id {job_id!r} is not usable", hint="Use up to 128 letters, digits, `-` and `_`.")
         return self._jobs / job_id
+
+    def _folders(self) -> list[Path]:
+        try:
+            return [entry for entry in self._jobs.iterdir() if entry.is_dir()]
+        except OSError:
+            return []
 
     def _unknown(self, job_id: str) -> UserError:
         return UserError(f"job {job_id} not found in {self._jobs}", hint="`perstack log` lists jobs.")
