@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 
+from perstack.core.contracts import Service
+from perstack.core.experts import SkillSpec
 from perstack.core.json import JsonObject
 from perstack.core.messages import ToolResult
 from perstack.skills.mcp.contract import Patience, SkillUnavailable
+from perstack.skills.mcp.skill import StdioSkill
 from tests.skills.mcp.serving import HOSTILE, Told, call, connected, names, server, texts
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -102,6 +107,18 @@ async def test_a_missing_program_is_told() -> None:
 async def test_a_server_that_never_answers_is_given_up_in_time() -> None:
     message, _ = await refused_start(*HOSTILE, "silent", patience=IMPATIENT)
     assert message == 'the server of skill "reference" did not start: it did not start within 1 s'
+
+
+async def test_a_sandbox_that_is_never_ready_is_given_up_in_its_own_time() -> None:
+    @asynccontextmanager
+    async def never() -> AsyncIterator[Service]:
+        await anyio.sleep_forever()
+        yield NotImplemented
+
+    async with anyio.create_task_group() as tasks:
+        skill = StdioSkill(SkillSpec("slow"), never, tasks=tasks, patience=Patience(prepare_s=0.2, start_s=60))
+        with pytest.raises(SkillUnavailable, match=r"its sandbox and its package were not ready within 0\.2 s"):
+            await skill.open(Told())
 
 
 @pytest.mark.parametrize(

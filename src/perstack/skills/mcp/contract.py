@@ -25,8 +25,12 @@ class CallFailed(ToolError):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a server may take, in seconds, and how often it is started again after it ended by itself."""
+    """How long a server may take, in seconds, and how often it is started again after it ended by itself.
 
+    `prepare_s` is for its sandbox and its package; `start_s` begins when its program runs.
+    """
+
+    prepare_s: float = 660.0
     start_s: float = 60.0
     call_s: float = 300.0
     restarts: int = 3
@@ -80,11 +84,18 @@ class Pulse:
     """What happens to one connection, for the task that watches it."""
 
     def __init__(self) -> None:
+        self.begun = False
+        self.on_begin: Callable[[], None] = lambda: None
         self.ended = False
         self.reason = ""
         self._changed = False
         self._event = anyio.Event()
         self._end = anyio.Event()
+
+    def begin(self) -> None:
+        """The program runs, or the endpoint is known: from now on the server's own time counts."""
+        self.begun = True
+        self.on_begin()
 
     def end(self, reason: str) -> None:
         """The connection is of no use any more. The first reason counts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
@@ -115,18 +116,28 @@ class Server:
     async def _live(self, attempt: Attempt) -> None:
         noise = self._new_noise()
         self._observer.on_start()
-        attempt.scope.deadline = anyio.current_time() + self._patience.start_s
+        self._allow(attempt, self._patience.prepare_s)
+        attempt.pulse.on_begin = partial(self._allow, attempt, self._patience.start_s)
         try:
             with attempt.scope:
                 async with self._connect(noise, attempt.pulse) as connection:
-                    attempt.scope.deadline = math.inf
+                    self._allow(attempt, math.inf)
                     self._greet(attempt, connection)
                     await self._watch(attempt, connection, noise)
-                    attempt.scope.deadline = anyio.current_time() + _CLOSING_S
+                    self._allow(attempt, _CLOSING_S)
         except* PerstackError as group:
             attempt.failure = "; ".join(dict.fromkeys(str(error) for error in leaves(group)))
         finally:
             self._bury(attempt, noise)
+
+    @staticmethod
+    def _allow(attempt: Attempt, seconds: float) -> None:
+        attempt.scope.deadline = anyio.current_time() + seconds
+
+    def _late(self, attempt: Attempt) -> str:
+        if attempt.pulse.begun:
+            return f"it did not start within {self._patience.start_s:g} s"
+        return f"its sandbox and its package were not ready within {self._patience.prepare_s:g} s"
 
     def _greet(self, attempt: Attempt, connection: Connection) -> None:
         attempt.connection = connection
@@ -152,7 +163,7 @@ class Server:
         """Say what became of it. Also while being cancelled: nothing here waits."""
         connected = attempt.connection is not None
         if not attempt.failure:
-            attempt.failure = attempt.pulse.reason or f"it did not start within {self._patience.start_s:g} s"
+            attempt.failure = attempt.pulse.reason or self._late(attempt)
         attempt.failure = self._with_last_words(attempt.failure, noise, connected=connected)
         attempt.pulse.end(attempt.failure)
         attempt.settled.set()

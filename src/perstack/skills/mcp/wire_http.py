@@ -37,6 +37,7 @@ async def connect(noise: Noise, pulse: Pulse, *, endpoint: str, policy: Policy) 
     Raises: SkillUnavailable; as a group where several things went wrong at once.
     """
     keep_quiet()
+    pulse.begin()
     target = await check(endpoint, policy)
     async with blamed(endpoint), AsyncExitStack() as stack:
         yield await _first_that_speaks(stack, target, noise, pulse)

@@ -47,6 +47,7 @@ async def connect(
     started = time.monotonic()
     async with serve() as service:
         spawned = time.monotonic() - started
+        pulse.begin()
         async with (
             blamed("it broke the connection"),
             _streams(service, noise, pulse) as (read, write),
