@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -149,6 +150,7 @@ async def test_calls_without_usable_ids_get_their_own() -> None:
     assert isinstance(last, ToolMessage)
     assert len({result.id for result in last.results}) == 4
     assert last.results[1].id == "same"
+    assert all(re.fullmatch("[A-Za-z0-9_-]{1,255}", result.id) for result in last.results)
     assert [call.args["n"] for call in bench.skill.called] == [0, 1, 2, 3]
 
 

@@ -166,11 +166,14 @@ def _expert_message(reply: ModelReply, rules: Rules, message_id: str) -> ExpertM
 
 
 def _distinct(reply: ModelReply, message_id: str) -> list[ToolCall]:
-    """The calls, each with an id of its own: some servers give none, or one twice."""
+    """The calls, each with an id of its own: some servers give none, or one twice.
+
+    Letters, digits, `_` and `-` only: providers refuse other ids when they get them back.
+    """
     calls, seen = list[ToolCall](), set[str]()
     for number, call in enumerate((part for part in reply.contents if isinstance(part, ToolCall)), 1):
         usable = 0 < len(call.id) <= _LONGEST_ID and call.id not in seen
-        calls.append(call if usable else replace(call, id=f"{message_id}.{number}"))
+        calls.append(call if usable else replace(call, id=f"{message_id}_{number}"))
         seen.add(calls[-1].id)
     return calls
 
