@@ -14,6 +14,7 @@ from perstack.signals.diagnostics.parsed import Streams
 from perstack.signals.diagnostics.places import Places
 from perstack.signals.diagnostics.recognise import recognise
 from perstack.signals.diagnostics.tools import TOOLS, with_arguments
+from perstack.signals.tree import is_cache
 
 
 @pytest.mark.parametrize(
@@ -115,3 +116,11 @@ def automatic(text: str, *files: str) -> tuple[str, int]:
 )  # fmt: skip
 def test_output_says_what_ran_only_with_a_sure_mark_and_places_in_the_tree(text: str, wanted: tuple[str, int]) -> None:
     assert automatic(text) == wanted
+
+
+@pytest.mark.parametrize(
+    "path", ["out/tsconfig.tsbuildinfo", "web/.eslintcache", ".mypy_cache/3.11/a.json", ".dmypy.json"]
+)
+def test_what_a_tool_would_trust_instead_of_looking_is_in_no_tree(path: str) -> None:
+    assert is_cache(path)
+    assert not is_cache("src/eslintcache.ts")

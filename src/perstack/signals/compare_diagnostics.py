@@ -50,7 +50,7 @@ def compare_diagnostics(
     delta = DiagnosticDelta(fixed=fixed, new=new, gone=removed, unchanged=sum((now.most & base.most).values()))
     reasons = [*_new(new), *_disagreement(base_runs, candidate_runs)]
     reasons += [] if new else _silent(base_runs, candidate_runs)
-    reasons += _vanished(base_runs, candidate_runs, gone, {d.path for d in base.sample.values()})
+    reasons += _vanished(base_runs, candidate_runs, gone)
     reasons += _wanted(base, now, targets)
     if not reasons and _is_flaky(candidate_runs):
         reasons.append(Reason(ReasonCode.TEST_FLAKY, "repeated runs on the candidate disagree"))
@@ -164,15 +164,14 @@ def _vanished(
     base_runs: Sequence[SignalRun],
     candidate_runs: Sequence[SignalRun],
     gone: Collection[str],
-    accused: Collection[str],
 ) -> Iterable[Reason]:
-    """What the tool looked at on the base and no longer does. A removed file is no stage, unless it had errors."""
+    """What the tool looked at on the base and no longer does. A removed file is no stage; its errors are not fixed."""
     if not base_runs or not candidate_runs:
         return
     before = set.intersection(*(set(run.coverage.units) for run in base_runs))
     after = set.intersection(*(set(run.coverage.units) for run in candidate_runs))
     for unit in sorted(before - after):
-        if unit not in gone or unit in accused:
+        if unit not in gone:
             yield Reason(ReasonCode.STAGE_VANISHED, f"{unit.removeprefix('target ')} is no longer looked at")
     fewest_before = min(run.coverage.files for run in base_runs)
     fewest_after = min(run.coverage.files for run in candidate_runs)

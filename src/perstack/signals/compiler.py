@@ -26,11 +26,8 @@ from perstack.signals.diagnostics.tools import TOOLS, Form, with_arguments
 OUTPUT_LIMIT: Final = 64_000_000
 """Bytes. Structured forms are long: eslint repeats whole sources, ruff writes about 800 bytes a finding."""
 _REFUSAL_LIMIT = 20_000
-_ENVIRONMENT: Final = {
-    # `python -m mypy` must not find a mypy.py of the repository
-    "PYTHONSAFEPATH": "1",
-    "NO_COLOR": "1",
-}
+# `python -m mypy` must not find a mypy.py of the repository; a script of the repository may need its own folder
+_OF_PYTHON: Final = frozenset({"mypy", "pyright", "ruff"})
 
 
 def tool_of(spec: SignalSpec) -> str:
@@ -45,11 +42,12 @@ async def run_compiler(session: Session, spec: SignalSpec, workspace: Path, vari
     """
     tool = tool_of(spec)
     forms = TOOLS[tool].forms_for(spec.run) if tool in TOOLS else (Form(),)
+    environment = {"NO_COLOR": "1", **({"PYTHONSAFEPATH": "1"} if tool in _OF_PYTHON else {}), **variables}
     for form in forms:
         result = await session.run(
             with_arguments(spec.run, form),
             cwd=spec.cwd,
-            env={**_ENVIRONMENT, **variables},
+            env=environment,
             timeout_s=spec.timeout_s,
             output_limit=OUTPUT_LIMIT,
         )

@@ -19,9 +19,12 @@ from perstack.signals.protected import Protection
 from perstack.signals.sections import Section, cut, keep
 
 _CACHE_NAMES = frozenset(
-    {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".tox", ".nox", ".coverage"}
-)
-_CACHE_SUFFIXES = (".pyc", ".pyo", ".egg-link")
+    {
+        "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".tox", ".nox", ".coverage",
+        ".eslintcache", ".stylelintcache", ".dmypy.json",
+    }
+)  # fmt: skip
+_CACHE_SUFFIXES = (".pyc", ".pyo", ".egg-link", ".tsbuildinfo")
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ def test_an_error_whose_file_is_gone_is_not_fixed() -> None:
         (("a.js", "b.js"), ("a.js", "b.js", "c.js"), (), False),
         (("a.js", "b.js"), ("a.js",), (), True),
         (("a.js", "b.js"), ("a.js",), ("b.js",), False),
-        (("a.py", "b.js"), ("b.js",), ("a.py",), True),
+        (("a.py", "b.js"), ("b.js",), ("a.py",), False),
         (("target lib x", "target bin y"), ("target lib x",), (), True),
     ],
 )
