@@ -1,27 +1,28 @@
-"""Skills that cannot be started are told before a run, with expert and skill."""
+"""Which tools stay: `omit` before `pick`, and management tools only by name."""
 
 from __future__ import annotations
 
 import pytest
 
-from perstack.core.errors import ExitCode, UserError
-from perstack.core.experts import BASE_SKILL, SkillSpec
-from perstack.skills.selection import require_available
-from perstack.testing import expert
+from perstack.skills.selection import chosen
+
+NAMES = ("exec", "todo", "createExpert")
 
 
-@pytest.mark.parametrize("pinned", ["@perstack/base", "@perstack/base@0.0.34"])
-def test_the_base_skill_is_built_in_however_it_is_pinned(pinned: str) -> None:
-    require_available(expert(skills={BASE_SKILL: SkillSpec(BASE_SKILL, command="npx", package_name=pinned)}))
-
-
-@pytest.mark.parametrize("kind", ["mcpStdioSkill", "mcpSseSkill", "interactiveSkill"])
-def test_other_skills_are_told_before_a_run(kind: str) -> None:
-    lacking = expert("app", skills={BASE_SKILL: SkillSpec(BASE_SKILL), "exa": SkillSpec("exa", type=kind)})
-
-    with pytest.raises(UserError) as caught:
-        require_available(lacking)
-
-    assert caught.value.exit_code == ExitCode.USAGE
-    assert caught.value.message == (f'Expert "app" needs skills that are not available in this version: "exa" ({kind})')
-    assert '[experts."app".skills.' in caught.value.hint
+@pytest.mark.parametrize(
+    ("pick", "omit", "left"),
+    [
+        ((), (), ["exec", "todo"]),
+        (("todo",), (), ["todo"]),
+        ((), ("exec",), ["todo"]),
+        (("todo", "exec"), ("exec",), ["todo"]),
+        (("createExpert", "todo"), (), ["todo", "createExpert"]),
+        (("createExpert",), ("createExpert",), []),
+        (("unknown",), (), []),
+        ((), ("unknown",), ["exec", "todo"]),
+    ],
+)
+def test_omit_goes_first_and_management_tools_must_be_named(
+    pick: tuple[str, ...], omit: tuple[str, ...], left: list[str]
+) -> None:
+    assert list(chosen(NAMES, pick=pick, omit=omit)) == left
