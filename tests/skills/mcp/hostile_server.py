@@ -164,6 +164,7 @@ TOOLS: dict[str, Callable[[Request], None]] = {
     "close": close_output,
     "questions": question_flood,
     "junk": junk,
+    "half": lambda request: text(request, "cut here: \ud83d"),
     "malformed": lambda request: reply(request, {"content": "words", "isError": 7}),
     "env": lambda request: text(request, json.dumps(dict(os.environ))),
     "mixed": mixed,

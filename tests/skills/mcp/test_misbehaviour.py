@@ -241,6 +241,11 @@ async def test_a_failed_call_is_an_error_result_with_clean_words(tool: str, args
         assert texts(await call(skill, "echo", text="alive")) == ["alive"]
 
 
+async def test_half_a_character_in_a_result_is_no_reason_to_lose_it() -> None:
+    async with connected(HOSTILE) as (skill, _):
+        assert texts(await call(skill, "half")) == ["cut here: ?"]
+
+
 async def test_a_tool_that_returns_nothing_is_said_to_with_its_arguments() -> None:
     async with connected(HOSTILE) as (skill, _):
         assert texts(await call(skill, "nothing", a=1)) == ['Tool nothing returned nothing with arguments: {"a":1}']

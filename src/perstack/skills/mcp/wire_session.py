@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -29,6 +31,7 @@ Writing = MemoryObjectSendStream[SessionMessage]
 _MAX_MESSAGE = 1_000
 _MAX_PAGES = 50
 _MAX_QUESTIONS = 64
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 # Codes by which a server that speaks only the newest revision, which has no handshake, answers the handshake.
 _NO_HANDSHAKE = frozenset({types.UNSUPPORTED_PROTOCOL_VERSION, types.METHOD_NOT_FOUND})
 # The SDK's own `call_tool` also checks the result against the tool's output schema. That schema is the server's, and
@@ -64,6 +67,27 @@ class Questions:
     def answered(self, message: types.JSONRPCMessage) -> None:
         if isinstance(message, types.JSONRPCResponse | types.JSONRPCError):
             self._open -= 1
+
+
+def message_of(data: bytes | str) -> types.JSONRPCMessage:
+    """One message as it came. Half a character, as a server makes that cuts a text in two, becomes a question mark.
+
+    Raises: ValidationError.
+    """
+    try:
+        return types.jsonrpc_message_adapter.validate_json(data, by_name=False)
+    except ValidationError:
+        if not _HALF.search(data if isinstance(data, str) else data.decode("utf-8", "replace")):
+            raise
+        whole = _whole(data)
+    return types.jsonrpc_message_adapter.validate_json(whole, by_name=False)
+
+
+def _whole(data: bytes | str) -> bytes:
+    try:
+        return json.dumps(json.loads(data), ensure_ascii=False).encode("utf-8", "replace")
+    except (ValueError, RecursionError):
+        return b""
 
 
 class SdkConnection:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from perstack.skills.mcp.contract import Pulse, SkillUnavailable
 from perstack.skills.mcp.endpoint import Endpoint
 from perstack.skills.mcp.noise import Noise
-from perstack.skills.mcp.wire_session import Questions, Reading, TooManyQuestions, Writing
+from perstack.skills.mcp.wire_session import Questions, Reading, TooManyQuestions, Writing, message_of
 from perstack.skills.mcp.wire_web import MAX_BODY, REQUEST_S, Web, client
 
 
@@ -115,7 +115,7 @@ class _Wires:
 
     async def _take(self, data: str, into: ObjectSendStream[SessionMessage | Exception]) -> None:
         try:
-            message = types.jsonrpc_message_adapter.validate_json(data, by_name=False)
+            message = message_of(data)
         except ValidationError:
             self._noise.line(f"(among its messages) {data[:8_000]}")
             return

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
-import mcp_types as types
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
@@ -24,6 +23,7 @@ from perstack.skills.mcp.wire_session import (
     Writing,
     blamed,
     connected,
+    message_of,
 )
 
 MAX_MESSAGE = 32 * 1024 * 1024
@@ -143,7 +143,7 @@ class _Pipes:
         if not line.strip():
             return
         try:
-            message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+            message = message_of(line)
         except ValidationError:
             # Servers print greetings and warnings there. It is no reason to give them up.
             self._tell([b"(on standard output) " + line])
