@@ -215,6 +215,30 @@ def test_a_job_that_is_worked_on_is_running_and_others_are_interrupted(
         assert "another process" in err
 
 
+def test_an_exported_job_is_shown_as_the_log_is(storage: Path, say: Any, tmp_path: Path) -> None:
+    code, out, err = say("log", "--export", "other/jobs/job")
+    assert (code, err) == (0, "")
+    assert "Job job is in other/jobs/job" in out
+    mine, theirs = (json.loads(say("log", "--json", "--storage", str(root))[1]) for root in (storage, "other"))
+    assert theirs["job"] == mine["job"]
+    assert theirs["summary"] == mine["summary"]
+    assert [e["id"] for e in theirs["events"]] == [e["id"] for e in mine["events"]]
+    assert [(r["runId"], r["status"], r["usage"]) for r in theirs["runs"]] == [
+        (r["runId"], r["status"], r["usage"]) for r in mine["runs"]
+    ]
+    assert say("log", "--export", "other/jobs/job")[0] == 2  # never over what is there
+    (tmp_path / "other" / "jobs" / "job" / "job.json").unlink()
+    fallback = json.loads(say("log", "--json", "--storage", "other")[1])["job"]
+    assert (fallback["status"], fallback["coordinatorExpertKey"], fallback["totalSteps"]) == ("running", "app", 9)
+    assert "interrupted" not in say("log", "--jobs", "--storage", "other")[1]
+    broken = next((tmp_path / "other" / "jobs" / "job" / "runs").glob("*/event-*-2-callTools.json"))
+    broken.write_text("{")
+    code, out, err = say("log", "--storage", "other")
+    assert (code, "Job: job" in out) == (4, True)
+    assert broken.name in err
+    assert say("replay", "job", "--storage", "other")[0] == 2
+
+
 def test_replay_compares_a_job_with_what_it_says_of_itself(storage: Path, say: Any, story: list[Event]) -> None:
     code, out, err = say("replay")
     assert (code, err) == (0, "")

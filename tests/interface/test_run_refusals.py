@@ -14,9 +14,9 @@ from tests.interface.scripts import TOML
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
     """A definition, one job `j` of the expert `app` that has completed, one `q` that asks, one `f` that
-    fixes, and one `x` of nothing."""
+    fixes, one `p` in the public layout, and one `x` of nothing."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PERSTACK_STORAGE_PATH", raising=False)
     (tmp_path / "perstack.toml").write_text(TOML)
@@ -25,7 +25,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     stored(tmp_path / "perstack", asking, record(asking, id="q"))
     stored(tmp_path / "perstack", completed, record(completed, id="j", status="completed"))
     stored(tmp_path / "perstack", completed[:5], record(completed, id="f", status="running", extra={"kind": "fix"}))
+    assert run(["log", "--job", "j", "--export", "perstack/jobs/p"]) == 0
     stored(tmp_path / "perstack", completed[:1], record(completed, id="x", status="stoppedByError"))
+    capsys.readouterr()
     return tmp_path
 
 
@@ -45,6 +47,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "Checkpoint expert key app does not match input expert key other",
         ),
         (["run", "app", "x", "--job-id", "j"], "job j already exists"),
+        (["run", "app", "  "], "Input message is undefined"),
+        (["run", "nobody", "x"], 'Failed to resolve expert "nobody"'),
         (["run", "app", "x", "--max-steps", "0"], "--max-steps"),
         (["run", "app", "x", "--timeout", "soon"], "--timeout"),
         (["run", "app", "x", "--reasoning-budget", "much"], "neither a level nor a number"),
@@ -63,6 +67,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["resume", "x"], "nothing ran in job x"),
         (["resume", "f"], "job f is a `perstack fix`"),
         (["run", "app", "x", "--continue-job", "f"], "only a `perstack run` can go on"),
+        (["resume", "p"], "kept in the public layout"),
+        (["run", "app", "x", "--continue-job", "p"], "kept in the public layout"),
         (["resume", "nope"], "job nope not found"),
         (["resume", "--drop-damaged"], "needs a JOB"),
         (["run", "app", "x", "--config", "no.toml"], 'Given config path "no.toml" is not found'),
@@ -93,8 +99,8 @@ def test_why_a_job_never_began_is_on_record_without_secrets(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "sesame-open-42")
-    assert run(["run", "sesame-open-42", "x", "--provider", "search", "--job-id", "new"]) == 2
+    assert run(["run", "app", "x", "--provider", "sesame-open-42", "--job-id", "new"]) == 2
     assert run(["log", "--job", "new"]) == 0
     shown = capsys.readouterr().out
-    assert 'Error: Failed to resolve expert "[redacted]"' in shown
-    assert "sesame" not in (folder / "perstack" / "jobs" / "new" / "job.json").read_text().partition('"error"')[2]
+    assert "[redacted]" in shown.partition("Error: ")[2].partition("\n")[0]
+    assert "sesame" not in (folder / "perstack" / "jobs" / "new" / "job.json").read_text()

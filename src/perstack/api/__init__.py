@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from perstack.api.surroundings import surroundings
     from perstack.definition.document import json_schema_text, reference
     from perstack.definition.load import find_config
+    from perstack.definition.topology import resolve_expert
     from perstack.definition.topology import tree_lines as expert_lines
     from perstack.infrastructure.apply import apply_tree
     from perstack.infrastructure.git import Repository
@@ -78,6 +79,7 @@ __all__ = [
     "reference",
     "render_toml",
     "rerun_log",
+    "resolve_expert",
     "surroundings",
     "validate",
     "verify_checkout",
@@ -98,7 +100,7 @@ _PLACES = {
     "api.surroundings": "surroundings",
     "definition.document": "json_schema_text reference",
     "definition.load": "find_config",
-    "definition.topology": "expert_lines=tree_lines",
+    "definition.topology": "resolve_expert expert_lines=tree_lines",
     "infrastructure.apply": "apply_tree",
     "infrastructure.git": "Repository",
     "infrastructure.git_remote": "locate",

@@ -16,13 +16,16 @@ from pathlib import Path
 
 from perstack.core.errors import InfrastructureError, InvariantBroken, UserError
 from perstack.core.events import Event
-from perstack.core.json import Json, JsonObject
+from perstack.core.json import JsonObject
 from perstack.core.messages import ToolCall
 from perstack.core.storage import JobRecord, LogContents
+from perstack.runtime import public_layout
+from perstack.runtime.checkpoints import in_full
 from perstack.runtime.fold import JobState, fold
+from perstack.runtime.public_export import export
 from perstack.runtime.state import RunState, RunStatus
-from perstack.runtime.store import LOG, JobStore, is_job_id
-from perstack.runtime.wire import call_json, instruction_json, message_json, object_of, result_json, text_of
+from perstack.runtime.store import LOG, RECORD, JobStore, is_job_id
+from perstack.runtime.wire import object_of, text_of
 
 RUNNING = "running"
 
@@ -57,7 +60,8 @@ class JobHistory:
     """One job on record. `record` counts what the log holds where the job never ended.
 
     `problem` says what is wrong with the log, with file and line; `events` are the intact ones before it. `is_live`
-    where a process works on the job now; a job that is `running` without one was interrupted.
+    where a process works on the job now; a job that is `running` without one was interrupted. `is_foreign` where it is
+    kept in the public layout: such a job is looked at only.
     """
 
     record: JobRecord
@@ -65,6 +69,7 @@ class JobHistory:
     problem: str = ""
     is_cut: bool = False
     is_live: bool = False
+    is_foreign: bool = False
 
     @property
     def is_damaged(self) -> bool:
@@ -74,7 +79,7 @@ class JobHistory:
     @property
     def is_interrupted(self) -> bool:
         """Whether nobody works on a job that has not ended."""
-        return self.record.status == RUNNING and not self.is_live
+        return self.record.status == RUNNING and not (self.is_live or self.is_foreign)
 
     def checkpoints(self) -> tuple[JsonObject, ...]:
         """Every checkpoint of the job in the order of writing, without its messages."""
@@ -91,7 +96,7 @@ class JobHistory:
                 found = object_of(event.payload.get(name))
                 if found and (found.get("id") == checkpoint_id if checkpoint_id else event.run_id not in delegated):
                     whole = {**object_of(event.payload.get("checkpoint")), **found}
-                    return _in_full(whole, self.state().checkpoints[text_of(found.get("id"))])
+                    return in_full(whole, self.state().checkpoints[text_of(found.get("id"))])
         return None
 
     def state(self) -> JobState:
@@ -139,18 +144,32 @@ class Archive:
 
         Raises: UserError where there is no such job; InfrastructureError where its log cannot be read.
         """
-        contents = self._store.read(job_id)
+        contents, is_foreign = self.contents(job_id), self._is_foreign(job_id)
         record = self._record(job_id, contents)
         is_live = record.status == RUNNING and self.is_live(job_id)
         problem = "" if is_live and contents.truncated else contents.problem  # a line that is being written
-        return JobHistory(record, contents.events, problem, contents.truncated, is_live)
+        return JobHistory(record, contents.events, problem, contents.truncated, is_live, is_foreign)
+
+    def interrupted(self, records: Sequence[JobRecord]) -> frozenset[str]:
+        """The ids of those jobs that never ended and that nobody works on."""
+        open_ones = [record.id for record in records if record.status == RUNNING]
+        return frozenset(one for one in open_ones if not (self._is_foreign(one) or self.is_live(one)))
 
     def contents(self, job_id: str) -> LogContents:
-        """A job's log as it is.
+        """A job's log as it is; files of the public layout as if they were one.
 
         Raises: UserError where there is no such job; InfrastructureError where it cannot be read.
         """
-        return self._store.read(job_id)
+        return public_layout.read(self._store.folder(job_id)) if self._is_foreign(job_id) else self._store.read(job_id)
+
+    def export(self, job_id: str, directory: Path) -> None:
+        """Write a job in the public layout into a new or empty directory.
+
+        Raises: UserError where there is no such job, or the directory holds something; InfrastructureError where a
+        file cannot be read or written; InvariantBroken where the events cannot follow on each other.
+        """
+        job = self.read(job_id)
+        export(self.contents(job_id), directory, job.record)
 
     def drop_damaged(self, job_id: str) -> Path:
         """Let a job go on after the intact part of its log. The damaged log is kept: the file that is returned.
@@ -181,6 +200,8 @@ class Archive:
         try:
             record = self._store.load(job_id)
         except UserError:
+            if self._is_foreign(job_id):
+                return public_layout.record(self._store.folder(job_id))
             record = JobRecord(job_id, "", 0, status=RUNNING)
             if _has_ended(contents.events):
                 record = replace(record, status="completed", finished_at=contents.events[-1].timestamp)
@@ -190,6 +211,10 @@ class Archive:
 
     def _dated(self, record: JobRecord) -> JobRecord:
         return record if record.started_at else replace(record, started_at=self._touched(record.id) // 1_000_000)
+
+    def _is_foreign(self, job_id: str) -> bool:
+        folder = self._store.folder(job_id)
+        return public_layout.is_public(folder) and not (folder / LOG).exists()
 
     def _folders(self) -> Sequence[str]:
         try:
@@ -201,7 +226,7 @@ class Archive:
     def _touched(self, job_id: str) -> int:
         """When the job was last written to, in nanoseconds; 0 where that is not known."""
         folder, newest = self.root / "jobs" / job_id, 0
-        for path in (folder, folder / LOG, folder / "job.json"):
+        for path in (folder, *(folder / name for name in (LOG, RECORD, "runs", "checkpoints"))):
             with contextlib.suppress(OSError):
                 newest = max(newest, path.stat().st_mtime_ns)
         return newest
@@ -218,18 +243,6 @@ def _is_below(run: RunState, top: RunState, job: JobState) -> bool:
         return False
     caller = next((one for one in job.runs.values() if one.run_id == by.run_id), None)
     return caller is not None and (caller is top or _is_below(caller, top, job))
-
-
-def _in_full(checkpoint: JsonObject, run: RunState) -> JsonObject:
-    """The checkpoint as the public format has it, from the state of its run at its time."""
-    system: list[Json] = [instruction_json(f"{run.origin_run_id}.system", run.system)] if run.system else []
-    full: dict[str, Json] = {**checkpoint, "messages": [*system, *map(message_json, run.history)]}
-    full.pop("messageCount", None)
-    if run.pending:
-        full["pendingToolCalls"] = [call_json(call) for call in run.pending]
-    if run.partial:
-        full["partialToolResults"] = [result_json(result) for result in run.partial]
-    return full
 
 
 def _counted(record: JobRecord, events: Sequence[Event]) -> JobRecord:

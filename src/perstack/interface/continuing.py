@@ -66,7 +66,7 @@ def _found(archive: api.Archive, job_id: str) -> tuple[api.JobHistory, api.Stand
         return job, standing
     for one in archive.recent(kind="run"):
         job = archive.read(one)
-        if (standing := job.standing()) is not None:
+        if not job.is_foreign and (standing := job.standing()) is not None:
             return job, standing
     raise UserError("No checkpoint found", hint=f"There is no job to go on with in {archive.root}.")
 
@@ -87,7 +87,7 @@ def interrupted(archive: api.Archive, job_id: str) -> tuple[api.JobHistory, api.
     if not job_id:
         for one in archive.recent(kind="run"):
             job = archive.read(one)
-            standing = None if job.is_live or job.is_damaged else job.standing()
+            standing = None if job.is_live or job.is_damaged or job.is_foreign else job.standing()
             if standing is not None and standing.is_resumable:
                 return job, standing
         raise UserError(
@@ -116,7 +116,11 @@ def interrupted(archive: api.Archive, job_id: str) -> tuple[api.JobHistory, api.
 
 
 def require_run(job: api.JobHistory) -> None:
-    """Raises: UserError for a job of another kind: its experts worked for a pipeline that is over."""
+    """Raises: UserError for a job of another harness, or of another kind: its pipeline is over."""
+    if job.is_foreign:
+        raise UserError(
+            f"job {job.record.id} is kept in the public layout, and can only be looked at", hint="Start a new job."
+        )
     kind = job.record.extra.get("kind", "run")
     if kind != "run":
         raise UserError(

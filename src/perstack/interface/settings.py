@@ -82,11 +82,11 @@ def note_of(settings: Settings, config: Config) -> JsonObject:
 def order(settings: Settings, config: Config, expert: str, query: str) -> api.Run:
     """The run that the options ask for, as a new job.
 
-    Raises: UserError for a reasoning budget that is none.
+    Raises: UserError for an expert that is not defined.
     """
     return api.Run(
         config,
-        expert,
+        api.resolve_expert(config, expert).key,
         query,
         settings.place(),
         max_steps=settings.max_steps,

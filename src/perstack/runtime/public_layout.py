@@ -60,7 +60,8 @@ def read(directory: Path) -> LogContents:
         try:
             reading(data, following)
         except InvariantBroken as error:
-            problem = f"{path}: {error.message}; the events before it are shown"
+            why = f"{path}: {error.message}; the events before it are shown"
+            problem = f"{problem}; {why}" if problem else why  # what was left out is why it cannot follow
             break
     return LogContents(tuple(reading.events), problem=problem, line=len(reading.events) if problem else 0)
 

@@ -75,6 +75,11 @@ Exit codes: 0 shown, also where there is nothing; 2 usage; 4 the log is damaged 
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="`json` is `--json`.")
 @click.option("--pretty", is_flag=True, help="Indent the JSON.")
+@click.option(
+    "--export",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the job into this new folder, in the public layout: a file an event.",
+)
 @storage_option
 def command(  # one argument an option
     job: str,
@@ -96,6 +101,7 @@ def command(  # one argument an option
     as_json: bool,
     output: str,
     pretty: bool,
+    export: Path | None,
     storage: Path | None,
 ) -> int:
     """View execution history: what experts did in a job, step by step."""
@@ -105,6 +111,8 @@ def command(  # one argument an option
     as_json = as_json or output == "json"
     if list_jobs:
         return _list(archive, as_json=as_json, pretty=pretty)
+    if export is not None:
+        return _export(archive, job, export)
     place = Place(job, run_id, checkpoint, messages, str(storage or ""))
     found = report_of(archive, place, selection)
     if found is None:
@@ -170,12 +178,22 @@ def report_of(archive: api.Archive, place: Place, selection: Selection) -> tuple
 def next_command(job: api.JobHistory, storage: str) -> str:
     """The command line that goes on with a job; empty where none does."""
     record = job.record
-    if job.is_live or job.is_damaged or record.extra.get("kind", "run") != "run":
+    if job.is_live or job.is_damaged or job.is_foreign or record.extra.get("kind", "run") != "run":
         return ""
     expert = shlex.quote(record.coordinator_expert_key)
     more = 2 * max(record.max_steps, record.total_steps)
     line = _NEXT.get(record.status, "").format(expert=expert, job=record.id, more=more)
     return f"{line} --storage {shlex.quote(storage)}" if line and storage else line
+
+
+def _export(archive: api.Archive, job: str, directory: Path) -> int:
+    job_id = job or next(iter(archive.recent()), "")
+    if not job_id:
+        click.echo(NOTHING)
+        return ExitCode.OK
+    archive.export(job_id, directory)
+    click.echo(f"Job {job_id} is in {directory}")
+    return ExitCode.OK
 
 
 def _list(archive: api.Archive, *, as_json: bool, pretty: bool) -> int:
@@ -185,8 +203,8 @@ def _list(archive: api.Archive, *, as_json: bool, pretty: bool) -> int:
     elif as_json:
         _print_json({"jobs": [job.to_json() for job in jobs], "storagePath": str(archive.root)}, pretty=pretty)
     else:
-        dead = {job.id for job in jobs if job.status == "running" and not archive.is_live(job.id)}
-        print_lines(Out(highlight=False), job_lines(jobs, str(archive.root), interrupted=dead))
+        lines = job_lines(jobs, str(archive.root), interrupted=archive.interrupted(jobs))
+        print_lines(Out(highlight=False), lines)
     return ExitCode.OK
 
 

@@ -40,6 +40,10 @@ def command(job: str, rerun: bool, config: str, storage: Path | None, output: st
     job = job or next(iter(archive.recent()), "")
     if not job:
         raise UserError(f"no job in {archive.root}", hint="Name another place with --storage.")
+    if archive.read(job).is_foreign:
+        raise UserError(
+            f"job {job} is kept in the public layout", hint="Only a log can be replayed; `perstack log` shows it."
+        )
     contents = archive.contents(job)
     report = api.check_log(contents)
     if rerun and report.ok:

@@ -65,6 +65,8 @@ def command(
         raise UserError("--continue and --continue-job exclude each other", hint="Give one of them.")
     if is_answer and not (go_on or continue_job):
         raise UserError("--interactive-tool-call-result requires --continue or --continue-job")
+    if not (query.strip() or is_answer):
+        raise UserError("Input message is undefined", hint="Say what the expert is to do.")
     config = load_config(settings)
     asked = order(settings, config, expert, query)
     if go_on or continue_job:
