@@ -61,13 +61,18 @@ def test_an_answer_may_name_its_call_and_is_refused_for_another(desk: Open) -> N
     answer = {"toolCallId": call["id"], "toolName": "askUser", "skillName": "ask", "text": "Indeed."}
     wrong = run("run", "app", json.dumps({**answer, "toolCallId": "x"}), "--continue", "-i")
     assert (wrong.code, wrong.out) == (2, "")
-    assert f"waits for call {call['id']} of `askUser`" in wrong.err
+    assert f"It waits for: {call['id']} (askUser)" in wrong.err
     unspoken = run("run", "app", "And?", "--continue-job", "j")
     assert unspoken.code == 2
-    assert "waits for an answer to `askUser`" in unspoken.err
+    assert "waits for the answer to `askUser`" in unspoken.err
+    assert run.record("j")["status"] == "stoppedByInteractiveTool"
     done = run("run", "app", json.dumps(answer), "--continue", "-i")
     assert done.code == 0, done.err
     assert run.model.requests[-1]["messages"][-1]["content"] == "Indeed."
+    stopped = asked.first("stopRunByInteractiveTool")["checkpoint"]["id"]
+    other = run("run", "app", "Rather not.", "--continue-job", "j", "--resume-from", stopped, "-i")
+    assert other.code == 0, other.err
+    assert run.model.requests[-1]["messages"][-1]["content"] == "Rather not."
     again = run("run", "app", "More?", "--continue", "-i")
     assert (again.code, again.out) == (2, "")
     assert "has no open question (completed)" in again.err

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from perstack.api.install import Installation, collect
     from perstack.api.install import write as write_lock
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
+    from perstack.api.running import require_possible
     from perstack.api.surroundings import surroundings
     from perstack.definition.document import json_schema_text, reference
     from perstack.definition.load import find_config
@@ -78,6 +79,7 @@ __all__ = [
     "read_config",
     "reference",
     "render_toml",
+    "require_possible",
     "rerun_log",
     "resolve_expert",
     "surroundings",
@@ -96,6 +98,7 @@ _PLACES = {
     "api.history": "Archive JobHistory Standing",
     "api.host": "Fix Host Run Verify",
     "api.install": "Installation collect write_lock=write",
+    "api.running": "require_possible",
     "api.repository": "GitRemote commit detect_signals open_bare",
     "api.surroundings": "surroundings",
     "definition.document": "json_schema_text reference",

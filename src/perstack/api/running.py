@@ -8,6 +8,7 @@ from dataclasses import replace
 from perstack.api.host import Run
 from perstack.core.experts import Expert
 from perstack.definition.topology import resolve_expert
+from perstack.runtime.continuation import answering, at_checkpoint, newest, require_unfinished, saying
 from perstack.runtime.driver import RunOutcome, RunRequest
 from perstack.runtime.fold import JobState
 from perstack.runtime.staff import Staff, reasoning_tokens
@@ -37,6 +38,21 @@ async def carried_out(run: Run, staff: Staff, experts: Mapping[str, Expert], fou
     if run.checkpoint:
         return await runner.branch(request, found, run.checkpoint)
     return await runner.proceed(request, found)
+
+
+def require_possible(run: Run, found: JobState) -> None:
+    """Make sure that an old job can go on as `run` asks, before anything of it is opened or written.
+
+    Raises: UserError where it cannot.
+    """
+    request = RunRequest(resolve_expert(run.config, run.expert), run.query, "", found.job_id)
+    there = at_checkpoint(request, found, run.checkpoint) if run.checkpoint else newest(request, found)
+    if run.resume:
+        require_unfinished(found, there)
+    elif run.answer:
+        answering(found, there, run.query, branch=run.checkpoint)
+    else:
+        saying(found, there, run.query, branch=run.checkpoint)
 
 
 def _request(run: Run, staff: Staff, experts: Mapping[str, Expert]) -> RunRequest:
