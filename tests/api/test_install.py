@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from perstack.api.install import Installation, collect, package_of, write
+from perstack.api.install import Installation, collect, write
+from perstack.api.locked import Locked, package_of
 from perstack.api.surroundings import surroundings
 from perstack.core.errors import InfrastructureError, UserError
-from perstack.core.experts import SkillSpec
-from perstack.definition.lock import Lock, LockedPackage
+from perstack.core.experts import Expert, SkillSpec
+from perstack.definition.lock import Lock, LockedPackage, LockedSkill, locked_expert
 from perstack.definition.lock_file import parse_lock
 from perstack.infrastructure.package_tree import Package
-from perstack.infrastructure.packages import Launch
+from perstack.infrastructure.packages import NEWEST, Launch
 
 PACKAGES = (
     Package("@scope/server", "1.0.0", "sha512-scope"),
@@ -41,6 +43,42 @@ LAUNCH = Launch(("x",), packages=PACKAGES, integrity="sha256:tree")
 )
 def test_the_package_is_the_one_the_words_name_and_no_dependency(spec: SkillSpec, package: LockedPackage) -> None:
     assert package_of(spec, LAUNCH) == package
+
+
+def locked_with(spec: SkillSpec, package: LockedPackage) -> Lock:
+    expert = Expert("a", "x", skills={spec.name: spec})
+    return Lock(1, "perstack.toml", {"a": locked_expert(expert, {spec.name: LockedSkill(spec, (), package)})})
+
+
+def test_a_run_gets_the_version_that_is_locked_for_exactly_this_skill() -> None:
+    spec = SkillSpec("s", command="npx", package_name="@scope/server")
+    lock = locked_with(spec, LockedPackage("1.0.0", "sha512-scope"))
+    assert Locked(lock).version(replace(spec, rule="Another rule.")) == "1.0.0"
+    assert Locked(lock).version(replace(spec, package_name="@scope/other")) == ""
+    assert Locked(lock, ask=True).version(spec) == "1.0.0"
+    assert Locked(lock, ask=True, renew=True).version(spec) == NEWEST
+    assert Locked().version(spec) == ""
+
+
+def test_a_package_whose_registry_digest_changed_at_the_same_version_is_refused() -> None:
+    spec = SkillSpec("s", command="npx", package_name="@scope/server")
+    with pytest.raises(UserError, match=r"its package 1\.0\.0 is not the one perstack\.lock was written with"):
+        Locked(locked_with(spec, LockedPackage("1.0.0", "sha512-before"))).check(spec, LAUNCH)
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        LockedPackage("1.0.0", "sha512-scope"),
+        LockedPackage("0.9.0", "sha512-before"),
+        LockedPackage("1.0.0", "sha256:of-another-machine"),
+        LockedPackage(),
+    ],
+    ids=["same", "another version", "our own digest", "not known"],
+)
+def test_any_other_difference_of_a_package_is_none_of_its_registry(package: LockedPackage) -> None:
+    spec = SkillSpec("s", command="npx", package_name="@scope/server")
+    Locked(locked_with(spec, package)).check(spec, LAUNCH)
 
 
 def test_a_lock_file_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from perstack.core.errors import UserError
-from perstack.infrastructure.package_words import Wanted, wanted
+from perstack.infrastructure.package_words import Wanted, package_name, pinned, wanted
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from perstack.infrastructure.package_words import Wanted, wanted
         ("npx -p @scope/a --package=b@^2 run it", Wanted("npm", ("@scope/a", "b@^2"), "run", ("it",))),
         ("npx -- pkg -p", Wanted("npm", ("pkg",), "", ("-p",))),
         (
-            "uvx mcp-server-time --local UTC",
+            "uvx mcp-server-time --tz UTC",
             Wanted("pypi", ("mcp-server-time",), "mcp-server-time", ("--tz", "UTC")),
         ),
         ("uvx tool@1.0.2", Wanted("pypi", ("tool==1.0.2",), "tool", ())),
@@ -78,3 +78,34 @@ def test_a_line_without_its_package_says_so(line: str) -> None:
     with pytest.raises(UserError) as failure:
         wanted(command, words)
     assert failure.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "spec"),
+    [
+        ("npx -y pkg", "pkg", "pkg@1.2.3"),
+        ("npx @scope/server-x@latest /w", "@scope/server-x", "@scope/server-x@1.2.3"),
+        ("npx -p pkg@^1 run", "pkg", "pkg@1.2.3"),
+        ("uvx Some_Tool", "some-tool", "Some_Tool==1.2.3"),
+        ("uvx tool[cli]>=1,<2", "tool", "tool[cli]==1.2.3"),
+        ("uvx --from pkg==2.0 --with a run", "pkg", "pkg==1.2.3"),
+    ],
+)
+def test_the_first_package_is_named_and_pinned_and_nothing_else_changes(line: str, name: str, spec: str) -> None:
+    command, *words = line.split()
+    want = wanted(command, words)
+    assert want is not None
+    assert package_name(want) == name
+    exact = pinned(want, "1.2.3")
+    assert exact.specs == (spec, *want.specs[1:])
+    assert (exact.program, exact.arguments) == (want.program, want.arguments)
+
+
+@pytest.mark.parametrize("line", ["npx pkg", "uvx pkg"])
+@pytest.mark.parametrize("version", ["--evil", "1 --evil", "file:x", "../x", "https://example.com/x.tgz", ""])
+def test_what_is_no_version_is_refused_wherever_it_comes_from(line: str, version: str) -> None:
+    command, *words = line.split()
+    want = wanted(command, words)
+    assert want is not None
+    with pytest.raises(UserError):
+        pinned(want, version)

@@ -12,7 +12,7 @@ from perstack.core.errors import UserError
 from perstack.core.sandbox import SandboxSpec, Snapshot
 from perstack.infrastructure import package_tree
 from perstack.infrastructure.package_tree import integrity
-from perstack.infrastructure.packages import Launch, installed
+from perstack.infrastructure.packages import NEWEST, Launch, installed
 from perstack.infrastructure.sandbox.host import Host
 from perstack.infrastructure.sandbox.ownership import given_back
 from tests.infrastructure.sandboxes import PYTHON_BIN, back_end, plain
@@ -70,8 +70,22 @@ async def test_an_npm_package_is_installed_once_and_runs_without_network(sandbox
     assert len(log) == 1
     (first.mounts[0].source / "node_modules/semver/index.js").write_text("evil")
     assert integrity(first.mounts[0].source) != first.integrity
-    renewed = await installed(sandbox, made, "npx", words, cache=cache, log=log.append, renew=True)
+    renewed = await installed(sandbox, made, "npx", words, cache=cache, log=log.append, version=NEWEST)
     assert (renewed, len(log)) == (first, 2)
+
+
+@pytest.mark.slow
+async def test_a_locked_version_is_what_is_served_and_one_that_is_there_is_not_installed_again(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    made, cache, log = await plain(sandbox, tmp_path), tmp_path / "cache", list[str]()
+    words = ["-y", NPM]
+    there = await installed(sandbox, made, "npx", words, cache=cache, log=log.append)
+    assert await installed(sandbox, made, "npx", words, cache=cache, log=log.append, version="7.7.2") == there
+    assert len(log) == 1
+    older = await installed(sandbox, made, "npx", words, cache=cache, log=log.append, version="7.7.1")
+    assert [package.version for package in older.packages] == ["7.7.1"]
+    assert log[1:] == ["installing semver@7.7.1"]
 
 
 @pytest.mark.slow

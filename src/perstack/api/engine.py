@@ -15,7 +15,8 @@ from anyio import to_thread
 from perstack.api.choice import attempts, choose_provider, load_early, make_provider, working_sandbox
 from perstack.api.configuration import CONFIG_NAME
 from perstack.api.host import Fix, Ground, Host, Run, Verify
-from perstack.api.kit import Kit, Workplace, lock_of, open_kit
+from perstack.api.kit import Kit, Workplace, open_kit
+from perstack.api.locked import Locked, locked_by
 from perstack.api.repository import detect_signals
 from perstack.api.running import JOB_STATUS, carried_out
 from perstack.core.contracts import Sandbox, Session, Skill
@@ -29,7 +30,6 @@ from perstack.core.storage import EventWriter, JobRecord, Store
 from perstack.core.usage import Usage
 from perstack.core.verdict import Report
 from perstack.definition.load import read_experts
-from perstack.definition.lock import Lock
 from perstack.definition.topology import check_delegates, resolve_expert
 from perstack.infrastructure.git import Repository
 from perstack.infrastructure.sandbox.ownership import given_back
@@ -188,7 +188,7 @@ class Job:
                 config,
                 run.workspace,
                 team=team,
-                lock=lock_of(config),
+                locked=locked_by(config),
                 own=lambda one: run.skills if one.key == run.expert else (),
             ) as kit,
             self._staff(config, self.max_steps, run.max_tokens, kit.skills_of) as staff,
@@ -205,7 +205,7 @@ class Job:
         workspace: Path,
         *,
         team: Team | None = None,
-        lock: Lock | None = None,
+        locked: Locked | None = None,
         own: Callable[[Expert], tuple[Skill, ...]] = lambda _: (),
     ) -> AsyncIterator[Kit]:
         """The skills of experts over one directory, in a sandbox of its own. `own` adds skills of the caller's."""
@@ -213,7 +213,7 @@ class Job:
             sandbox, snapshot = await self._sandbox(config.sandbox, workspace)
             async with sandbox.open(snapshot, workspace) as session:
                 place = Workplace(sandbox, snapshot, session, workspace)
-                async with open_kit(self.engine.host, place, emit=self.emit, team=team, lock=lock, own=own) as kit:
+                async with open_kit(self.engine.host, place, emit=self.emit, team=team, locked=locked, own=own) as kit:
                     yield kit
 
     @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,10 +12,11 @@ from perstack.api.configuration import read_config
 from perstack.api.engine import Engine, Job, new_id, now_ms
 from perstack.api.host import Host
 from perstack.api.kit import Kit
+from perstack.api.locked import Locked, package_of
 from perstack.core.contracts import Skill
 from perstack.core.errors import InfrastructureError, PerstackError, UserError
 from perstack.core.events import EventSink
-from perstack.core.experts import BASE_SKILL, Config, Expert, SkillSpec
+from perstack.core.experts import BASE_SKILL, Config, Expert
 from perstack.core.json import JsonObject, canonical
 from perstack.core.messages import ToolDefinition
 from perstack.definition.load import load_file, read_experts
@@ -25,7 +25,6 @@ from perstack.definition.lock import (
     LOCK_NAME,
     Lock,
     LockedExpert,
-    LockedPackage,
     LockedSkill,
     differences,
     locked_expert,
@@ -34,16 +33,12 @@ from perstack.definition.lock import (
 from perstack.definition.lock_file import read_lock
 from perstack.definition.lock_text import render_lock
 from perstack.definition.topology import resolve_expert
-from perstack.infrastructure.package_words import wanted
-from perstack.infrastructure.packages import Launch
 from perstack.runtime.concurrency import in_order
 from perstack.runtime.offers import interactive_tools
 from perstack.skills.mcp.skill import AbsentSkill
 from perstack.skills.team import Team
 
 _PARALLEL_STARTS = 8
-# The name at the head of `name`, `name@1.2`, `name[extra]==1.2`, `@scope/name@1.2`.
-_PACKAGE = re.compile(r"@?[A-Za-z0-9._/-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +54,29 @@ class Installation:
     left_out: tuple[str, ...] = ()
 
 
-async def collect(host: Host, config: Path, say: Callable[[str], None], watch: EventSink | None = None) -> Installation:
+async def collect(
+    host: Host, config: Path, say: Callable[[str], None], watch: EventSink | None = None, *, upgrade: bool = False
+) -> Installation:
     """Start every skill of every expert of a definition, delegates of any depth included, and ask for its tools.
 
-    `say` gets the public lines of progress; nothing is written.
+    `say` gets the public lines of progress; nothing is written. Packages stay at the versions of the lock that is
+    there; with `upgrade` they become the newest that fit.
     Raises: UserError (definition, package), InfrastructureErrors (no sandbox, a server that does not start).
     """
     say("Resolving experts...")
     settings = read_config(config)
     experts = _reached(settings, load_file(config).experts)
     say(f"Found {len(experts)} expert(s)")
+    path = config.with_name(LOCK_NAME)
+    old, problem = _old(path)
     # Its log is of no use to anybody later.
     passing = replace(host, store=None, storage=host.scratch / "install")
     async with Engine(passing).job("install", watch) as job:
         team = Team(settings.experts, read_experts)
-        async with job.kit(settings, config.resolve().parent, team=team) as kit:
+        locked_before = Locked(old, ask=True, renew=upgrade)
+        async with job.kit(settings, config.resolve().parent, team=team, locked=locked_before) as kit:
             collector = _Collector(job, kit)
             locked = {expert.key: await collector.expert(expert, say) for expert in experts}
-    path = config.with_name(LOCK_NAME)
-    old, problem = _old(path)
     lock = Lock(now_ms(), config.name, locked)
     changes = differences(old, lock) if old is not None else (problem,)
     if old is not None and not changes:
@@ -131,7 +130,7 @@ class _Collector:
         for name, spec in expert.skills.items():
             origin = canonical(source(spec))
             if name in tools and name != BASE_SKILL:
-                package = package_of(spec, self.kit.launches.get(name))
+                package = package_of(spec, self.kit.launch_of(spec))
                 self.known.setdefault(origin, LockedSkill(spec, tools[name], package))
             shared = self.known.get(origin)
             locked[name] = replace(shared, spec=spec) if shared else LockedSkill(spec, tools.get(name))
@@ -156,22 +155,6 @@ class _Collector:
             raise kind(f"{place}: {error.message}", hint=error.hint) from error
         finally:
             await skill.close()
-
-
-def package_of(spec: SkillSpec, launch: Launch | None) -> LockedPackage:
-    """The package that a server's words name, as it was installed; its digest is the registry's, else our own."""
-    if not spec.command or launch is None or not launch.packages:
-        return LockedPackage()
-    want = wanted(spec.command, (spec.package_name,) if spec.package_name else spec.args)
-    named = _PACKAGE.match(want.specs[0]) if want else None
-    name = _plain(named[0]) if named else ""
-    own = next((package for package in launch.packages if _plain(package.name) == name), None)
-    return LockedPackage(own.version, own.integrity or launch.integrity) if own else LockedPackage()
-
-
-def _plain(name: str) -> str:
-    """A package's name in the one form that registries compare."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _reached(config: Config, own: Mapping[str, Expert]) -> Sequence[Expert]:

@@ -18,13 +18,13 @@ import anyio
 from anyio.abc import TaskGroup
 
 from perstack.api.host import Host
+from perstack.api.locked import Locked
 from perstack.core.contracts import Sandbox, Service, Session, Skill
 from perstack.core.errors import PerstackError
-from perstack.core.experts import BASE_SKILL, Config, Expert, SkillSpec
-from perstack.core.json import JsonObject
+from perstack.core.experts import BASE_SKILL, Expert, SkillSpec
+from perstack.core.json import JsonObject, canonical
 from perstack.core.sandbox import Snapshot
-from perstack.definition.lock import LOCK_NAME, Lock, known_tools
-from perstack.definition.lock_file import read_lock
+from perstack.definition.lock import source
 from perstack.infrastructure.egress.proxy import open_egress
 from perstack.infrastructure.packages import Launch, installed
 from perstack.runtime.concurrency import in_order
@@ -57,14 +57,14 @@ async def open_kit(  # what the skills of a whole job have in common
     *,
     emit: Callable[[str, JsonObject], None],
     team: Team | None = None,
-    lock: Lock | None = None,
+    locked: Locked | None = None,
     own: Callable[[Expert], tuple[Skill, ...]] = lambda _: (),
 ) -> AsyncIterator[Kit]:
     """A kit whose servers end with the context at the latest. `own` adds skills of the caller's."""
     failure: PerstackError | None = None
     async with anyio.create_task_group() as tasks:
         try:
-            yield Kit(host, place, tasks, emit=emit, team=team, lock=lock, own=own)
+            yield Kit(host, place, tasks, emit=emit, team=team, locked=locked or Locked(), own=own)
         except PerstackError as error:
             failure = error  # past the task group, which would wrap it
         tasks.cancel_scope.cancel()
@@ -73,7 +73,7 @@ async def open_kit(  # what the skills of a whole job have in common
 
 
 class Kit:
-    """Makes the skills of a job's experts. `launches` are the servers that were started, by skill name."""
+    """Makes the skills of a job's experts."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Kit:
         *,
         emit: Callable[[str, JsonObject], None],
         team: Team | None,
-        lock: Lock | None,
+        locked: Locked,
         own: Callable[[Expert], tuple[Skill, ...]],
     ) -> None:
         self._host = host
@@ -91,10 +91,10 @@ class Kit:
         self._tasks = tasks
         self._emit = emit
         self._team = team
-        self._lock = lock
+        self._locked = locked
         self._own = own
         self._told: set[str] = set()
-        self.launches: dict[str, Launch] = {}
+        self._launches: dict[str, Launch] = {}
 
     async def skills_of(self, expert: Expert) -> tuple[Skill, ...]:
         """Base tools, MCP servers, and what the caller of the run adds; interactive tools are the runtime's.
@@ -105,6 +105,10 @@ class Kit:
         base = base_skill(expert, place.workspace, place.session, read_only=place.read_only, team=self._team)
         return (base, *await self._servers(expert), *self._own(expert))
 
+    def launch_of(self, spec: SkillSpec) -> Launch | None:
+        """How the server of a skill is started, with its packages; None where nothing was got ready for it yet."""
+        return self._launches.get(canonical(source(spec)))
+
     def _say(self, message: str) -> None:
         self._emit("progress", {"message": message})
 
@@ -112,17 +116,17 @@ class Kit:
         wanted = [spec for name, spec in expert.skills.items() if name != BASE_SKILL]
         if all(spec.type == "interactiveSkill" for spec in wanted):
             return ()
-        known = known_tools(self._lock, expert) if self._lock is not None else None
-        for sentence in known.stale if known else ():
+        known = self._locked.known(expert)
+        for sentence in known.stale:
             if sentence not in self._told:
                 self._told.add(sentence)
                 self._say(sentence)
         # What has no value for a required variable is left out: nothing of it is fetched.
         startable = [spec for spec in wanted if spec.command and not missing_variables(spec, self._host.env)]
-        await self._install(startable, set(known.tools if known else ()))
+        await self._install(startable, set(known.tools))
         making = importlib.import_module(_MAKING)
         around: Surroundings = making.Surroundings(self._tasks, self._serve, self._host.env)
-        skills: tuple[Skill, ...] = making.skills_of(expert, around, known.tools if known else {})
+        skills: tuple[Skill, ...] = making.skills_of(expert, around, known.tools)
         return skills
 
     async def _install(self, specs: Sequence[SkillSpec], known: Collection[str]) -> None:
@@ -140,12 +144,22 @@ class Kit:
             await self._launch(spec)
 
     async def _launch(self, spec: SkillSpec) -> Launch:
+        origin = canonical(source(spec))
+        if origin in self._launches:
+            return self._launches[origin]
         place = self._place
         words = (spec.package_name,) if spec.package_name else spec.args
         launch = await installed(
-            place.sandbox, place.snapshot, spec.command, words, cache=self._host.cache / "packages", log=self._say
+            place.sandbox,
+            place.snapshot,
+            spec.command,
+            words,
+            cache=self._host.cache / "packages",
+            log=self._say,
+            version=self._locked.version(spec),
         )
-        self.launches[spec.name] = launch
+        self._locked.check(spec, launch)
+        self._launches[origin] = launch
         return launch
 
     @asynccontextmanager
@@ -167,12 +181,3 @@ class Kit:
                 network=network,
             )
             yield await stack.enter_async_context(service)
-
-
-def lock_of(config: Config) -> Lock | None:
-    """The lock file beside a configuration's own file; None where there is none, or no such file.
-
-    Raises: UserError for a damaged one.
-    """
-    path = Path(config.path)
-    return read_lock(path.with_name(LOCK_NAME)) if config.path and path.is_file() else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perstack.core.errors import UserError
 
@@ -47,6 +47,37 @@ def wanted(command: str, words: Sequence[str]) -> Wanted | None:
     if name == "uvx":
         return _uvx(words)
     return None
+
+
+def package_name(want: Wanted) -> str:
+    """The first package's name, without version and extras, in the one form that registries compare."""
+    match = _match(want)
+    return plain_name(match["name"]) if match else ""
+
+
+def plain_name(name: str) -> str:
+    """A package's name in the one form that registries compare."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pinned(want: Wanted, version: str) -> Wanted:
+    """The same with its first package at exactly this version.
+
+    Raises: UserError for what is no version: it may come from a file.
+    """
+    match = _match(want)
+    if match is None:
+        return want
+    word = f"{match['name']}@{version}"
+    if want.registry == "npm":
+        main = _npm_spec(word)
+    else:
+        main = _pypi_spec(_pypi_match(f"{match['name']}{match['extras'] or ''}@{version}"))
+    return replace(want, specs=(main, *want.specs[1:]))
+
+
+def _match(want: Wanted) -> re.Match[str] | None:
+    return (_NPM if want.registry == "npm" else _PYPI).fullmatch(want.specs[0])
 
 
 def _npx(words: Sequence[str]) -> Wanted:

@@ -28,8 +28,10 @@ from perstack.core.errors import UserError
 from perstack.core.sandbox import ExecResult, Mount, Snapshot
 from perstack.infrastructure import package_tree
 from perstack.infrastructure.package_tree import Package
-from perstack.infrastructure.package_words import Wanted, wanted
+from perstack.infrastructure.package_words import Wanted, package_name, pinned, plain_name, wanted
 
+# In place of a version: the newest one that fits the words, whatever is there.
+NEWEST = "newest"
 _FORMAT = "1"  # of the record; part of the key, so another format starts anew
 _INSIDE = "/opt/perstack"
 _INSTALL_S = 600.0
@@ -84,22 +86,26 @@ async def installed(
     *,
     cache: Path,
     log: Callable[[str], None] | None = None,
-    renew: bool = False,
+    version: str = "",
 ) -> Launch:
     """How to start `command words…` without network, its packages installed below `cache` where it needs some.
 
-    For a skill with `packageName`, `words` is that name alone. `renew` installs again even where it is there.
+    For a skill with `packageName`, `words` is that name alone. `version` is the one the first package is to have:
+    empty for what is there or else as the words say, NEWEST to install that again.
     Raises: UserError (what cannot be installed, and why), SandboxUnavailable.
     """
     want = wanted(command, words)
     if want is None:
         return Launch((command, *words))
     key = _key(sandbox, snapshot, want)
+    if version not in {"", NEWEST} and not _holds(_read(cache / f"{key}.json", cache / key), want, version):
+        want = pinned(want, version)
+        key = _key(sandbox, snapshot, want)
     folder, record = cache / key, cache / f"{key}.json"
     target = str(folder) if sandbox.name == "host" else f"{_INSIDE}/{key}"
     cache.mkdir(parents=True, exist_ok=True)
     async with _locked(cache / f"{key}.lock"):
-        found = None if renew else _read(record, folder)
+        found = None if version == NEWEST else _read(record, folder)
         if found is None:
             if log:
                 log(f"installing {' '.join(want.specs)}")
@@ -144,6 +150,13 @@ def _key(sandbox: Sandbox, snapshot: Snapshot, want: Wanted) -> str:
     for part in (_FORMAT, sandbox.name, snapshot.digest, want.registry, want.python, want.program, *want.specs):
         total.update(part.encode() + b"\0")
     return total.hexdigest()[:32]
+
+
+def _holds(found: _Record | None, want: Wanted, version: str) -> bool:
+    """Whether an installation is there that has the first package at this version."""
+    name = package_name(want)
+    packages = found.packages if found else ()
+    return any(plain_name(package.name) == name and package.version == version for package in packages)
 
 
 def _emptied(folder: Path) -> None:

@@ -26,8 +26,9 @@ _TOLD = {"progress": "message", "skillStderr": "message"}
 @click.option("--config", help="Path of the perstack.toml.  [default: the nearest one]")
 @click.option("--env-path", multiple=True, help="A dotenv file; repeatable.  [default: as the perstack.toml says]")
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 where the lock file is stale.")
+@click.option("--upgrade", is_flag=True, help="Take the newest packages instead of those of the lock file.")
 @sandbox_option
-def command(config: str | None, env_path: tuple[str, ...], check: bool, sandbox: str) -> int:
+def command(config: str | None, env_path: tuple[str, ...], check: bool, upgrade: bool, sandbox: str) -> int:
     """Start every skill of every expert, ask for its tools, and write them to perstack.lock beside the definition."""
     path = _local(config)
     settings = api.read_config(path)
@@ -38,7 +39,7 @@ def command(config: str | None, env_path: tuple[str, ...], check: bool, sandbox:
 
     async def work() -> api.Installation:
         with host(sandbox, env=env) as machine:
-            return await api.collect(machine, path, click.echo, _tell)
+            return await api.collect(machine, path, click.echo, _tell, upgrade=upgrade)
 
     found = anyio.run(work)
     for left_out in found.left_out:
