@@ -11,9 +11,10 @@ import pytest
 from perstack.core.errors import InfrastructureError, UserError
 from perstack.core.events import Event
 from perstack.core.json import Json
+from perstack.runtime.driver import Runner
 from perstack.runtime.fold import fold
 from perstack.runtime.log import EventLog, LogDamaged, load_log, read_log
-from perstack.testing import FunctionSkill, done, reply
+from perstack.testing import Collect, FunctionSkill, counting_ids, done, reply, ticking_clock
 from tests.runtime.running import Bench
 
 
@@ -54,6 +55,30 @@ async def test_a_hundred_steps_of_one_kilobyte_stay_under_half_a_megabyte_and_gr
     small, large = ((tmp_path / name).stat().st_size for name in ("100", "200"))
     assert small <= 500_000
     assert large <= 2.05 * small
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("read_only", [(), ("look",)])
+async def test_a_step_waits_for_the_disk_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_only: tuple[str, ...]
+) -> None:
+    waits: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", waits.append)
+    log = EventLog(tmp_path / "e.jsonl", same)
+    collect = Collect()
+
+    def sink(item: Event) -> None:
+        log(item)
+        collect(item)
+        if item.type == "startToolCall":
+            assert len(waits) == collect.types().count("callTools"), "the call is made before its record is on disk"
+
+    script = [*(reply(calls=[("look", {})]) for _ in range(10)), done("ready")]
+    bench = Bench(script, skill=FunctionSkill({"look": lambda _: "seen"}, read_only=read_only))
+    bench.runner = Runner(bench.provider, sink, new_id=counting_ids(), now_ms=ticking_clock())
+    await bench.run()
+    assert len(waits) == 11
+    log.close()
 
 
 def test_a_cut_last_line_is_left_out_said_and_removed_on_the_next_write(tmp_path: Path) -> None:

@@ -35,7 +35,10 @@ from perstack.runtime.replay_record import Lineage, Path, Record, RecordedRun
 from perstack.runtime.request import RunRequest
 from perstack.runtime.wire import int_of, message_from, object_of, objects_of, results_from, text_of
 
-_MADE_ANEW = frozenset({"runId", "jobId", "checkpointId", "startedAt", "finishedAt"})
+# New each time, or known of the model and not of the job.
+_NOT_COMPARED = frozenset(
+    {"runId", "jobId", "checkpointId", "startedAt", "finishedAt", "contextWindow", "contextWindowUsage"}
+)
 
 
 class RecordEnds(InfrastructureError):
@@ -287,7 +290,7 @@ def _answer(checkpoint: Mapping[str, Json]) -> str:
 
 def _plain(value: Json) -> Json:
     if isinstance(value, dict):
-        kept = {key: item for key, item in value.items() if key not in _MADE_ANEW}
+        kept = {key: item for key, item in value.items() if key not in _NOT_COMPARED}
         if "toolName" not in kept:
             kept.pop("id", None)
         if "toolName" in kept and not kept.get("skillName"):
