@@ -51,11 +51,13 @@ async def test_a_type_error_that_is_fixed_passes_beside_old_ones_that_nobody_ask
     assert (signal.baseline, signal.status) == (SignalStatus.FAIL, SignalStatus.FAIL)
 
 
+LINTED = {"calc.py": "import os\nSTEP = 1\n", "old.py": "\nimport sys\n", "fine.py": "LIMIT = 3\n"}
+
+
 @pytest.mark.anyio
-@pytest.mark.slow
 async def test_a_new_error_is_refused_and_shown_first(tmp_path: Path) -> None:
-    project = Project.make(tmp_path, PYTHON)
-    report = await project.verify({"calc.py": FIXED_CALC, "fine.py": 'LIMIT: int = "3"\n'}, MYPY)
+    project = Project.make(tmp_path, LINTED)
+    report = await project.verify({"calc.py": "STEP = 1\n", "fine.py": "LIMIT = missing\n"}, RUFF)
     assert (report.verdict, codes(report)) == (Verdict.FAIL, {"new-diagnostic"})
     assert [(d.path, d.line) for d in report.signals[0].diagnostics] == [("fine.py", 1), ("old.py", 2)]
     shown = report.to_json()["signals"]
@@ -66,20 +68,18 @@ async def test_a_new_error_is_refused_and_shown_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.slow
 async def test_a_target_that_stays_is_refused_whatever_else_is_fixed(tmp_path: Path) -> None:
-    project = Project.make(tmp_path, PYTHON)
-    report = await project.verify({"calc.py": FIXED_CALC}, MYPY, targets=("old.py:2",))
+    project = Project.make(tmp_path, LINTED)
+    report = await project.verify({"calc.py": "STEP = 1\n"}, RUFF, targets=("old.py:2",))
     assert (report.verdict, codes(report)) == (Verdict.FAIL, {"still-failing"})
 
 
 @pytest.mark.anyio
-@pytest.mark.slow
 async def test_a_change_that_only_moves_an_error_fixes_nothing(tmp_path: Path) -> None:
-    project = Project.make(tmp_path, PYTHON)
-    report = await project.verify({"calc.py": "# moved\n\n" + PYTHON["calc.py"]}, MYPY)
+    project = Project.make(tmp_path, LINTED)
+    report = await project.verify({"calc.py": "# moved\n\n" + LINTED["calc.py"]}, RUFF)
     assert (report.verdict, codes(report)) == (Verdict.INCONCLUSIVE, {"nothing-red"})
-    pull = await project.verify({"fine.py": "LIMIT = 4\n"}, MYPY, needs_red=False)
+    pull = await project.verify({"fine.py": "LIMIT = 4\n"}, RUFF, needs_red=False)
     assert pull.verdict is Verdict.PASS
 
 
