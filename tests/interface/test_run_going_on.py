@@ -52,6 +52,15 @@ def test_a_question_stops_the_run_and_the_printed_command_answers_it(desk: Open)
     assert said[-1]["content"] == "Yes."
     assert run.record("first")["status"] == "completed"
     assert run.jobs() == ["first"]
+    again = run("replay", "first", "--rerun")
+    assert (again.code, again.err) == (0, "")
+    assert "Equal: all came out as recorded" in again.out
+    toml = run.folder / "perstack.toml"
+    toml.write_text(toml.read_text().replace("CHECK works.", "CHECK works otherwise."))
+    changed = run("replay", "first", "--rerun")
+    assert changed.code == 1
+    assert "startRun: inputMessages" in changed.out
+    assert changed.out.count("otherwise") == 1
 
 
 def test_an_answer_may_name_its_call_and_is_refused_for_another(desk: Open) -> None:

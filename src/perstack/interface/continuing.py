@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from perstack import api
 from perstack.core.errors import InfrastructureError, UserError
@@ -118,8 +119,13 @@ def require_same_place(job: api.JobHistory, asked: api.Run) -> None:
     """
     for name, now in asked.note.items():
         noted, option = job.record.extra.get(name), f"--{name}"
-        if isinstance(noted, str) and noted != now:
+        if isinstance(noted, str) and not _same(noted, str(now)):
             raise UserError(
                 f"job {job.record.id} was started with {option} {noted}, not {now}",
                 hint=f"Give `{option} {shlex.quote(noted)}` if that is right.",
             )
+
+
+def _same(noted: str, now: str) -> bool:
+    """Whether two paths lead to one place; addresses are what they are."""
+    return noted == now or not ("://" in noted + now) and Path(noted).resolve() == Path(now).resolve()

@@ -14,6 +14,9 @@ from perstack.interface.options import format_option, host, storage_option, stor
 from perstack.interface.render.facts import count, visible
 from perstack.interface.settings import Settings, load_config
 
+# How many characters before a difference are shown; after it twice as many.
+AROUND = 60
+
 
 @click.command(
     name="replay",
@@ -96,7 +99,19 @@ def report_text(job: str, report: api.ReplayReport, *, rerun: bool) -> str:
     if (found := report.difference) is not None:
         place = f"line {found.line}" if found.line else "after the record's end"
         lines.append(f"Different at {place}, {found.event}: {found.where}")
-        lines += [f"  recorded: {visible(compact(found.recorded))}", f"  replayed: {visible(compact(found.replayed))}"]
+        recorded, replayed = apart(compact(found.recorded), compact(found.replayed))
+        lines += [f"  recorded: {visible(recorded)}", f"  replayed: {visible(replayed)}"]
+    elif report.problem:
+        lines.append("Equal up to the damage")
     else:
-        lines.append("Equal up to the damage" if report.problem else "Equal: the record says what its events add up to")
+        lines.append("Equal: " + ("all came out as recorded" if rerun else "the record says what its events add up to"))
     return "\n".join(lines)
+
+
+def apart(first: str, second: str) -> tuple[str, str]:
+    """Two texts from shortly before they part, and not much more of each."""
+    same = next((n for n, pair in enumerate(zip(first, second, strict=False)) if len(set(pair)) == 2), None)
+    begin = max(0, (min(len(first), len(second)) if same is None else same) - AROUND)
+    cut = (("…" if begin else "") + text[begin : begin + 3 * AROUND] for text in (first, second))
+    shown, other = (text + "…" * (len(text) >= 3 * AROUND) for text in cut)
+    return shown, other
