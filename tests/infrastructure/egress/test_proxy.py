@@ -38,6 +38,11 @@ async def ask(network: Network, request: bytes) -> bytes:
             return await stream.receive()
 
 
+def shared() -> set[str]:
+    """Shared memory of squids that are there."""
+    return {path.name for path in Path("/dev/shm").glob("*-cf__*")}  # the system's own
+
+
 CONNECT = b"CONNECT other.example:443 HTTP/1.1\r\n\r\n"
 
 
@@ -68,6 +73,7 @@ async def test_a_squid_that_does_not_start_is_told_with_its_words(programs: Path
 @pytest.mark.slow
 async def test_nothing_is_left_when_it_ends(told: list[JsonObject]) -> None:
     skip_without_tools()
+    before = shared()
     async with open_egress(["a.example"], lambda _, payload: told.append(payload)) as network:
         folder = network.socket.parents[1]
         conf = str(folder / "squid.conf")
@@ -79,6 +85,7 @@ async def test_nothing_is_left_when_it_ends(told: list[JsonObject]) -> None:
         assert all("\nUid:\t0\t" not in status for status in running)
     assert await all_gone(conf)
     assert not folder.exists()
+    assert shared() == before
     assert [(entry["action"], entry["domain"]) for entry in told] == [("blocked", "other.example")]
 
 
@@ -99,11 +106,14 @@ async def test_errors_and_cancelling_pass_through_and_leave_nothing() -> None:
 @pytest.mark.slow
 async def test_a_killed_squid_is_told_and_nothing_hangs(told: list[JsonObject]) -> None:
     skip_without_tools()
+    before = shared()
     async with open_egress(["a.example"], lambda _, payload: told.append(payload)) as network:
         conf = str(network.socket.parents[1] / "squid.conf")
         for pid in await processes_with(conf):
-            os.kill(pid, signal.SIGKILL)
+            if Path(f"/proc/{pid}/exe").resolve().name == "squid":
+                os.kill(pid, signal.SIGKILL)
         assert await all_gone(conf)
+        assert shared() == before
         with anyio.fail_after(20):
             while not told:  # a process that is being killed keeps its sockets a moment longer than its name
                 with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
@@ -141,6 +151,7 @@ anyio.run(main)
 @pytest.mark.slow
 async def test_squid_dies_with_a_killed_harness() -> None:
     skip_without_tools()
+    before = shared()
     async with process.open_process([sys.executable, "-c", HARNESS], env={"PATH": "/usr/bin:/bin"}) as harness:
         assert harness.stdout is not None
         with anyio.fail_after(30):
@@ -148,6 +159,7 @@ async def test_squid_dies_with_a_killed_harness() -> None:
         assert await processes_with(str(folder / "squid.conf")) != []
         harness.kill()
         assert await all_gone(str(folder / "squid.conf"))
+    assert shared() == before
     shutil.rmtree(folder)
 
 

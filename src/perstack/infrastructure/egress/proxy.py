@@ -32,8 +32,13 @@ INSTALL_HINT = (
     "Install squid (`apt-get install squid`, `dnf install squid`; its service need not run), "
     "or take allowedDomains out of the skill: then it has no network."
 )
-# Squid, and a shell whose input ends when we do, however that happens: then both are gone.
-_LEASH = '{ "$@" </dev/null; kill $$; } & read -r _; kill -s KILL -- -$$'
+# Squid, and a shell whose input ends when we do, however that happens: then both are gone, and with them the shared
+# memory that squid makes even where it shares it with nobody. Its name is $0: two squids may not have the same.
+_LEASH = """trap : TERM
+{ "$@" </dev/null; kill $$; } &
+read -r _
+rm -f /dev/shm/"$0"-*.shm
+kill -s KILL -- -$$"""
 _START_S = 15.0
 _END_S = 1.0
 _POLL_S = 0.01
@@ -82,7 +87,8 @@ async def open_egress(
 
 @contextlib.asynccontextmanager
 async def _squid(program: str, proxy: _Proxy, owner: tuple[int, int] | None) -> AsyncIterator[Process]:
-    argv = ["/bin/sh", "-c", _LEASH, "sh", program, "-N", "-d", "1", "-f", str(proxy.conf)]
+    squid = [program, "-N", "-n", proxy.name, "-d", "1", "-f", str(proxy.conf)]
+    argv = ["/bin/sh", "-c", _LEASH, proxy.name, *squid]
     env = {"PATH": ":".join(SYSTEM_PATH), "LC_ALL": "C"}
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -90,7 +96,13 @@ async def _squid(program: str, proxy: _Proxy, owner: tuple[int, int] | None) -> 
             child = await stack.enter_async_context(opened)
         except PermissionError as error:
             raise SandboxUnavailable(f"{program} cannot be started: {error.strerror}", hint=INSTALL_HINT) from error
-        yield child
+        try:
+            yield child
+        finally:
+            with anyio.move_on_after(_END_S, shield=True):
+                if child.stdin is not None:
+                    await child.stdin.aclose()
+                await child.wait()
 
 
 @dataclass(slots=True)
@@ -102,6 +114,7 @@ class _Proxy:
     # Any address of 127/8 is this machine, so a random one needs no search for a free port.
     listen: str = field(default_factory=lambda: f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(256)}.1")
     secret: IPv6Address = field(default_factory=lambda: IPv6Address(b"\x2a" + secrets.token_bytes(15)))
+    name: str = field(default_factory=lambda: f"perstack{secrets.token_hex(8)}")
     last: str = field(default_factory=lambda: f"{secrets.token_hex(8)}.invalid")
     words: host_process.BoundedBuffer = field(default_factory=lambda: host_process.BoundedBuffer(20_000))
     silent: anyio.Event = field(default_factory=anyio.Event)
