@@ -104,3 +104,18 @@ def test_why_a_job_never_began_is_on_record_without_secrets(
     shown = capsys.readouterr().out
     assert "[redacted]" in shown.partition("Error: ")[2].partition("\n")[0]
     assert "sesame" not in (folder / "perstack" / "jobs" / "new" / "job.json").read_text()
+
+
+def test_a_job_goes_on_at_its_place_however_that_is_spelled(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = anyio.run(told, {"APP": [done("One.")]})
+    extra = {"kind": "run", "workspace": str(folder), "config": f"{folder}/../{folder.name}/perstack.toml"}
+    stored(folder / "perstack", events[:4], record(events, id="i", status="running", extra=extra))
+    (folder / "other").mkdir()
+    for arguments, words in (
+        (["--workspace", "other"], f"was started with --workspace {folder}, not {folder}/other"),
+        (["--provider", "oracle"], "unknown provider"),  # as far as it gets, being at the right place
+    ):
+        assert run(["resume", "i", *arguments]) == 2
+        assert words in capsys.readouterr().err

@@ -128,4 +128,6 @@ def require_same_place(job: api.JobHistory, asked: api.Run) -> None:
 
 def _same(noted: str, now: str) -> bool:
     """Whether two paths lead to one place; addresses are what they are."""
-    return noted == now or not ("://" in noted + now) and Path(noted).resolve() == Path(now).resolve()
+    if "://" in noted or "://" in now:
+        return noted == now
+    return Path(noted).resolve() == Path(now).resolve()
