@@ -120,3 +120,42 @@ async def test_images_and_documents_reach_the_model_as_what_they_are(filled: Ben
     assert image.contents[1] == ImagePart(base64.b64encode(PNG).decode(), "image/png")
     assert isinstance(document.contents[1], FilePart)
     assert document.contents[1].mime_type == "application/pdf"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("perstack/x", "Access denied - perstack directory is not allowed"),
+        ("PERSTACK/x", "Access denied - perstack directory is not allowed"),
+        ("alias/x", "Access denied - perstack directory is not allowed"),
+        (".git/config", "Access denied - .git directory is not allowed"),
+        ("../x", "Access denied - path outside allowed directories: {parent}/x not in {root}"),
+        ("a/../../x", "Access denied - path outside allowed directories: {parent}/x not in {root}"),
+        ("/etc/passwd", "Access denied - path outside allowed directories: /etc/passwd not in {root}"),
+        ("~/.ssh/id_rsa", "Access denied - path outside allowed directories: ~/.ssh/id_rsa not in {root}"),
+        ("out/x", "Access denied - symlink target outside allowed directories"),
+    ],
+)
+@pytest.mark.parametrize("tool", ["readTextFile", "getFileInfo", "readImageFile", "listDirectory", "exec"])
+async def test_the_boundary_speaks_in_the_published_words(tools: Bench, tool: str, path: str, message: str) -> None:
+    tools.write("perstack/x/y", "secret")
+    (tools.root.parent / "x").mkdir()
+    (tools.root / "alias").symlink_to("perstack")
+    (tools.root / "out").symlink_to(tools.root.parent)
+    if tool == "readImageFile":
+        path += ".png"
+        message = message.replace(" not in", ".png not in")
+    args: dict[str, Json] = {"command": "pwd", "cwd": path} if tool == "exec" else {"path": path}
+
+    told = await tools.refused(tool, **args)
+
+    assert told.startswith(message.format(root=tools.root, parent=tools.root.parent))
+
+
+async def test_a_link_is_not_written_through(tools: Bench) -> None:
+    tools.write("a.txt", "x")
+    (tools.root / "link").symlink_to("a.txt")
+
+    told = await tools.refused("writeTextFile", path="link", text="y")
+
+    assert told.startswith("Operation denied: target is a symbolic link")

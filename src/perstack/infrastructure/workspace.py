@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import posixpath
 import secrets
 import stat
 import unicodedata
@@ -27,6 +28,10 @@ _KINDS = {
     stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link", stat.S_IFIFO: "FIFO",
     stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device",
 }  # fmt: skip
+
+
+class AccessDenied(ToolError):
+    """A path that is no business of whoever named it: outside, or reserved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +143,16 @@ class Workspace:
                 raise _failed(name, error) from error
 
     def exists(self, path: str) -> bool:
-        """Whether a path inside the workspace names anything, a dangling link included."""
-        self._relative(path)
+        """Whether a path inside the workspace names anything, a dangling link included.
+
+        Raises: ToolError where the path is none, or leads out.
+        """
         try:
             self.stat(path)
+        except AccessDenied:
+            raise
         except ToolError:
+            self._relative(path)
             return False
         return True
 
@@ -170,23 +180,29 @@ class Workspace:
         if "\0" in path:
             raise ToolError("a path cannot hold a null byte")
         name = path
+        if name == "~" or name.startswith("~/"):
+            raise self._outside(path)  # whoever writes it means a home directory, and there is none here
         if name.startswith("/"):
             if name != self.seen_as and not name.startswith(f"{self.seen_as}/"):
-                raise ToolError(f"{path}: outside the workspace ({self.seen_as})")
+                raise self._outside(path)
             name = name[len(self.seen_as) + 1 :]
         parts: list[str] = []
         for part in name.split("/"):
             if part == "..":
                 if not parts:
-                    raise ToolError(f"{path}: outside the workspace")
+                    raise self._outside(path)
                 parts.pop()
             elif part not in {"", "."}:
                 parts.append(part)
         if len(name) > _MAX_PATH or any(len(os.fsencode(part)) > _MAX_NAME for part in parts):
             raise ToolError("the path is too long")
         if parts and _folded(parts[0]) in _RESERVED:
-            raise ToolError(f"{path}: `{parts[0]}` is reserved")
+            raise AccessDenied(f"Access denied - {_folded(parts[0])} directory is not allowed")
         return "/".join(parts) or "."
+
+    def _outside(self, path: str) -> AccessDenied:
+        place = path if path.startswith("~") else posixpath.normpath(posixpath.join(self.seen_as, path))
+        return AccessDenied(f"Access denied - path outside allowed directories: {place} not in {self.seen_as}")
 
     def _writable(self, path: str) -> str:
         name = self._relative(path)
@@ -220,7 +236,7 @@ class Workspace:
         except (OSError, ValueError):
             return  # no /proc, or moved meanwhile: beneath the root it is in any case
         if place.parts and _folded(place.parts[0]) in _RESERVED:
-            raise ToolError(f"{name}: leads to a reserved place")
+            raise AccessDenied(f"Access denied - {_folded(place.parts[0])} directory is not allowed", hint=f"({name})")
 
     def _regular(self, name: str, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
@@ -235,7 +251,7 @@ class Workspace:
         except OSError as error:
             raise _failed(name, error) from error
         if stat.S_ISLNK(status.st_mode):
-            raise ToolError(f"{name}: is a link; links are not written through")
+            raise ToolError("Operation denied: target is a symbolic link", hint=f"({name})")
         self._regular(name, status)
         if status.st_nlink > 1:
             raise ToolError(f"{name}: has a second name (hard link); delete it first")
@@ -282,12 +298,13 @@ def _entry(name: str, status: os.stat_result) -> Entry:
 
 def _failed(name: str, error: OSError) -> ToolError:
     """One clear sentence for a refusal of the operating system."""
+    if error.errno == errno.EXDEV:
+        return AccessDenied("Access denied - symlink target outside allowed directories", hint=f"({name})")
     sentences = {
         errno.ENOENT: "does not exist",
         errno.ENOTDIR: "part of the path is not a directory, or is a link",
         errno.EISDIR: "is a directory",
         errno.ELOOP: "part of the path is a link, which is not followed here",
-        errno.EXDEV: "leads outside the workspace",
         errno.EEXIST: "exists already",
         errno.ENOTEMPTY: "is not empty",
         errno.ENXIO: "is a FIFO, socket or device, not a file",
