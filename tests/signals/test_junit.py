@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import junitparser
@@ -103,6 +105,8 @@ def test_control_characters_do_not_make_a_report_unreadable(tmp_path: Path) -> N
         ('<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>', "document type"),
         (" " * ((1 << 18) - 4) + '<!DOCTYPE x SYSTEM "file:///etc/passwd"><testsuite/>', "document type"),
         (b"\xff\xfe<\x00t\x00>\x00", "not XML"),
+        (b'<!DOC\x00TYPE x [<!ENT\x01ITY a "b">]><testsuite/>', "document type"),
+        (b"".join(bytes([c, 0]) for c in b'<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>'), "document type"),
     ],
 )
 def test_what_is_not_one_whole_report_is_refused(tmp_path: Path, text: str | bytes, why: str) -> None:
@@ -149,3 +153,35 @@ def test_stale_reports_are_deleted_and_patterns_stay_in_the_tree(tmp_path: Path)
     assert list((tmp_path / "out").iterdir()) == []
     for pattern in ("../x.xml", "/etc/*.xml", ""):
         assert report_pattern(SignalSpec("a", SignalKind.TEST, ("x",), expect={"report": pattern})) == ""
+
+
+MEASURE = """
+import resource, sys, time
+from pathlib import Path
+from perstack.signals.junit import read_junit
+started = time.process_time()
+cases = read_junit(Path(sys.argv[1]))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+print(len(cases), sum(case.status.value == "failed" for case in cases.values()), time.process_time() - started, peak)
+"""
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_cases_are_read_within_six_seconds_and_400_megabytes(tmp_path: Path) -> None:
+    path = tmp_path / "big.xml"
+    text = "x" * 870
+    with path.open("w") as file:
+        file.write("<testsuites><testsuite>")
+        for n in range(100_000):
+            inner = f"<failure message='no'>{text}</failure>" if n % 10 == 0 else f"<system-out>{text}</system-out>"
+            file.write(
+                f'<testcase classname="pkg.m{n % 100}" name="test_{n}" file="tests/test_{n % 100}.py" time="0.01">'
+            )
+            file.write(f"{inner}</testcase>\n")
+        file.write("</testsuite></testsuites>")
+    assert path.stat().st_size > 95_000_000
+    done = subprocess.run([sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True)
+    cases, failed, seconds, megabytes = done.stdout.split()
+    assert (cases, failed) == ("100000", "10000")
+    assert float(seconds) < 6
+    assert int(megabytes) < 400

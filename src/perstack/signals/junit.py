@@ -23,7 +23,10 @@ CASE_LIMIT = 1_000_000
 _MESSAGE_LIMIT = 2000
 _CHUNK = 1 << 18
 # Allowed in XML 1.0: tab, line feed, carriage return; the other control characters make a document unreadable.
-_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r")
+# A case with nothing but these has passed; most cases are such, and the library is slow.
+_WORDLESS = frozenset({"system-out", "system-err", "properties"})
+_WORDS = frozenset({"status", "result"})
 _NUMBER = re.compile(r"[0-9.]+")
 
 
@@ -71,11 +74,13 @@ def _ended_cases(path: Path, parser: _Parser) -> Iterator[ET.Element]:
     tail = b""
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
+            # what is left out here could otherwise hide a keyword from the check below
+            clean = chunk.translate(None, _CONTROL)
             # a document type is the door to entities; the keyword may lie across two chunks
-            if b"<!DOCTYPE" in tail + chunk or b"<!ENTITY" in tail + chunk:
+            if b"<!DOCTYPE" in tail + clean or b"<!ENTITY" in tail + clean:
                 raise ReportInvalid(f"{path.name} declares a document type")
-            tail = chunk[-16:]
-            parser.feed(_CONTROL.sub(b"", chunk))
+            tail = (tail + clean)[-16:]
+            parser.feed(clean)
             yield from _drain(parser, stack)
     parser.close()
     yield from _drain(parser, stack)
@@ -115,6 +120,8 @@ def _case(element: ET.Element) -> TestCase:
 
 def _outcome(element: ET.Element) -> tuple[TestStatus, str]:
     """The worst of what a case says about itself. A retried or flaky case did not simply pass."""
+    if all(child.tag in _WORDLESS for child in element) and _WORDS.isdisjoint(element.keys()):
+        return TestStatus.PASSED, ""
     case = Element.fromelem(element)  # type: ignore[no-untyped-call]
     found: list[tuple[TestStatus, str]] = []
     for result in case.result:
