@@ -49,9 +49,7 @@ async def test_an_unknown_sandbox_is_told_before_a_fix_starts(checkout: Path, tm
 
 
 @pytest.mark.slow
-async def test_a_working_tree_and_the_same_change_as_a_patch_get_one_verdict(
-    checkout: Path, tmp_path: Path
-) -> None:
+async def test_a_working_tree_and_the_same_change_as_a_patch_get_one_verdict(checkout: Path, tmp_path: Path) -> None:
     (checkout / "calc.py").write_text(FIXED)
     project = ProjectBuilder(checkout)
     patch = await project.git("diff") + "\n"

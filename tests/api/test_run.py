@@ -217,6 +217,12 @@ async def test_skills_of_ones_own_are_for_the_expert_and_not_for_its_delegates(t
         (perstack.Expert("a", "x", delegates=("missing",)), {}, "missing"),
         ("b", {"config": perstack.Config(experts={"b": perstack.Expert("a", "x")})}, "stands under the key"),
         (perstack.Resume("never"), {}, "never"),
+        ("reader", {"config": FILE, "max_steps": -1}, "max_steps is -1"),
+        ("reader", {"config": FILE, "timeout_ms": -5}, "timeout_ms is -5"),
+        ("reader", {"config": FILE, "reasoning_budget": "huge"}, "reasoning_budget is 'huge'"),
+        ("reader", {"config": FILE, "reasoning_budget": -1}, "reasoning_budget is -1"),
+        ("reader", {"config": FILE, "skills": [FunctionSkill()]}, "have the name `@perstack/base`"),
+        ("reader", {"config": FILE, "skills": [FunctionSkill(name="a"), FunctionSkill(name="a")]}, "have the name `a`"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -235,6 +241,13 @@ async def test_an_empty_query_is_refused_before_anything_starts(tmp_path: Path) 
         await perstack.run(TESTER, " ", **given)
     assert given["store"] is not None
     assert given["store"].jobs() == ()
+
+
+async def test_options_may_be_none_to_mean_left_out(tmp_path: Path) -> None:
+    given = options(tmp_path, done("fine"), config=None, model=None, on_event=None, storage=None)
+    assert (await perstack.run(TESTER, "x", **given)).text == "fine"
+    unset = changed(given, provider=None, env={"PATH": "/usr/bin:/bin"})
+    assert (await perstack.run(TESTER, "x", **unset)).ok, "the model-free provider needs no key"
 
 
 async def test_an_unknown_option_is_a_type_error_that_names_the_known_ones(tmp_path: Path) -> None:

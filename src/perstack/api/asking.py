@@ -37,8 +37,8 @@ class Options(TypedDict, total=False):
 class ModelOptions(Options, total=False):
     """Options of what asks a model. `provider` is a name or an object of your own, which you close yourself."""
 
-    provider: str | Provider
-    model: str
+    provider: str | Provider | None
+    model: str | None
 
 
 class GoOnOptions(ModelOptions, total=False):
@@ -49,7 +49,7 @@ class GoOnOptions(ModelOptions, total=False):
     tools of your own for the expert itself, not for its delegates.
     """
 
-    workspace: Path | str
+    workspace: Path | str | None
     max_steps: int
     max_retries: int
     timeout_ms: int

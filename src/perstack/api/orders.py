@@ -18,6 +18,7 @@ from perstack.core.storage import JobRecord, Store
 from perstack.definition.builtin import builtin_config, merge
 from perstack.definition.load import find_config
 from perstack.infrastructure.remote import is_remote
+from perstack.runtime.staff import REASONING_TOKENS
 
 
 def config_of(given: Configured | None) -> Config | None:
@@ -101,7 +102,8 @@ def _again(task: Resume | Proceed | Answer, config: Config | None, workspace: Pa
 
 
 def _limited(run: Run, options: RunOptions) -> Run:
-    return replace(
+    """The run with its limits and skills. Raises: UserError for a limit that is none, or two skills of one name."""
+    limited = replace(
         run,
         max_steps=options.get("max_steps", 0),
         max_retries=options.get("max_retries", -1),
@@ -110,6 +112,19 @@ def _limited(run: Run, options: RunOptions) -> Run:
         reasoning_budget=options.get("reasoning_budget", ""),
         skills=tuple(options.get("skills", ())),
     )
+    for name in ("max_steps", "max_retries", "timeout_ms", "max_tokens"):
+        if getattr(limited, name) < (-1 if name == "max_retries" else 0):
+            raise UserError(f"{name} is {getattr(limited, name)}", hint="Give a number of 0 or more, or leave it out.")
+    budget = limited.reasoning_budget
+    if budget not in ("", *REASONING_TOKENS) and not (isinstance(budget, int) and budget >= 0):
+        levels = ", ".join(REASONING_TOKENS)
+        raise UserError(f"reasoning_budget is {budget!r}", hint=f"Give one of {levels}, or a number of tokens.")
+    expert = run.config.experts.get(run.expert)
+    names = [*(expert.skills if expert else ()), *(skill.name for skill in limited.skills)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"two skills of expert `{run.expert}` have the name `{twice[0]}`", hint="Rename one.")
+    return limited
 
 
 def _discovered() -> Config:

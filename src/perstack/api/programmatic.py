@@ -203,12 +203,12 @@ async def _carry_out(
 
 @contextmanager
 def _machine(options: Options, model: ModelOptions) -> Iterator[Host]:
-    storage, provider = options.get("storage"), model.get("provider", "")
+    storage, provider = options.get("storage"), model.get("provider") or ""
     with surroundings(
         options.get("env"),
         sandbox=options.get("sandbox", "auto"),
         provider=provider if isinstance(provider, str) else _Borrowed(provider),
-        model=model.get("model", ""),
+        model=model.get("model") or "",
         storage=None if storage is None else Path(storage),
         store=options.get("store"),
     ) as host:
