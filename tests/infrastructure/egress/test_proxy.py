@@ -38,9 +38,17 @@ async def ask(network: Network, request: bytes) -> bytes:
             return await stream.receive()
 
 
-def shared() -> set[str]:
-    """Shared memory of squids that are there."""
-    return {path.name for path in Path("/dev/shm").glob("*-cf__*")}  # the system's own
+async def memory_of(conf: str) -> str:
+    """What the shared memory of the squid with this configuration is called."""
+    words = [Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in await processes_with(conf)]
+    name = words[0][words[0].index("-n") + 1]
+    assert shared(name) != []
+    return name
+
+
+def shared(name: str) -> list[Path]:
+    """Shared memory of a squid that is there."""
+    return list(Path("/dev/shm").glob(f"{name}-*"))  # the system's own
 
 
 CONNECT = b"CONNECT other.example:443 HTTP/1.1\r\n\r\n"
@@ -73,10 +81,10 @@ async def test_a_squid_that_does_not_start_is_told_with_its_words(programs: Path
 @pytest.mark.slow
 async def test_nothing_is_left_when_it_ends(told: list[JsonObject]) -> None:
     skip_without_tools()
-    before = shared()
     async with open_egress(["a.example"], lambda _, payload: told.append(payload)) as network:
         folder = network.socket.parents[1]
         conf = str(folder / "squid.conf")
+        memory = await memory_of(conf)
         assert (await processes_with(conf)) != []
         assert (folder / "squid.conf").stat().st_mode & 0o077 == 0
         assert network.socket.parent.stat().st_mode & 0o077 == 0
@@ -85,7 +93,7 @@ async def test_nothing_is_left_when_it_ends(told: list[JsonObject]) -> None:
         assert all("\nUid:\t0\t" not in status for status in running)
     assert await all_gone(conf)
     assert not folder.exists()
-    assert shared() == before
+    assert shared(memory) == []
     assert [(entry["action"], entry["domain"]) for entry in told] == [("blocked", "other.example")]
 
 
@@ -106,14 +114,14 @@ async def test_errors_and_cancelling_pass_through_and_leave_nothing() -> None:
 @pytest.mark.slow
 async def test_a_killed_squid_is_told_and_nothing_hangs(told: list[JsonObject]) -> None:
     skip_without_tools()
-    before = shared()
     async with open_egress(["a.example"], lambda _, payload: told.append(payload)) as network:
         conf = str(network.socket.parents[1] / "squid.conf")
+        memory = await memory_of(conf)
         for pid in await processes_with(conf):
             if Path(f"/proc/{pid}/exe").resolve().name == "squid":
                 os.kill(pid, signal.SIGKILL)
         assert await all_gone(conf)
-        assert shared() == before
+        assert shared(memory) == []
         with anyio.fail_after(20):
             while not told:  # a process that is being killed keeps its sockets a moment longer than its name
                 with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
@@ -151,15 +159,14 @@ anyio.run(main)
 @pytest.mark.slow
 async def test_squid_dies_with_a_killed_harness() -> None:
     skip_without_tools()
-    before = shared()
     async with process.open_process([sys.executable, "-c", HARNESS], env={"PATH": "/usr/bin:/bin"}) as harness:
         assert harness.stdout is not None
         with anyio.fail_after(30):
             folder = Path((await harness.stdout.receive()).decode().strip())
-        assert await processes_with(str(folder / "squid.conf")) != []
+        memory = await memory_of(str(folder / "squid.conf"))
         harness.kill()
         assert await all_gone(str(folder / "squid.conf"))
-    assert shared() == before
+    assert shared(memory) == []
     shutil.rmtree(folder)
 
 
