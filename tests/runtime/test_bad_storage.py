@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -215,3 +217,20 @@ def test_a_missing_storage_holds_no_jobs_and_says_where_it_looked(tmp_path: Path
     for look in (store.load, store.read, store.open_log):
         with pytest.raises(UserError, match=r"job j1 not found in .*/gone/jobs"):
             look("j1")
+
+
+def test_two_processes_cannot_write_one_log(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    code = (
+        "import sys; from pathlib import Path; from perstack.runtime.log import EventLog; "
+        f"log = EventLog(Path({str(path)!r}), str); print('open', flush=True); sys.stdin.read(); log.close()"
+    )
+    argv = [sys.executable, "-c", code]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(UserError, match=r"e\.jsonl: another process is working on this job"):
+            EventLog(path, str)
+        other.kill()
+        other.wait(30)
+        assert written(path, 2).count(b"\n") == 3, "a process that was killed keeps nobody out"

@@ -110,6 +110,7 @@ class EventLog:
         self.head, self._size = found.head, found.size
         if not found.size:
             self._write(_HEADER)
+            _keep_name(self._path)
 
     def close(self) -> None:
         """Write through and close."""
@@ -293,6 +294,18 @@ def _open_alone(path: Path) -> int:
             f"{path}: another process is working on this job", hint="Wait for it to end, or end it, and try again."
         ) from None
     return file
+
+
+def _keep_name(path: Path) -> None:
+    """Have a new file's name on the disk as well: its data alone would be lost with it."""
+    try:
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def _unwritable(path: Path, error: OSError) -> InfrastructureError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -59,7 +60,10 @@ class JobStore:
         fresh = target.with_suffix(".json.new")
         text = json.dumps(record.to_json(), ensure_ascii=False, indent=2, default=dict) + "\n"
         try:
-            fresh.write_text(text, "utf-8")
+            with fresh.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())  # else a power failure could leave the new name with nothing in it
             fresh.replace(target)
         except OSError as error:
             raise _unwritable(target, error) from error
