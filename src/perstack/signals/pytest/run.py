@@ -27,9 +27,9 @@ from perstack.signals.pytest.layout import packages_of
 from perstack.signals.pytest.results import Expectations, Problem, Results, check_xml, read_results
 from perstack.signals.suites.contract import Place, SuiteRun
 
-_SCRIPTS = tuple(
-    Path(__file__).parent / "worker" / name for name in ("runner.py", "perstack_collected.py", "perstack_sources.py")
-)
+_WORKER = Path(__file__).parent / "worker"
+SHARED_SCRIPTS = tuple(_WORKER / f"perstack_{name}.py" for name in ("channel", "proof", "site", "sources"))
+_SCRIPTS = (*SHARED_SCRIPTS, _WORKER / "runner.py", _WORKER / "perstack_collected.py")
 _CONTROL, _OUT = "/perstack/control", "/perstack/out"
 _NOT_STARTED = 4  # pytest: usage error, or a conftest.py that cannot be imported
 _RED, _SHOWN = frozenset({TestStatus.FAILED, TestStatus.ERROR}), 20

@@ -8,87 +8,46 @@ Limit: the code under test shares this process. What it could still do to it is 
 replaced functions in the finish record, and by the comparison with the JUnit file and the exit code.
 """
 # os.path is loaded anyway; pathlib would be one more module that the code under test can touch.
-# ruff: noqa: PTH100, PTH109, PTH113, PTH118, PTH119, PTH120, PTH123
+# ruff: noqa: PTH100, PTH109, PTH113, PTH118, PTH119, PTH123
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import importlib
 import importlib.metadata
 import importlib.util
-import itertools
 import json
 import os
 import pkgutil
 import shutil
-import site
-import socket
 import sys
 import tempfile
 import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the toolchain may be Python 3.8, where these cannot be evaluated
-    from collections.abc import Callable, Iterator
-
+    from perstack.signals.pytest.worker.perstack_channel import Emit, open_channel
     from perstack.signals.pytest.worker.perstack_collected import Collected
-    from perstack.signals.pytest.worker.perstack_sources import missing_for, set_aside, with_roots, write_versions
-
-    Emit = Callable[[dict[str, Any]], None]
+    from perstack.signals.pytest.worker.perstack_proof import Loaded
+    from perstack.signals.pytest.worker.perstack_site import Places, inside, set_up_site
+    from perstack.signals.pytest.worker.perstack_sources import missing_for, with_roots, write_versions
 else:
-    from perstack_collected import Collected  # these lie beside this script
-    from perstack_sources import missing_for, set_aside, with_roots, write_versions
+    from perstack_channel import open_channel  # these lie beside this script
+    from perstack_collected import Collected
+    from perstack_proof import Loaded
+    from perstack_site import Places, inside, set_up_site
+    from perstack_sources import missing_for, with_roots, write_versions
 
 JUDGE = ("pytest", "_pytest", "pluggy", "iniconfig")
 WATCHED = (
     "pytest",
     "_pytest",
     "pluggy",
-    "json",
-    "hmac",
-    "socket",
     "unittest.case",
     "unittest.suite",
     "perstack_collected",
-    "perstack_sources",
 )
 MESSAGE_LIMIT = 2000
-
-
-def inside(path: str, folder: str) -> bool:
-    """Whether a path lies in a folder, links resolved."""
-    real = os.path.realpath(path)
-    return real == folder or real.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-class Places:
-    """What belongs to the tree under test: the workspace, without a virtual environment that was set up in it."""
-
-    def __init__(self, workspace: str) -> None:
-        self.workspace = os.path.realpath(workspace)
-
-    def owns(self, path: str) -> bool:
-        """Whether a path is the repository's."""
-        prefix = os.path.realpath(sys.prefix)
-        is_tools = prefix != self.workspace and inside(prefix, self.workspace) and inside(path, prefix)
-        return inside(path, self.workspace) and not is_tools
-
-
-def set_up_site(places: Places) -> tuple[list[str], list[Any]]:
-    """Make installed packages importable, without `sitecustomize`; what points into the workspace is taken out.
-
-    Returns what was taken out: paths of the workspace and import hooks of editable installs.
-    """
-    finders = list(sys.meta_path)
-    vars(site).update(execsitecustomize=lambda: None, execusercustomize=lambda: None)
-    site.main()
-    here = os.path.dirname(os.path.abspath(__file__))
-    entries = [entry for entry in sys.path if entry and os.path.abspath(entry) != here]
-    sys.path[:] = [entry for entry in entries if not places.owns(entry)]
-    hooks = [finder for finder in sys.meta_path if finder not in finders]
-    sys.meta_path[:] = finders
-    return [entry for entry in entries if places.owns(entry)], hooks
 
 
 def use_interpreter_of_pytest() -> None:
@@ -101,26 +60,6 @@ def use_interpreter_of_pytest() -> None:
     words = first[2:].split()
     if first.startswith("#!") and words and "python" in os.path.basename(words[0]):
         os.execv(words[0], [words[0], "-s", "-S", "-B", os.path.abspath(__file__), "--second"])  # noqa: S606
-
-
-def open_channel(path: str, nonce: str) -> Emit:
-    """Connect and return the only function that can send. Records are numbered and authenticated."""
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # through /proc because the path may be longer than a socket address can be
-    connection.connect("/proc/self/fd/%d/%s" % (folder, os.path.basename(path)))  # noqa: UP031
-    os.close(folder)
-    key, sequence, owner = nonce.encode(), itertools.count(), os.getpid()
-    send, new, sha256, encode, pid = connection.sendall, hmac.new, hashlib.sha256, json.dumps, os.getpid
-
-    def emit(record: dict[str, Any]) -> None:
-        if pid() != owner:
-            return  # a forked child of the code under test has nothing to say
-        body = encode([next(sequence), record]).encode()
-        send(new(key, body, sha256).hexdigest().encode() + b" " + body + b"\n")
-
-    os.register_at_fork(after_in_child=connection.close)
-    return emit
 
 
 def load_plugins(blocked: list[str], provided: list[str]) -> tuple[list[tuple[str, Any]], list[str]]:
@@ -153,72 +92,6 @@ def load_judge() -> None:
     for name in ("difflib", "pprint", "textwrap", "doctest", "unittest.mock", "xml.sax.saxutils", "tomllib"):
         if importlib.util.find_spec(name.partition(".")[0]) is not None:
             importlib.import_module(name)
-
-
-def functions_of(modules: dict[str, Any]) -> dict[str, tuple[int, int]]:
-    """Identity of every function and method of the watched modules: (function, code)."""
-    found: dict[str, tuple[int, int]] = {}
-    for name, module in modules.items():
-        if not any(name == root or name.startswith(root + ".") for root in WATCHED):
-            continue
-        for key, value in list(vars(module).items()):
-            found.update(_identity(name + "." + key, value))
-            if isinstance(value, type) and value.__module__ == name:
-                for attribute, member in list(vars(value).items()):
-                    found.update(_identity("%s.%s.%s" % (name, key, attribute), member))  # noqa: UP031
-    return found
-
-
-def _identity(name: str, value: Any) -> Iterator[tuple[str, tuple[int, int]]]:
-    function = getattr(value, "__func__", value)
-    if isinstance(value, property):
-        function = value.fget
-    if isinstance(function, types.FunctionType):
-        yield name, (id(function), id(function.__code__))
-
-
-class Loaded:
-    """What was loaded before the repository: the proof of origin is made against it."""
-
-    def __init__(self, places: Places, provided: list[str]) -> None:
-        self._places = places
-        self._modules = dict(sys.modules)
-        self._functions = functions_of(self._modules)
-        self._twins = set_aside(provided)  # packages that the tests get from the tree, and the runner does not
-        self._stdlib = os.path.realpath(os.path.dirname(os.__file__))
-
-    def replaced(self) -> list[str]:
-        """Names of judge functions that are no longer what they were."""
-        now = functions_of(self._modules)
-        changed = {name for name, identity in self._functions.items() if now.get(name) != identity}
-        for name, module in self._modules.items():
-            root = name.partition(".")[0]
-            if root in WATCHED and root not in self._twins and sys.modules.get(name) is not module:
-                changed.add(name)
-        return sorted(changed)[:50]
-
-    def own_modules_in_workspace(self) -> list[str]:
-        """Modules of the runner that came from the tree under test."""
-        return sorted(
-            name
-            for name, module in list(sys.modules.items())
-            if (name in self._modules or name.partition(".")[0] in JUDGE)
-            and name != "__main__"
-            and name.partition(".")[0] not in self._twins
-            and self._places.owns(getattr(module, "__file__", None) or os.sep)
-        )[:50]
-
-    def outside(self) -> dict[str, str]:
-        """File of every top-level package that is neither in the workspace nor in the standard library."""
-        found: dict[str, str] = {}
-        for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
-            if "." in name or name == "__main__" or not isinstance(file, str) or self._places.owns(file):
-                continue
-            parts = os.path.realpath(file)
-            if not inside(parts, self._stdlib) or "-packages" + os.sep in parts:
-                found[name] = file
-        return found
 
 
 def failure_place(longrepr: Any, workspace: str) -> tuple[str, int]:
@@ -425,7 +298,7 @@ def main() -> None:
         sys.stderr.write(missing_for(error, request["provides"]) + "\n")
         leave(127)
     plugins, later = load_plugins(request["blocked"], request["provides"])
-    loaded = Loaded(places, request["provides"])
+    loaded = Loaded(places, request["provides"], judge=JUDGE, watched=WATCHED)
     emit = open_channel(request["socket"], request.pop("nonce"))
     canary_dir = write_canaries(request["canaries"])
     emit({"type": "hello", "pytest": pytest.__version__, "python": sys.version.split()[0]})
