@@ -75,7 +75,7 @@ def test_names_that_lead_out_are_refused(workspace: Workspace, path: str, action
 )  # fmt: skip
 @pytest.mark.parametrize("action", ["read", "write", "list", "stat", "delete", "make_directory"])
 def test_reserved_places_are_refused_in_any_spelling(workspace: Workspace, path: str, action: str) -> None:
-    with pytest.raises(ToolError, match="Access denied - .* directory is not allowed"):
+    with pytest.raises(ToolError, match=r"Access denied - .* directory is not allowed"):
         getattr(workspace, action)(path, *([b"x"] if action == "write" else []))
 
 

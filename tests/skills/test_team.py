@@ -244,6 +244,7 @@ async def test_no_way_leads_to_an_expert_that_may_do_more(bench: Bench, target: 
         ("removeDelegate", {"expertKey": "other"}, 'You have no delegate "other"'),
         ("removeSkill", {"skillName": BASE_SKILL}, "cannot be removed"),
         ("removeSkill", {"skillName": "none"}, 'You have no skill "none"'),
+        ("addSkill", {"name": "long", "rule": "x" * 60_000, **SEARCH}, "characters, 60000 are taken"),
         ("addSkill", {"name": "search", **SEARCH}, 'You have a skill "search" already'),
     ],
 )

@@ -29,6 +29,8 @@ from perstack.skills.team_trust import (
 from perstack.skills.tool import Answer, Arguments, Kind, Parameter, Tool
 
 MAX_FILE_BYTES = 200_000
+MAX_CALL = 60_000
+"""Characters of the arguments of one call: what is added goes into prompts, and stays in the log."""
 MAX_TAKEN_OVER = 24_000
 """Characters of experts taken over from a file: the answer holds them whole, because the log is all that is kept."""
 
@@ -101,6 +103,9 @@ class TeamTools:
         parameters: Mapping[str, Parameter],
     ) -> Tool:
         async def handle(arguments: Arguments) -> Answer:
+            size = len(compact(arguments.values))
+            if size > MAX_CALL:
+                raise ToolError(f"The arguments have {size} characters, {MAX_CALL} are taken.")
             try:
                 answer = await decide(arguments)
             except UserError as error:  # what the rules of a definition refuse, a model can correct
