@@ -94,6 +94,7 @@ CHOKEPOINTS = [
     ("processes", ("infrastructure/process.py", "infrastructure/sandbox/"), {"subprocess", "multiprocessing", "pty"}),
     ("model traffic", ("providers/",), {"anthropic", "openai"}),
     ("GitHub traffic", ("forge/",), {"github"}),
+    ("traffic with MCP servers", ("skills/mcp/wire_",), {"mcp", "mcp_types"}),
     (
         "other HTTP",
         ("forge/", "infrastructure/sandbox/docker", "infrastructure/remote.py"),

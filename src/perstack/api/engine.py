@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,12 +14,13 @@ from anyio import to_thread
 
 from perstack.api.choice import attempts, choose_provider, load_early, make_provider, working_sandbox
 from perstack.api.configuration import CONFIG_NAME
+from perstack.api.cover import cover
 from perstack.api.host import Fix, Ground, Host, Run, Verify
-from perstack.api.kit import Kit, Workplace, open_kit
-from perstack.api.locked import Locked, locked_by
+from perstack.api.kit import Kit, Shared, Workplace, closing, open_kit
+from perstack.api.locked import locked_by
 from perstack.api.repository import detect_signals
 from perstack.api.running import JOB_STATUS, carried_out
-from perstack.core.contracts import Sandbox, Session, Skill
+from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import PerstackError, SandboxUnavailable, UserError
 from perstack.core.events import RECORD_EVENTS, Event, EventSink
 from perstack.core.experts import Config, Expert, PipelineSpec
@@ -183,14 +184,15 @@ class Job:
         past = self.engine.store.read(self.id).events if run.goes_on else ()
         team = Team(config.experts, read_experts)
         team.restore(recorded_calls(past, until=run.checkpoint))
+        shared = Shared(
+            team=team,
+            locked=locked_by(config),
+            own=lambda one: run.skills if one.key == run.expert else (),
+            patience_s=(run.timeout_ms or config.timeout_ms) / 1000,
+        )
         async with (
-            self.kit(
-                config,
-                run.workspace,
-                team=team,
-                locked=locked_by(config),
-                own=lambda one: run.skills if one.key == run.expert else (),
-            ) as kit,
+            closing(run.skills),
+            self.kit(config, run.workspace, shared) as kit,
             self._staff(config, self.max_steps, run.max_tokens, kit.skills_of) as staff,
         ):
             outcome = await carried_out(run, staff, team.experts, fold(past) if run.goes_on else None)
@@ -199,21 +201,14 @@ class Job:
         return outcome
 
     @asynccontextmanager
-    async def kit(
-        self,
-        config: Config,
-        workspace: Path,
-        *,
-        team: Team | None = None,
-        locked: Locked | None = None,
-        own: Callable[[Expert], tuple[Skill, ...]] = lambda _: (),
-    ) -> AsyncIterator[Kit]:
-        """The skills of experts over one directory, in a sandbox of its own. `own` adds skills of the caller's."""
+    async def kit(self, config: Config, workspace: Path, shared: Shared | None = None) -> AsyncIterator[Kit]:
+        """The skills of experts over one directory, in a sandbox of its own."""
         with given_back(workspace):
             sandbox, snapshot = await self._sandbox(config.sandbox, workspace)
-            async with sandbox.open(snapshot, workspace) as session:
-                place = Workplace(sandbox, snapshot, session, workspace)
-                async with open_kit(self.engine.host, place, emit=self.emit, team=team, locked=locked, own=own) as kit:
+            covers = cover(self.engine.host.storage, workspace, self._scratch("cover"))
+            async with sandbox.open(snapshot, workspace, mounts=covers) as session:
+                place = Workplace(sandbox, snapshot, session, workspace, covers=covers)
+                async with open_kit(self.engine.host, place, self.emit, shared) as kit:
                     yield kit
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ import contextlib
 import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,15 +19,17 @@ from anyio.abc import TaskGroup
 
 from perstack.api.host import Host
 from perstack.api.locked import Locked
-from perstack.core.contracts import Sandbox, Service, Session, Skill
+from perstack.core.contracts import Sandbox, Service, Session, Skill, Tell
 from perstack.core.errors import PerstackError
 from perstack.core.experts import BASE_SKILL, Expert, SkillSpec
 from perstack.core.json import JsonObject, canonical
-from perstack.core.sandbox import Snapshot
+from perstack.core.messages import ToolCall, ToolDefinition, ToolResult
+from perstack.core.sandbox import Mount, Snapshot
 from perstack.definition.lock import source
 from perstack.infrastructure.egress.proxy import open_egress
 from perstack.infrastructure.packages import Launch, installed
 from perstack.runtime.concurrency import in_order
+from perstack.runtime.equipment import CLOSING_S
 from perstack.skills.base import base_skill
 from perstack.skills.mcp.environment import missing_variables
 from perstack.skills.team import Team
@@ -41,7 +43,10 @@ _PARALLEL_INSTALLS = 4
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A workspace and the sandboxes over it: `session` for base tools, fresh ones for servers."""
+    """A workspace and the sandboxes over it: `session` for base tools, fresh ones for servers.
+
+    `covers` hide from every sandbox what lies in the workspace and is not the experts'.
+    """
 
     sandbox: Sandbox
     snapshot: Snapshot
@@ -50,26 +55,44 @@ class Workplace:
     read_only: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the experts of one job have in common: their team, the lock, skills of the caller's own for some of them.
+
+    `patience_s` is how long a call of a server's tool may take.
+    """
+
+    team: Team | None = None
+    locked: Locked = field(default_factory=Locked)
+    own: Callable[[Expert], tuple[Skill, ...]] = lambda _: ()
+    patience_s: float = 300.0
+
+
 @asynccontextmanager
-async def open_kit(  # what the skills of a whole job have in common
-    host: Host,
-    place: Workplace,
-    *,
-    emit: Callable[[str, JsonObject], None],
-    team: Team | None = None,
-    locked: Locked | None = None,
-    own: Callable[[Expert], tuple[Skill, ...]] = lambda _: (),
+async def open_kit(
+    host: Host, place: Workplace, emit: Callable[[str, JsonObject], None], shared: Shared | None = None
 ) -> AsyncIterator[Kit]:
-    """A kit whose servers end with the context at the latest. `own` adds skills of the caller's."""
+    """A kit whose servers end with the context at the latest."""
     failure: PerstackError | None = None
     async with anyio.create_task_group() as tasks:
         try:
-            yield Kit(host, place, tasks, emit=emit, team=team, locked=locked or Locked(), own=own)
+            yield Kit(host, place, emit, tasks=tasks, shared=shared or Shared())
         except PerstackError as error:
             failure = error  # past the task group, which would wrap it
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+@asynccontextmanager
+async def closing(skills: Sequence[Skill]) -> AsyncIterator[None]:
+    """Close skills that a program lent, also while being cancelled, but not for ever."""
+    try:
+        yield
+    finally:
+        with anyio.move_on_after(CLOSING_S, shield=True):
+            for skill in skills:
+                await skill.close()
 
 
 class Kit:
@@ -79,20 +102,16 @@ class Kit:
         self,
         host: Host,
         place: Workplace,
-        tasks: TaskGroup,
-        *,
         emit: Callable[[str, JsonObject], None],
-        team: Team | None,
-        locked: Locked,
-        own: Callable[[Expert], tuple[Skill, ...]],
+        *,
+        tasks: TaskGroup,
+        shared: Shared,
     ) -> None:
         self._host = host
         self._place = place
-        self._tasks = tasks
         self._emit = emit
-        self._team = team
-        self._locked = locked
-        self._own = own
+        self._tasks = tasks
+        self._shared = shared
         self._told: set[str] = set()
         self._launches: dict[str, Launch] = {}
 
@@ -102,8 +121,8 @@ class Kit:
         Raises: UserError where one of them cannot be had here.
         """
         place = self._place
-        base = base_skill(expert, place.workspace, place.session, read_only=place.read_only, team=self._team)
-        return (base, *await self._servers(expert), *self._own(expert))
+        base = base_skill(expert, place.workspace, place.session, read_only=place.read_only, team=self._shared.team)
+        return (base, *await self._servers(expert), *(_Lent(skill) for skill in self._shared.own(expert)))
 
     def launch_of(self, spec: SkillSpec) -> Launch | None:
         """How the server of a skill is started, with its packages; None where nothing was got ready for it yet."""
@@ -116,7 +135,7 @@ class Kit:
         wanted = [spec for name, spec in expert.skills.items() if name != BASE_SKILL]
         if all(spec.type == "interactiveSkill" for spec in wanted):
             return ()
-        known = self._locked.known(expert)
+        known = self._shared.locked.known(expert)
         for sentence in known.stale:
             if sentence not in self._told:
                 self._told.add(sentence)
@@ -125,7 +144,8 @@ class Kit:
         startable = [spec for spec in wanted if spec.command and not missing_variables(spec, self._host.env)]
         await self._install(startable, set(known.tools))
         making = importlib.import_module(_MAKING)
-        around: Surroundings = making.Surroundings(self._tasks, self._serve, self._host.env)
+        patience = making.Patience(call_s=self._shared.patience_s)
+        around: Surroundings = making.Surroundings(self._tasks, self._serve, self._host.env, patience)
         skills: tuple[Skill, ...] = making.skills_of(expert, around, known.tools)
         return skills
 
@@ -156,9 +176,9 @@ class Kit:
             words,
             cache=self._host.cache / "packages",
             log=self._say,
-            version=self._locked.version(spec),
+            version=self._shared.locked.version(spec),
         )
-        self._locked.check(spec, launch)
+        self._shared.locked.check(spec, launch)
         self._launches[origin] = launch
         return launch
 
@@ -175,9 +195,32 @@ class Kit:
                 place.snapshot,
                 place.workspace,
                 launch.argv,
-                mounts=launch.mounts,
+                mounts=(*place.covers, *launch.mounts),
                 env={**launch.env, **env},
                 limits=place.snapshot.limits,
                 network=network,
             )
             yield await stack.enter_async_context(service)
+
+
+class _Lent:
+    """A skill of the caller's. Several runs of one job may use it, so none of them closes it."""
+
+    def __init__(self, skill: Skill) -> None:
+        self._skill = skill
+
+    @property
+    def name(self) -> str:
+        return self._skill.name
+
+    async def open(self, tell: Tell) -> None:
+        await self._skill.open(tell)
+
+    async def definitions(self) -> Sequence[ToolDefinition]:
+        return await self._skill.definitions()
+
+    async def call(self, call: ToolCall) -> ToolResult:
+        return await self._skill.call(call)
+
+    async def close(self) -> None:
+        """Not ours to close."""

@@ -37,7 +37,7 @@ async def fixed(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, 
     @asynccontextmanager
     async def kit(session: Session, workspace: Path, *, read_only: bool) -> AsyncIterator[MakeSkills]:
         place = Workplace(ground.sandbox, ground.snapshot, session, workspace, read_only)
-        async with open_kit(host, place, emit=ground.emit) as made:
+        async with open_kit(host, place, ground.emit) as made:
             yield made.skills_of
 
     tools = Tools(ground.sandbox, _verifier(ground), staff, ground.emit, time.monotonic, kit)
