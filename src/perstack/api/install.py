@@ -11,7 +11,7 @@ from pathlib import Path
 from perstack.api.configuration import read_config
 from perstack.api.engine import Engine, Job, new_id, now_ms
 from perstack.api.host import Host
-from perstack.api.kit import Kit
+from perstack.api.kit import Kit, Shared
 from perstack.api.locked import Locked, package_of
 from perstack.core.contracts import Skill
 from perstack.core.errors import InfrastructureError, PerstackError, UserError
@@ -73,8 +73,8 @@ async def collect(
     passing = replace(host, store=None, storage=host.scratch / "install")
     async with Engine(passing).job("install", watch) as job:
         team = Team(settings.experts, read_experts)
-        locked_before = Locked(old, ask=True, renew=upgrade)
-        async with job.kit(settings, config.resolve().parent, team=team, locked=locked_before) as kit:
+        shared = Shared(team=team, locked=Locked(old, ask=True, renew=upgrade))
+        async with job.kit(settings, config.resolve().parent, shared) as kit:
             collector = _Collector(job, kit)
             locked = {expert.key: await collector.expert(expert, say) for expert in experts}
     lock = Lock(now_ms(), config.name, locked)
