@@ -53,6 +53,7 @@ class Workplace:
     session: Session
     workspace: Path
     read_only: bool = False
+    covers: tuple[Mount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
