@@ -98,7 +98,7 @@ class TestCase:
 
 # What differs between two sightings of one finding: quotes (by locale), line numbers, temporary names, spaces.
 _QUOTES = re.compile("[\u2018\u2019\u201c\u201d`\"]")
-_MOVING = re.compile(r"\b(lines?) \d+|/tmp/cc\w{6}|\s+")
+_MOVING = re.compile(r"(?<=\bline )\d+|(?<=\blines )\d+|(?<=/tmp/cc)\w{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,8 @@ class Diagnostic:
     @property
     def fingerprint(self) -> str:
         """What stays the same when lines move, the locale differs or a warning becomes an error."""
-        message = _MOVING.sub(lambda found: f"{found[1]} #" if found[1] else " ", _QUOTES.sub("'", self.message))
-        return f"{self.path}\0{self.code}\0{message.strip()}"
+        message = _MOVING.sub("#", _QUOTES.sub("'", " ".join(self.message.split())))
+        return f"{self.path}\0{self.code}\0{message}"
 
     def to_json(self) -> JsonObject:
         return {"path": self.path, "line": self.line, "column": self.column, "severity": self.severity,

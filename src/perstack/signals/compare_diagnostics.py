@@ -44,17 +44,22 @@ def compare_diagnostics(
     are not about this signal. `gone` are files that the candidate removes.
     """
     gating = _SAID if spec.expect.get("new") == "warning" else frozenset({"error"})
-    base, now = _Seen.of(base_runs, gating), _Seen.of(candidate_runs, gating)
+    marked_base = [_Marked.of(run, gating) for run in base_runs]
+    marked = [_Marked.of(run, gating) for run in candidate_runs]
+    base, now = _Seen.of(marked_base), _Seen.of(marked)
     fixed, removed = _left(base, now, gone)
-    new = _beyond(candidate_runs, base, gating)
+    new = _beyond(marked, base)
     delta = DiagnosticDelta(fixed=fixed, new=new, gone=removed, unchanged=sum((now.most & base.most).values()))
     reasons = [*_new(new), *_disagreement(base_runs, candidate_runs)]
     reasons += [] if new else _silent(base_runs, candidate_runs)
     reasons += _vanished(base_runs, candidate_runs, gone)
     reasons += _wanted(base, now, targets)
-    if not reasons and _is_flaky(candidate_runs):
+    if not reasons and _is_flaky(marked):
         reasons.append(Reason(ReasonCode.TEST_FLAKY, "repeated runs on the candidate disagree"))
-    claim = _claim(base_runs, candidate_runs, base, delta)
+    if _is_flaky(marked_base):
+        claim: tuple[Reason, ...] = (Reason(ReasonCode.BASELINE_FLAKY, "repeated runs on the base disagree"),)
+    else:
+        claim = _claim(base_runs, candidate_runs, base, delta)
     if any(reason.code in {ReasonCode.STILL_FAILING, ReasonCode.BASELINE_FLAKY} for reason in claim):
         delta = DiagnosticDelta(new=new, gone=removed, unchanged=delta.unchanged)
     return DiagnosticComparison(delta, tuple(reasons), claim, _worth_showing(candidate_runs, new))
@@ -71,6 +76,18 @@ def is_target(diagnostic: Diagnostic, targets: Sequence[str]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class _Marked:
+    """One run, each of its diagnostics with its fingerprint and whether its severity gates."""
+
+    run: SignalRun
+    rows: tuple[tuple[str, Diagnostic, bool], ...]
+
+    @classmethod
+    def of(cls, run: SignalRun, gating: Collection[str]) -> _Marked:
+        return cls(run, tuple((d.fingerprint, d, d.severity in gating) for d in run.diagnostics))
+
+
+@dataclass(frozen=True, slots=True)
 class _Seen:
     """Fingerprints over several runs: at gating severities at least and at most, and at any severity at most."""
 
@@ -80,13 +97,12 @@ class _Seen:
     sample: dict[str, Diagnostic]
 
     @classmethod
-    def of(cls, runs: Sequence[SignalRun], gating: Collection[str]) -> _Seen:
-        counted = [Counter(d.fingerprint for d in run.diagnostics if d.severity in gating) for run in runs]
-        anyhow = [Counter(d.fingerprint for d in run.diagnostics) for run in runs]
-        sample = {d.fingerprint: d for run in reversed(runs) for d in run.diagnostics if d.severity in gating}
-        return cls(
-            _fold(counted, Counter.__and__), _fold(counted, Counter.__or__), _fold(anyhow, Counter.__or__), sample
-        )
+    def of(cls, runs: Sequence[_Marked]) -> _Seen:
+        counted = [Counter(fingerprint for fingerprint, _, gates in run.rows if gates) for run in runs]
+        anyhow = [Counter(fingerprint for fingerprint, _, _ in run.rows) for run in runs]
+        sample = {fingerprint: d for run in reversed(runs) for fingerprint, d, gates in reversed(run.rows) if gates}
+        least, most = _fold(counted, Counter.__and__), _fold(counted, Counter.__or__)
+        return cls(least, most, _fold(anyhow, Counter.__or__), sample)
 
 
 def _fold(counters: Iterable[Counter[str]], join: Callable[[Counter[str], Counter[str]], Counter[str]]) -> Counter[str]:
@@ -103,17 +119,14 @@ def _left(base: _Seen, now: _Seen, gone: Collection[str]) -> tuple[tuple[Diagnos
     return fixed, tuple(d for d in left if d.path in gone)
 
 
-def _beyond(runs: Sequence[SignalRun], base: _Seen, gating: Collection[str]) -> tuple[Diagnostic, ...]:
+def _beyond(runs: Sequence[_Marked], base: _Seen) -> tuple[Diagnostic, ...]:
     """Diagnostics above the number in which any base run had them; the last ones in order count as the new ones."""
     found: dict[tuple[str, int], Diagnostic] = {}
     for run in runs:
         seen: Counter[str] = Counter()
-        for diagnostic in run.diagnostics:
-            if diagnostic.severity not in gating:
-                continue
-            fingerprint = diagnostic.fingerprint
-            seen[fingerprint] += 1
-            if seen[fingerprint] > base.most[fingerprint]:
+        for fingerprint, diagnostic, gates in run.rows:
+            seen[fingerprint] += gates
+            if gates and seen[fingerprint] > base.most[fingerprint]:
                 found.setdefault((fingerprint, seen[fingerprint]), diagnostic)
     return tuple(found.values())
 
@@ -192,8 +205,8 @@ def _wanted(base: _Seen, now: _Seen, targets: Sequence[str]) -> Iterable[Reason]
             yield Reason(ReasonCode.STILL_FAILING, where)
 
 
-def _is_flaky(runs: Sequence[SignalRun]) -> bool:
-    kinds = {(run.status, frozenset(Counter(d.fingerprint for d in run.diagnostics).items())) for run in runs}
+def _is_flaky(runs: Sequence[_Marked]) -> bool:
+    kinds = {(m.run.status, frozenset(Counter(fingerprint for fingerprint, _, _ in m.rows).items())) for m in runs}
     return len(kinds) > 1
 
 
@@ -201,8 +214,6 @@ def _claim(
     base_runs: Sequence[SignalRun], candidate_runs: Sequence[SignalRun], base: _Seen, delta: DiagnosticDelta
 ) -> tuple[Reason, ...]:
     """Why nothing can be proved to be fixed."""
-    if _is_flaky(base_runs):
-        return (Reason(ReasonCode.BASELINE_FLAKY, "repeated runs on the base disagree"),)
     found: list[Reason] = []
     for diagnostic in delta.gone:
         detail = f"{diagnostic.path}: the file is gone, with its error: {diagnostic.message}"
@@ -230,5 +241,6 @@ def _may_stay_red(base_runs: Sequence[SignalRun], candidate_runs: Sequence[Signa
 def _worth_showing(runs: Sequence[SignalRun], new: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
     """New ones, then errors, then warnings; notes are left out."""
     known = next((run.diagnostics for run in runs if run.diagnostics), ())
-    rest = sorted((d for d in known if d.severity in _SAID and d not in set(new)), key=lambda d: d.severity)
+    first = set(new)
+    rest = sorted((d for d in known if d.severity in _SAID and d not in first), key=lambda d: d.severity)
     return (*new, *rest)[:_SHOWN]

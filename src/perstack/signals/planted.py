@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
+import anyio
+
 from perstack.core.signals import SignalRun, SignalSpec, SignalStatus
 from perstack.core.verdict import Reason, ReasonCode
 from perstack.signals.compare import Comparison
@@ -44,8 +46,15 @@ async def check_planted(comparison: Comparison, spec: SignalSpec, trees: Trees, 
     if not chosen:
         both = trees.base.files & trees.candidate.files
         chosen = [path for path in trees.changed if path in both and _texts(spec, path)][:_CHANGED_FILES]
-    found = [await _check(path, spec, trees, meter, accused=path in accused) for path in chosen]
-    return tuple(reason for reason in found if reason is not None)
+    found: dict[str, Reason | None] = {}
+
+    async def one(path: str) -> None:
+        found[path] = await _check(path, spec, trees, meter, accused=path in accused)
+
+    async with anyio.create_task_group() as group:
+        for path in chosen:
+            group.start_soon(one, path)
+    return tuple(reason for path in sorted(found) if (reason := found[path]) is not None)
 
 
 async def _check(path: str, spec: SignalSpec, trees: Trees, meter: Meter, *, accused: bool) -> Reason | None:

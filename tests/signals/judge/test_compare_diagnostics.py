@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -213,3 +214,17 @@ def test_a_candidate_like_its_base_fixes_nothing(
 ) -> None:
     run = ran(*found, exit_code=exit_code, coverage=coverage)
     assert outcome(judged(run, run))[0] is not Verdict.PASS
+
+
+def test_ten_thousand_diagnostics_are_compared_in_a_second_of_processor_time() -> None:
+    many = tuple(
+        Diagnostic(f"f{n % 97}.c", n, "error", f"‘v{n}’ undeclared on line {n}", 3, "E") for n in range(10_000)
+    )
+    moved = tuple(replace(d, line=d.line + 7) for d in many[1:])
+    base, now = (ran(*many), ran(*many)), (ran(*moved), ran(*moved))
+    started = time.process_time()
+    comparison = judged(base, now)
+    assert time.process_time() - started < 1
+    assert comparison.report.changes is not None
+    assert (len(comparison.report.changes.fixed), comparison.report.changes.unchanged) == (1, 9_999)
+    assert len(comparison.report.diagnostics) == 500
