@@ -310,9 +310,9 @@ async def test_a_bubblewrap_program_starts_within_milliseconds(work: Path, tmp_p
     sandbox = await back_end("bubblewrap", tmp_path / "cache")
     made = await plain(sandbox, tmp_path)
     times = []
-    for _ in range(8):
+    while len(times) < 40 and min(times, default=1.0) > 0.03:  # tried again while others keep the machine busy
         begun = time.perf_counter()
         async with sandbox.serve(made, work, ["echo", "up"]) as service:
             assert await line(service) == b"up\n"
             times.append(time.perf_counter() - begun)
-    assert min(times) < 0.06, times  # a third of it on a quiet machine
+    assert min(times) <= 0.03, times
