@@ -68,6 +68,13 @@ class Bench:
         """A bench for the definition in `text`, over the experts that ship."""
         return cls(root, parse_config(text), script or {}, **fields)
 
+    def stand_in_for_all(self) -> Bench:
+        """The same bench with a stand-in server, of one tool, for every skill that starts a program."""
+        skills = {
+            name for expert in self.config.experts.values() for name, spec in expert.skills.items() if spec.command
+        }
+        return self.stand_in(**{_plain(name): [f"stand_in_{_plain(name)}"] for name in skills if name != BASE_SKILL})
+
     def stand_in(self, **tools: Sequence[str]) -> Bench:
         """The same bench with a stand-in server for each skill named: its name without signs → its tools."""
         experts = {key: _with_stand_ins(expert, tools) for key, expert in self.config.experts.items()}
@@ -106,12 +113,15 @@ class Bench:
 
 def _with_stand_ins(expert: Expert, tools: Mapping[str, Sequence[str]]) -> Expert:
     def changed(name: str, spec: SkillSpec) -> SkillSpec:
-        plain = "".join(char if char.isalnum() else "_" for char in name).strip("_")
-        if name == BASE_SKILL or plain not in tools:
+        if name == BASE_SKILL or _plain(name) not in tools:
             return spec
-        arguments = ("-I", str(STAND_IN), *tools[plain])
+        arguments = ("-I", str(STAND_IN), *tools[_plain(name)])
         return replace(
             spec, command=sys.executable, package_name="", args=arguments, required_env=(), allowed_domains=()
         )
 
     return replace(expert, skills={name: changed(name, spec) for name, spec in expert.skills.items()})
+
+
+def _plain(name: str) -> str:
+    return "".join(char if char.isalnum() else "_" for char in name).strip("_")
