@@ -60,6 +60,13 @@ def test_a_run_gets_the_version_that_is_locked_for_exactly_this_skill() -> None:
     assert Locked().version(spec) == ""
 
 
+def test_an_expert_that_came_into_being_during_the_job_is_not_missed_in_the_lock() -> None:
+    spec = SkillSpec("s", command="npx", package_name="@scope/server")
+    lock, made = locked_with(spec, LockedPackage()), Expert("@a/made", "x", skills={"s": spec})
+    assert Locked(lock, experts={"a"}).known(made).stale == ()
+    assert "does not know expert" in Locked(lock, experts={"a", "@a/made"}).known(made).stale[0]
+
+
 def test_a_package_whose_registry_digest_changed_at_the_same_version_is_refused() -> None:
     spec = SkillSpec("s", command="npx", package_name="@scope/server")
     with pytest.raises(UserError, match=r"its package 1\.0\.0 is not the one perstack\.lock was written with"):

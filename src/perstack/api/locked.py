@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from perstack.core.errors import UserError
@@ -20,8 +21,17 @@ class Locked:
     the newest ones are fetched: so a lock is written.
     """
 
-    def __init__(self, lock: Lock | None = None, *, ask: bool = False, renew: bool = False) -> None:
+    def __init__(
+        self,
+        lock: Lock | None = None,
+        *,
+        experts: Collection[str] | None = None,
+        ask: bool = False,
+        renew: bool = False,
+    ) -> None:
+        """`experts` are the keys that the lock should know; others came into being during the job."""
         self._lock = lock
+        self._experts = experts
         self._ask = ask
         self._renew = renew
         skills = [skill for expert in lock.experts.values() for skill in expert.skills.values()] if lock else []
@@ -29,7 +39,8 @@ class Locked:
 
     def known(self, expert: Expert) -> Known:
         """The tools of its servers, and what of the lock does not fit any more."""
-        return Known() if self._lock is None or self._ask else known_tools(self._lock, expert)
+        is_new = self._experts is not None and expert.key not in self._experts
+        return Known() if self._lock is None or self._ask or is_new else known_tools(self._lock, expert)
 
     def version(self, spec: SkillSpec) -> str:
         """Which version of its package a skill is to have, as `packages.installed` takes it."""
@@ -62,7 +73,8 @@ def locked_by(config: Config) -> Locked:
     Raises: UserError for a damaged one.
     """
     path = Path(config.path)
-    return Locked(read_lock(path.with_name(LOCK_NAME)) if config.path and path.is_file() else None)
+    lock = read_lock(path.with_name(LOCK_NAME)) if config.path and path.is_file() else None
+    return Locked(lock, experts=config.experts)
 
 
 def package_of(spec: SkillSpec, launch: Launch | None) -> LockedPackage:

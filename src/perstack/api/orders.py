@@ -13,10 +13,12 @@ from perstack.api.configuration import parse_config, read_config
 from perstack.api.host import Run
 from perstack.core.errors import UserError
 from perstack.core.experts import BASE_SKILL, Config, Expert, SkillSpec
-from perstack.core.grammar import delegation_problem, parse_expert_key
+from perstack.core.grammar import parse_expert_key
+from perstack.core.json import JsonObject
 from perstack.core.storage import JobRecord, Store
 from perstack.definition.builtin import builtin_config, merge
-from perstack.definition.load import find_config
+from perstack.definition.load import find_config, read_experts
+from perstack.definition.lock import table_of
 from perstack.infrastructure.remote import is_remote
 from perstack.runtime.staff import REASONING_TOKENS
 
@@ -40,22 +42,36 @@ def config_of(given: Configured | None) -> Config | None:
 def complete(expert: Expert, key: str = "") -> Expert:
     """An expert built in Python as a file's would be: with its name and the base tools.
 
-    Raises: UserError where its key, its instruction or a delegate breaks the rules of the format.
+    Raises: UserError where it breaks a rule of the format.
     """
-    parsed = parse_expert_key(expert.key)
-    if parsed is None:
-        raise UserError(f"Invalid expert key format: {expert.key}", hint="A key looks like `fix` or `@fix/verify`.")
     if key and key != expert.key:
         raise UserError(f"expert `{expert.key}` stands under the key `{key}`", hint="Use the expert's own key.")
     if not expert.instruction.strip():
         raise UserError(f"expert `{expert.key}` has no instruction", hint="Say what it is to do.")
-    for delegate in expert.delegates:
-        target = parse_expert_key(delegate)
-        problem = "its key is invalid" if target is None else delegation_problem(parsed, target)
-        if problem:
-            raise UserError(f"expert `{expert.key}` may not delegate to `{delegate}`: {problem}")
+    read_experts({expert.key: _table(expert)})
+    parsed = parse_expert_key(expert.key)
     skills = {BASE_SKILL: SkillSpec(BASE_SKILL), **expert.skills}
-    return replace(expert, name=expert.name or parsed.name, skills=skills)
+    return replace(expert, name=expert.name or (parsed.name if parsed else expert.key), skills=skills)
+
+
+def _table(expert: Expert) -> JsonObject:
+    """An expert as a file would say it, for the rules of files."""
+    skills = {name: table_of(spec) for name, spec in expert.skills.items() if spec.command or spec.name != BASE_SKILL}
+    for table in skills.values():
+        del table["name"]
+    texts = {
+        "description": expert.description,
+        "minRuntimeVersion": expert.min_runtime_version,
+        "defaultModelTier": expert.default_model_tier,
+    }
+    return {
+        "instruction": expert.instruction,
+        "version": expert.version,
+        "delegates": list(expert.delegates),
+        "tags": list(expert.tags),
+        "skills": skills,
+        **{name: text for name, text in texts.items() if text},
+    }
 
 
 async def config_from(given: Configured | None) -> Config | None:
