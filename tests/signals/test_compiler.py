@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from perstack.core.json import Json
 from perstack.core.signals import SignalKind, SignalSpec, SignalStatus
 from perstack.core.verdict import HunkNecessity, Verdict
+from perstack.signals.evidence import rederive
 from tests.signals.project import Project, codes
 
 
@@ -81,6 +83,18 @@ async def test_a_change_that_only_moves_an_error_fixes_nothing(tmp_path: Path) -
     assert (report.verdict, codes(report)) == (Verdict.INCONCLUSIVE, {"nothing-red"})
     pull = await project.verify({"fine.py": "LIMIT = 4\n"}, RUFF, needs_red=False)
     assert pull.verdict is Verdict.PASS
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("changes", [{"calc.py": "STEP = 1\n"}, {"calc.py": None}, {"fine.py": "LIMIT = missing\n"}])
+async def test_the_verdict_of_a_linter_is_derived_again_from_evidence(
+    tmp_path: Path, changes: dict[str, str | None]
+) -> None:
+    project = Project.make(tmp_path, LINTED)
+    report = await project.verify(changes, RUFF, out=tmp_path / "out")
+    statement = json.loads((tmp_path / "out" / "evidence.json").read_bytes())
+    verdict, reasons = rederive(statement, lambda path: (tmp_path / "out" / path).read_bytes())
+    assert (verdict, reasons) == (report.verdict, report.reasons)
 
 
 @pytest.mark.anyio
