@@ -11,7 +11,7 @@ from perstack.api.cover import cover
 from perstack.core.sandbox import SandboxSpec
 from perstack.infrastructure.sandbox.ownership import given_back
 
-SHELL = "/usr/local/bin:/usr/bin:/bin".split(":")
+SHELL = ["/usr/local/bin", "/usr/bin", "/bin"]
 
 
 def test_only_jobs_in_the_workspace_are_covered(tmp_path: Path) -> None:
