@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from perstack.core.signals import Measurement, Priority, SignalStatus, TestCase, TestStatus
+from perstack.core.signals import Measurement, Priority, SignalKind, SignalStatus, TestCase, TestStatus
+from perstack.signals.compare_diagnostics import gating_severities
 
 RED = frozenset({TestStatus.FAILED, TestStatus.ERROR})
 
@@ -15,8 +16,14 @@ def gating(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
 
 
 def is_red(measurement: Measurement) -> bool:
-    """Red in any run: a flaky red is still something a person asked about; the verdict sorts it out later."""
-    return any(run.status is SignalStatus.FAIL for run in measurement.runs)
+    """Red in any run: a flaky red is still something a person asked about; the verdict sorts it out later.
+
+    A compiler or linter is red with its diagnostics as well: some end with 0 whatever they find.
+    """
+    gates = gating_severities(measurement.spec) if measurement.spec.kind is SignalKind.COMPILER else frozenset[str]()
+    return any(
+        run.status is SignalStatus.FAIL or any(d.severity in gates for d in run.diagnostics) for run in measurement.runs
+    )
 
 
 def failing_tests(measurements: Iterable[Measurement]) -> tuple[TestCase, ...]:
@@ -34,7 +41,7 @@ def first_output(measurements: Iterable[Measurement]) -> str:
     """The output of the first red run, for signals that have no tests."""
     for measurement in measurements:
         for run in measurement.runs:
-            if run.status is not SignalStatus.PASS and run.output:
+            if (run.status is not SignalStatus.PASS or run.diagnostics) and run.output:
                 return run.output
     return ""
 

@@ -43,7 +43,7 @@ def compare_diagnostics(
     `targets` that name a file (`a.c`), a place (`a.c:3`), a folder or a code must be gone from the candidate; others
     are not about this signal. `gone` are files that the candidate removes.
     """
-    gating = _SAID if spec.expect.get("new") == "warning" else frozenset({"error"})
+    gating = gating_severities(spec)
     marked_base = [_Marked.of(run, gating) for run in base_runs]
     marked = [_Marked.of(run, gating) for run in candidate_runs]
     base, now = _Seen.of(marked_base), _Seen.of(marked)
@@ -63,6 +63,11 @@ def compare_diagnostics(
     if any(reason.code in {ReasonCode.STILL_FAILING, ReasonCode.BASELINE_FLAKY} for reason in claim):
         delta = DiagnosticDelta(new=new, gone=removed, unchanged=delta.unchanged)
     return DiagnosticComparison(delta, tuple(reasons), claim, _worth_showing(candidate_runs, new))
+
+
+def gating_severities(spec: SignalSpec) -> frozenset[str]:
+    """The severities whose diagnostics count: errors, and warnings where the signal says so."""
+    return _SAID if spec.expect.get("new") == "warning" else frozenset({"error"})
 
 
 def is_target(diagnostic: Diagnostic, targets: Sequence[str]) -> bool:
