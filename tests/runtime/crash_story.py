@@ -55,10 +55,10 @@ def story(who: str, query: str, turn: int) -> ModelReply:
     turns: dict[str, list[list[tuple[str, Mapping[str, Json]]]]] = {
         "A": [
             [write()], [write(1), look, look, write(2)], [ask("b")], [ask("b"), ask("c"), ask("c", 2)],
-            [write(), look, ask("d")], [look], [write()], [ask("c")],
+            [write(), look, ask("d")], [write()], [ask("c")],
         ],
         "B": [[ask("c")], [write(), look]],
-        "C": [[look], [write()]],
+        "C": [[look, write()]],
         "D": [[ask("c", 1), ask("c", 2)]],
     }  # fmt: skip
     mine = turns[who]
@@ -77,7 +77,7 @@ class Model:
         assert isinstance(first, UserMessage)
         query = "".join(part.text for part in first.contents if isinstance(part, TextPart))
         turn = sum(isinstance(message, ExpertMessage) for message in request.messages)
-        if who == "A" and turn == 6 and not isinstance(last, UserMessage):
+        if who == "A" and turn == 5 and not isinstance(last, UserMessage):
             return reply()
         return story(who, query, turn)
 
