@@ -35,6 +35,7 @@ from perstack.definition.lock_text import render_lock
 from perstack.definition.topology import resolve_expert
 from perstack.runtime.concurrency import in_order
 from perstack.runtime.offers import interactive_tools
+from perstack.runtime.store import JobStore
 from perstack.skills.mcp.skill import AbsentSkill
 from perstack.skills.team import Team
 
@@ -69,8 +70,8 @@ async def collect(
     say(f"Found {len(experts)} expert(s)")
     path = config.with_name(LOCK_NAME)
     old, problem = _old(path)
-    # Its log is of no use to anybody later.
-    passing = replace(host, store=None, storage=host.scratch / "install")
+    # Its log is of no use to anybody later. The storage stays named: what is in it is kept from the servers.
+    passing = replace(host, store=JobStore(host.scratch / "install", redact=str))
     async with Engine(passing).job("install", watch) as job:
         team = Team(settings.experts, read_experts)
         shared = Shared(team=team, locked=Locked(old, ask=True, renew=upgrade))
