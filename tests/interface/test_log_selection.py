@@ -15,6 +15,7 @@ from perstack.interface.history.lines import targets_of
 from perstack.interface.history.report import summary_of
 from perstack.interface.history.runs import runs_of
 from perstack.interface.history.selection import Selection, select
+from perstack.interface.options import event_types
 from tests.interface.log_stories import told
 
 pytestmark = pytest.mark.anyio
@@ -50,8 +51,8 @@ async def test_a_hundred_are_taken_unless_asked_otherwise() -> None:
 
 async def test_filters_all_have_to_hold() -> None:
     events = numbered(12)
-    assert ids(select(events, wished(types=["retry,callTools"], step="<=3")).events) == ["e0", "e1"]
-    assert ids(select(events, wished(types=["retry", "callTools"], step="<=3")).events) == ["e0", "e1"]
+    assert ids(select(events, wished(types=event_types(["retry,callTools"]), step="<=3")).events) == ["e0", "e1"]
+    assert ids(select(events, wished(types=event_types(["retry", "callTools"]), step="<=3")).events) == ["e0", "e1"]
     assert select(events, wished(errors=True, tools=True)).events == ()
     both = wished(filters=[".stepNumber > 4", ".type == retry"])
     assert ids(select(events, both).events) == ["e4", "e7", "e10"]
@@ -62,7 +63,7 @@ async def test_events_of_the_machinery_are_shown_to_who_asks() -> None:
     assert ids(select(events, wished()).events) == ["e0"]  # of `numbered`: the other one is quiet
     assert select(events, wished()).events[0].type == "callTools"
     assert len(select(events, wished(verbose=True)).events) == 2
-    assert [e.type for e in select(events, wished(types=["skillConnected"])).events] == ["skillConnected"]
+    assert [e.type for e in select(events, wished(types=frozenset({"skillConnected"}))).events] == ["skillConnected"]
 
 
 async def test_a_wrong_expression_is_told_before_anything_is_read() -> None:
@@ -153,3 +154,8 @@ async def test_a_run_without_an_end_is_running_or_was_interrupted() -> None:
     events = [event for event in await told() if event.run_id == "e1"][:5]
     assert runs_of(events).all[0].status == "running"
     assert runs_of(events, is_over=True).all[0].status == "interrupted"
+
+
+async def test_a_type_that_no_event_has_is_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
+    assert event_types(["callTool, retry", ""]) == {"callTool", "retry"}
+    assert "no event has the type `callTool`; there is `callTools`" in capsys.readouterr().err

@@ -52,6 +52,7 @@ JOB_EVENTS = frozenset(
         "finishJob",  # outcome, verdict, rounds, usage
     }
 )
+KNOWN_EVENTS = RUN_EVENTS | STREAMING_EVENTS | RUNTIME_EVENTS | RECORD_EVENTS | JOB_EVENTS
 
 
 @dataclass(frozen=True, slots=True)

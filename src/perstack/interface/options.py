@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -11,6 +12,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from perstack import api
+from perstack.core.events import KNOWN_EVENTS
 from perstack.core.experts import Config
 
 P = ParamSpec("P")
@@ -117,3 +119,12 @@ def host(
 def warn(warning: str) -> None:
     """Tell something about a configuration that has no effect or will be refused elsewhere."""
     click.echo(f"perstack: warning: {warning}", err=True)
+
+
+def event_types(texts: Iterable[str]) -> frozenset[str]:
+    """Event types, several of them separated by commas. One that no event has is warned about: it matches nothing."""
+    names = frozenset(name.strip() for text in texts for name in text.split(",") if name.strip())
+    for name in sorted(names - KNOWN_EVENTS):
+        near = difflib.get_close_matches(name, KNOWN_EVENTS, n=1)
+        warn(f"no event has the type `{name}`" + (f"; there is `{near[0]}`" if near else ""))
+    return names

@@ -20,7 +20,7 @@ from perstack.core.errors import ExitCode, InfrastructureError, PerstackError
 from perstack.core.events import Event
 from perstack.core.json import JsonObject, compact
 from perstack.interface import dotenv
-from perstack.interface.options import environment, host
+from perstack.interface.options import environment, event_types, host
 from perstack.interface.render.facts import visible
 from perstack.interface.settings import Settings
 
@@ -53,8 +53,7 @@ def carry_out(asked: api.Run, settings: Settings) -> int:
 
     Raises: UserError and InfrastructureErrors of the job.
     """
-    wanted = frozenset(name.strip() for name in settings.only.split(",") if name.strip())
-    printer = Printer(wanted, settings.verbose, asked.job_id)
+    printer = Printer(event_types([settings.only]), settings.verbose, asked.job_id)
     files = settings.env_path or asked.config.env_path
     env = dotenv.merged(environment(), map(Path, files), must_exist=bool(settings.env_path))
     caught: list[signal.Signals] = []

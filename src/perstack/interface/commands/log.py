@@ -18,7 +18,7 @@ from perstack.interface.history.page import Out, job_lines, print_lines, report_
 from perstack.interface.history.report import Report, summary_of
 from perstack.interface.history.runs import runs_of
 from perstack.interface.history.selection import Selection, select
-from perstack.interface.options import storage_option, storage_root
+from perstack.interface.options import event_types, storage_option, storage_root
 
 NOTHING = "No data found"
 
@@ -105,7 +105,7 @@ def command(  # one argument an option
     storage: Path | None,
 ) -> int:
     """View execution history: what experts did in a job, step by step."""
-    wish = Wish(step, types, errors, tools, delegations, filters, take, offset, context, verbose)
+    wish = Wish(step, event_types(types), errors, tools, delegations, filters, take, offset, context, verbose)
     selection = wish.selection()
     archive = api.Archive(storage_root(storage))
     as_json = as_json or output == "json"

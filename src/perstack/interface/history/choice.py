@@ -19,7 +19,7 @@ class Wish:
     """The options as typed: of steps, types, presets and expressions."""
 
     step: str = ""
-    types: Sequence[str] = ()
+    types: frozenset[str] = frozenset()
     errors: bool = False
     tools: bool = False
     delegations: bool = False
@@ -34,7 +34,7 @@ class Wish:
         presets = ((self.errors, ERRORS), (self.tools, TOOLS), (self.delegations, DELEGATIONS))
         return Selection(
             step=parse_steps(self.step) if self.step else None,
-            types=frozenset(name.strip() for text in self.types for name in text.split(",") if name.strip()),
+            types=self.types,
             presets=tuple(types for asked, types in presets if asked),
             filters=tuple(parse_filter(text) for text in self.filters),
             take=whole_number("--take", self.take, TAKE),
