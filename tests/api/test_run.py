@@ -81,6 +81,14 @@ async def test_limits_are_those_of_the_call(tmp_path: Path) -> None:
     assert (found.status, found.steps) == ("stoppedByExceededMaxSteps", 2)
 
 
+async def test_a_job_that_used_up_its_tokens_is_a_result_too(tmp_path: Path) -> None:
+    step = reply(calls=[("healthCheck", {})])
+    found = await perstack.run(TESTER, "hello", **options(tmp_path, step, done("too late"), max_tokens=12))
+    assert (found.status, found.error) == ("stoppedByError", "tokens budget reached: 15 of 12")
+    assert (found.usage.total_tokens, found.text) == (15, "")
+    assert found.run_id
+
+
 async def test_every_event_is_seen_in_order_and_is_in_the_store(tmp_path: Path) -> None:
     seen = Collect()
     given = options(tmp_path, done("fine"))

@@ -36,11 +36,12 @@ from perstack.api.orders import check_options, config_from, order
 from perstack.api.stream import RunStream
 from perstack.api.surroundings import surroundings
 from perstack.core.contracts import Provider
-from perstack.core.errors import UserError
+from perstack.core.errors import BudgetExceeded, UserError
 from perstack.core.events import Event, EventSink
 from perstack.core.messages import Delta, ModelReply, ModelRequest, ToolCall
 from perstack.core.outcome import FixOutcome
 from perstack.core.storage import JobRecord, Store
+from perstack.core.usage import Usage
 from perstack.core.verdict import Report
 from perstack.runtime.fold import fold
 
@@ -185,6 +186,8 @@ async def _carry_out(
         try:
             async with engine.job("run", watch, asked) as job:
                 outcome = await job.run(asked)
+        except BudgetExceeded as error:
+            return _over_budget(error, engine.store, job.id)
         except BaseExceptionGroup as group:
             # What a program's own listener, skill or provider raised comes back as it was raised.
             raise (_single(group) or group) from None
@@ -224,6 +227,20 @@ def _single(error: BaseException) -> BaseException | None:
             return None
         error = error.exceptions[0]
     return error
+
+
+def _over_budget(error: BudgetExceeded, store: Store, job_id: str) -> RunResult:
+    """A job that used up its tokens, as far as it came."""
+    latest = fold(store.read(job_id).events).latest_run()
+    return RunResult(
+        status="stoppedByError",
+        text="",
+        usage=latest.usage if latest else Usage(),
+        steps=latest.step if latest else 0,
+        job_id=job_id,
+        run_id=latest.origin_run_id if latest else "",
+        error=error.message,
+    )
 
 
 def _question(store: Store, job_id: str) -> ToolCall | None:
