@@ -206,6 +206,7 @@ def test_something_else_where_a_table_belongs_is_refused(text: str) -> None:
         ("a = 1\nb = [1\n", "perstack.toml:3:1"),
         ("[a\n", "perstack.toml:1:3"),
         ("x = 1\ny = tru\n", "perstack.toml:2:5"),
+        (f"x = {'9' * 5000}", "perstack.toml:1:5005"),
     ],
 )
 def test_a_syntax_error_has_line_and_column(text: str, where: str) -> None:

@@ -25,6 +25,9 @@ def refusals(text: str) -> list[str]:
     [
         ("maxSteps = 0", "maxSteps: must be at least 1"),
         ("maxRetries = -1", "maxRetries: must be at least 0"),
+        ("maxSteps = 1000000000001", "maxSteps: must be at most 1000000000000"),
+        (f"model = 0x{'f' * 5000}", "model: expected a string, got a very large number"),
+        (f"reasoningBudget = 0x{'f' * 5000}", 'reasoningBudget: expected "none", "minimal"'),
         ("timeout = 0", "timeout: must be at least 1"),
         ("reasoningBudget = true", 'reasoningBudget: expected "none", "minimal"'),
         ("reasoningBudget = -1", 'reasoningBudget: expected "none", "minimal"'),

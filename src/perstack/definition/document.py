@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from perstack.core.experts import BASE_TOOLS
 from perstack.core.json import JsonObject
+from perstack.definition.schema import MAX_NUMBER
 from perstack.definition.schema_harness import Document
 
 Schema = dict[str, JsonValue]
@@ -124,7 +125,9 @@ def _resolve(schema: Schema, defs: Mapping[str, Schema]) -> Schema:
 
 def _line(key: str, schema: Schema, *, required: bool) -> str:
     notes = [_type(schema)]
-    notes += [text.format(schema[bound]) for bound, text in _BOUNDS.items() if bound in schema]
+    notes += [
+        text.format(schema[bound]) for bound, text in _BOUNDS.items() if schema.get(bound, MAX_NUMBER) != MAX_NUMBER
+    ]
     if required and "const" not in schema:
         notes.append("required")
     elif schema.get("default") not in (None, [], {}):

@@ -138,7 +138,7 @@ def _parse(text: str, path: str) -> dict[str, object]:
         return tomllib.loads(text)
     except RecursionError as error:
         raise UserError(f"{path}: nested too deeply", hint="Use fewer arrays inside arrays.") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a TOMLDecodeError, or an integer of more digits than Python reads
         message = str(error)
         match = _TOML_PLACE.search(message)
         what = message[: match.start()] if match else message

@@ -114,7 +114,7 @@ def parse_lock(text: str, path: str = LOCK_NAME) -> Lock:
     """
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a TOMLDecodeError, or an integer of more digits than Python reads
         found = _TOML_LINE.search(str(error))
         line = found[1] if found and found[1] else len(text.splitlines())
         raise UserError(f"{path}:{line}: damaged: {_TOML_LINE.sub('', str(error))}", hint=_HINT) from error

@@ -24,6 +24,7 @@ _TYPES: Mapping[str, str] = {
     "model_type": "a table",
     "model_attributes_type": "a table",
 }
+_LONGEST_NUMBER = 10**18  # Python refuses to write integers of some thousand digits
 _LIMITS: Mapping[str, str] = {
     "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",
@@ -157,6 +158,8 @@ def _describe(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return f'"{value}"' if len(value) <= 60 else "a string"
+    if isinstance(value, int) and abs(value) > _LONGEST_NUMBER:
+        return "a very large number"
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, Mapping):

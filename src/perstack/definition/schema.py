@@ -25,6 +25,7 @@ from perstack.core.grammar import (
     is_url,
 )
 
+MAX_NUMBER = 10**12
 REASONING_LEVELS = ("none", "minimal", "low", "medium", "high")
 
 
@@ -47,7 +48,7 @@ def _whole(value: object) -> object:
 
 def _reasoning_budget(value: object) -> object:
     whole = _whole(value)
-    if isinstance(whole, int) and not isinstance(whole, bool) and whole >= 0:
+    if isinstance(whole, int) and not isinstance(whole, bool) and 0 <= whole <= MAX_NUMBER:
         return whole
     if isinstance(whole, str) and whole in REASONING_LEVELS:
         return whole
@@ -107,8 +108,8 @@ def _json_schema(value: str) -> str:
     return value
 
 
-Natural = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
-Positive = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
+Natural = Annotated[int, Field(ge=0, le=MAX_NUMBER), BeforeValidator(_whole)]
+Positive = Annotated[int, Field(ge=1, le=MAX_NUMBER), BeforeValidator(_whole)]
 HttpsUrl = Annotated[str, AfterValidator(_https), _written("https://.+")]
 Domain = Annotated[str, AfterValidator(_domain), _written(DOMAIN)]
 EnvName = Annotated[str, _written(ENV_NAME)]
@@ -345,7 +346,9 @@ class PublicTables(Table):
     reasoning_budget: Annotated[
         str | int,
         BeforeValidator(_reasoning_budget),
-        WithJsonSchema({"anyOf": [{"enum": list(REASONING_LEVELS)}, {"type": "integer", "minimum": 0}]}),
+        WithJsonSchema(
+            {"anyOf": [{"enum": list(REASONING_LEVELS)}, {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER}]}
+        ),
     ] = Field(default="low", description="Tokens for thinking, by level or number.")
     runtime: Literal["local", "cursor", "claude-code", "gemini", "docker"] | None = Field(
         default=None, description="2025 form; has no effect here."

@@ -173,7 +173,7 @@ class TeamTools:
     def _tables(self, path: str) -> Mapping[str, JsonObject]:
         try:
             data = tomllib.loads(self._workspace.read(path, limit=MAX_FILE_BYTES).decode("utf-8"))
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, numbers without end
             raise ToolError(f"{path} is not valid TOML: {error}") from error
         experts = data.get("experts")
         if not isinstance(experts, dict):
