@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from perstack.runtime.replay import ReplayReport
 from perstack.runtime.replay_rerun import rerun
 from perstack.testing import FunctionSkill, done, expert, experts, reply
 from tests.runtime.running import Bench
+from tests.runtime.test_team_runs import CONFIG, Scene
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +39,7 @@ def number_of(events: tuple[Event, ...], kind: str) -> int:
     return next(number for number, event in enumerate(events) if event.type == kind)
 
 
-async def replayed(events: tuple[Event, ...], team: dict[str, Expert] = TEAM) -> ReplayReport:
+async def replayed(events: tuple[Event, ...], team: Mapping[str, Expert] = TEAM) -> ReplayReport:
     return await rerun(LogContents(events), team)
 
 
@@ -98,6 +101,14 @@ async def test_a_run_that_somebody_went_on_with_after_a_crash_is_followed_to_the
     await again.runner.proceed(from_log, fold_of(crashed))
     events = tuple(event for event in again.events if "tream" not in event.type)
     assert (await replayed(events, experts(expert()))).difference is None
+
+
+async def test_a_job_that_made_an_expert_makes_it_again(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    await scene.bench.run(CONFIG.experts["lead"], **scene.request)
+    report = await replayed(tuple(event for event in scene.bench.events if "tream" not in event.type), CONFIG.experts)
+    assert report.difference is None, str(report.difference)
+    assert report.runs == 2
 
 
 async def test_what_was_redacted_on_record_is_no_difference() -> None:

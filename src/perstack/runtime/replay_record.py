@@ -116,12 +116,14 @@ class Record:
         self._fold = JobFold()
         self._lineage = Lineage()
         begun: set[tuple[str, str]] = set()
+        self._elsewhere: set[tuple[str, str]] = set()
         for line, event in enumerate(events, first_line):
             if event.type in RUN_EVENTS or event.type == "startToolCall":
                 self._take(line, event, begun)
             self._fold(event)
         for key, used in self.tools.items():
-            self.tools[key] = {tool: (key, tool[1]) not in begun for tool in used}
+            skills = [tool for tool in used if (key, tool[1]) not in self._elsewhere]
+            self.tools[key] = {tool: (key, tool[1]) not in begun for tool in skills}
 
     def births(self, expert_key: str) -> list[PerstackError | None]:
         """For each run of an expert, in the order of their start, what kept it from its first step, None for nothing.
@@ -143,6 +145,9 @@ class Record:
             begun |= {(event.expert_key, call.tool_name) for call in before.pending if call.id == called}
             return
         run.events.append((line, event))
+        if event.type in ("callDelegate", "callInteractiveTool"):
+            asked = [*objects_of(event.payload.get("toolCalls")), object_of(event.payload.get("toolCall"))]
+            self._elsewhere |= {(event.expert_key, text_of(call.get("toolName"))) for call in asked}
         reply = _reply(before, event)
         if reply is not None:
             run.replies.append(reply)

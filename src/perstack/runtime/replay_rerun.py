@@ -7,13 +7,13 @@ the record have changed. Ids and times are new each time and are not compared.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from perstack.core.contracts import Skill, Tell
 from perstack.core.errors import InfrastructureError, PerstackError, UserError
 from perstack.core.events import RUN_EVENTS, Event
-from perstack.core.experts import Expert
+from perstack.core.experts import MANAGEMENT_TOOLS, Expert
 from perstack.core.json import Json, compact
 from perstack.core.messages import (
     Delta,
@@ -26,19 +26,18 @@ from perstack.core.messages import (
     UserMessage,
 )
 from perstack.core.storage import LogContents
+from perstack.definition.load import read_experts
 from perstack.runtime.driver import Runner
 from perstack.runtime.fold import JobFold
 from perstack.runtime.log import redacted
 from perstack.runtime.offers import delegate_tools, interactive_tools
+from perstack.runtime.past import recorded_calls
 from perstack.runtime.replay import Difference, ReplayReport, line_of
+from perstack.runtime.replay_compare import first_difference
 from perstack.runtime.replay_record import Lineage, Path, Record, RecordedRun
 from perstack.runtime.request import RunRequest
 from perstack.runtime.wire import int_of, message_from, object_of, objects_of, results_from, text_of
-
-# New each time, or known of the model and not of the job.
-_NOT_COMPARED = frozenset(
-    {"runId", "jobId", "checkpointId", "startedAt", "finishedAt", "contextWindow", "contextWindowUsage"}
-)
+from perstack.skills.team import Team
 
 
 class RecordEnds(InfrastructureError):
@@ -92,11 +91,13 @@ class _Stage:
         self._contents = contents
         self._record = Record(contents.events, line_of(0))
         self._experts = experts
+        self.team = Team(experts, read_experts)
         self._redact = redact
         self._settings = {e.run_id: e.payload for e in contents.events if e.type == "initializeRuntime"}
         self._lineage = Lineage()
         self._fold = JobFold()
         self._made: dict[Path, list[Event]] = {}
+        self._all: list[Event] = []
         self._told = ""
         self._checkpoints: dict[str, str] = {}
         self._births = {key: iter(self._record.births(key)) for key in self._record.tools}
@@ -110,11 +111,14 @@ class _Stage:
         """Do again what somebody had asked for when the job was run. What comes of it is seen by its events."""
         checkpoint = object_of(event.payload.get("initialCheckpoint"))
         resumed = object_of(checkpoint.get("resumedFrom"))
-        request, job = self._request(event), self._fold.state()
+        job = self._fold.state()
         started_from = self._checkpoints.get(text_of(resumed.get("checkpointId")), "")
         branch = started_from if resumed.get("branch") is True else ""
         self._goes_on = bool(resumed)
+        self.team = Team(self._experts, read_experts)
+        request = self._request(event)
         try:
+            self.team.restore(recorded_calls(self._all, until=branch))
             if not resumed:
                 await self._runner.run(request)
             elif request.query and branch:
@@ -133,7 +137,7 @@ class _Stage:
             query=_query(event),
             model=text_of(setting.get("model")),
             job_id=event.job_id,
-            experts=self._experts,
+            experts=self.team.experts,
             max_steps=int_of(setting.get("maxSteps")) or 100,
             max_retries=int_of(setting.get("maxRetries", 5)),
             first_step=event.step_number,
@@ -144,8 +148,10 @@ class _Stage:
         if event.type not in RUN_EVENTS:
             if event.type == "startToolCall":
                 self._fold(event)
+                self._all.append(event)
             return
         self._fold(event)
+        self._all.append(event)
         path = self._lineage.path(event)
         events = self._made.setdefault(path, [])
         recorded = self._record.runs.get(path)
@@ -189,13 +195,13 @@ class _Stage:
             self._goes_on = False
         elif error := next(self._births[expert.key], None) if expert.key in self._births else None:
             raise error
-        offers = (*interactive_tools(expert), *delegate_tools(expert, self._experts))
+        offers = (*interactive_tools(expert), *delegate_tools(expert, self.team.experts))
         others = {definition.name for definition, _ in offers}
         tools: dict[str, dict[str, bool]] = {}
         for (skill, tool), read_only in self._record.tools.get(expert.key, {}).items():
             if tool not in others:
                 tools.setdefault(skill, {})[tool] = read_only
-        return tuple(_RecordedSkill(name, used, self) for name, used in tools.items())
+        return tuple(_RecordedSkill(name, used, self, expert.key) for name, used in tools.items())
 
     def difference(self, *, whole: bool) -> Difference | None:
         """The first event, by its line, that came out other than it is on record; `whole`: or did not come."""
@@ -222,7 +228,7 @@ class _Stage:
             return Difference(0, made[0].type, f"a run of {made[0].expert_key}", None, "there")
         known = recorded.events[: recorded.interrupted]
         for (line, before), after in zip(known, made, strict=False):
-            if found := _first_difference(self._comparable(before), self._comparable(after, redact=True), ""):
+            if found := first_difference(before, replace(after, payload=redacted(after.payload, self._redact))):
                 return Difference(line, before.type, *found)
         if len(made) < len(known) and whole:
             line, event = known[len(made)]
@@ -231,22 +237,15 @@ class _Stage:
             return Difference(0, made[len(known)].type, "an event after the run's end", None, "there")
         return None
 
-    def _comparable(self, event: Event, *, redact: bool = False) -> Json:
-        """An event without what is new each time, and without what the runtime says of tools it does not know here."""
-        payload = redacted(event.payload, self._redact) if redact else event.payload
-        data = json.loads(compact(payload))
-        return _plain(
-            {"type": event.type, "expertKey": event.expert_key, "stepNumber": event.step_number, "payload": data}
-        )
-
 
 class _RecordedSkill:
     """A skill that answers what it has answered before. `tools` are its tools by name, and whether they only read."""
 
-    def __init__(self, name: str, tools: Mapping[str, bool], stage: _Stage) -> None:
+    def __init__(self, name: str, tools: Mapping[str, bool], stage: _Stage, expert_key: str) -> None:
         self._name = name
         self._tools = tools
         self._stage = stage
+        self._expert_key = expert_key
         self._run_id = ""
 
     @property
@@ -267,6 +266,8 @@ class _RecordedSkill:
         run = self._stage.run_of(self._run_id)
         result = run.results.get((run.given, call.id))
         if result is not None:
+            if call.tool_name in MANAGEMENT_TOOLS:
+                self._stage.team.restore([(self._expert_key, call, result)])
             return result
         raise run.failure or RecordEnds(f"the record has no result of {call.tool_name} ({call.id})")
 
@@ -286,29 +287,3 @@ def _answer(checkpoint: Mapping[str, Json]) -> str:
     given = [item for item in objects_of(checkpoint.get("partialToolResults")) if "result" in item]
     results = results_from(given, {})
     return compact({"toolCallId": results[0].id, "text": results[0].text}) if results else ""
-
-
-def _plain(value: Json) -> Json:
-    if isinstance(value, dict):
-        kept = {key: item for key, item in value.items() if key not in _NOT_COMPARED}
-        if "toolName" not in kept:
-            kept.pop("id", None)
-        if "toolName" in kept and not kept.get("skillName"):
-            kept = {key: item for key, item in kept.items() if key not in ("result", "contents")}
-        return {key: _plain(item) for key, item in kept.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-def _first_difference(recorded: Json, made: Json, where: str) -> tuple[str, Json, Json] | None:
-    if isinstance(recorded, dict) and isinstance(made, dict):
-        for key in {**recorded, **made}:
-            found = _first_difference(recorded.get(key), made.get(key), f"{where}.{key}" if where else key)
-            if found:
-                return found
-        return None
-    if isinstance(recorded, list) and isinstance(made, list):
-        for number, (one, other) in enumerate(itertools.zip_longest(recorded, made)):
-            if found := _first_difference(one, other, f"{where}[{number}]"):
-                return found
-        return None
-    return None if recorded == made else (where.removeprefix("payload."), recorded, made)
