@@ -177,15 +177,20 @@ def test_a_cut_last_line_is_told_and_no_error(storage: Path, say: Any) -> None:
     assert "the last line is cut off" in err
 
 
-def test_a_job_without_a_record_is_read_from_its_log(storage: Path, say: Any) -> None:
+def test_a_job_without_a_record_is_read_from_its_log(storage: Path, say: Any, story: list[Event]) -> None:
     (storage / "jobs" / "job" / "job.json").unlink()
     data = json.loads(say("log", "--json")[1])["job"]
-    assert (data["status"], data["coordinatorExpertKey"], data["totalSteps"]) == ("running", "app", 9)
+    ended = "stoppedByInteractiveTool"
+    assert (data["status"], data["coordinatorExpertKey"], data["totalSteps"]) == (ended, "app", 9)
     assert data["startedAt"] == STARTED
     assert data["usage"]["totalTokens"] == 105
-    assert "interrupted" in say("log", "--jobs")[1]
+    assert "\njob  asks    app " in say("log", "--jobs")[1]
+    cut = stored(storage, story[:20], record(story, id="cut"))
+    (storage / "jobs" / cut / "job.json").unlink()
+    assert json.loads(say("log", "--job", cut, "--json")[1])["job"]["status"] == "running"
+    assert "\ncut  interrupted  app " in say("log", "--jobs")[1]
     (storage / "jobs" / "job" / "job.json").write_text("{nonsense")
-    assert json.loads(say("log", "--json")[1])["job"]["totalSteps"] == 9
+    assert json.loads(say("log", "--job", "job", "--json")[1])["job"]["totalSteps"] == 9
 
 
 def test_an_empty_or_foreign_folder_among_the_jobs_does_no_harm(storage: Path, say: Any) -> None:

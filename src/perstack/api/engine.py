@@ -19,7 +19,7 @@ from perstack.api.host import Fix, Ground, Host, Run, Verify
 from perstack.api.kit import Kit, Shared, Workplace, closing, open_kit
 from perstack.api.locked import locked_by
 from perstack.api.repository import detect_signals
-from perstack.api.running import JOB_STATUS, carried_out
+from perstack.api.running import carried_out
 from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import PerstackError, SandboxUnavailable, UserError
 from perstack.core.events import RECORD_EVENTS, Event, EventSink
@@ -27,7 +27,7 @@ from perstack.core.experts import Config, Expert, PipelineSpec
 from perstack.core.json import JsonObject
 from perstack.core.outcome import FixOutcome
 from perstack.core.sandbox import SandboxSpec, Snapshot
-from perstack.core.storage import EventWriter, JobRecord, Store
+from perstack.core.storage import JOB_STATUS, EventWriter, JobRecord, Store
 from perstack.core.usage import Usage
 from perstack.core.verdict import Report
 from perstack.definition.load import read_experts

@@ -1,4 +1,4 @@
-"""The jobs of a storage as they are on record: for looking back, for going on. Changes nothing, runs nothing.
+"""The jobs of a storage as they are on record: for looking back, for going on. Runs nothing.
 
 Reads what is there: a job without `job.json`, one that is still being written, one whose log is damaged, and one in
 the layout of files that the public format describes.
@@ -18,7 +18,7 @@ from perstack.core.errors import InfrastructureError, InvariantBroken, UserError
 from perstack.core.events import Event
 from perstack.core.json import JsonObject
 from perstack.core.messages import ToolCall
-from perstack.core.storage import JobRecord, LogContents
+from perstack.core.storage import JOB_STATUS, JobRecord, LogContents
 from perstack.runtime import public_layout
 from perstack.runtime.checkpoints import in_full
 from perstack.runtime.fold import JobState, fold
@@ -202,11 +202,9 @@ class Archive:
         except UserError:
             if self._is_foreign(job_id):
                 return public_layout.record(self._store.folder(job_id))
-            record = JobRecord(job_id, "", 0, status=RUNNING)
-            if _has_ended(contents.events):
-                record = replace(record, status="completed", finished_at=contents.events[-1].timestamp)
+            record = _ended(JobRecord(job_id, "", 0, status=RUNNING), contents.events)
         if record.status != RUNNING and record.started_at:
-            return record
+            return record  # it was counted when it ended
         return _counted(record, contents.events) if contents.events else self._dated(record)
 
     def _dated(self, record: JobRecord) -> JobRecord:
@@ -260,8 +258,16 @@ def _counted(record: JobRecord, events: Sequence[Event]) -> JobRecord:
     )
 
 
-def _has_ended(events: Sequence[Event]) -> bool:
-    return any(event.type == "finishJob" for event in events[-1:])
+def _ended(record: JobRecord, events: Sequence[Event]) -> JobRecord:
+    """The record with how the job has ended by its log: a pipeline by its last fact, a run by its own end."""
+    status = RUNNING
+    if any(event.type == "finishJob" for event in events):
+        status = "completed"
+    else:
+        with contextlib.suppress(InvariantBroken):
+            run = fold(events).latest_run()
+            status = JOB_STATUS.get(run.status, RUNNING) if run else RUNNING
+    return record if status == RUNNING else replace(record, status=status, finished_at=events[-1].timestamp)
 
 
 def _is_locked(path: Path) -> bool:

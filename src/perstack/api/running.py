@@ -13,14 +13,6 @@ from perstack.runtime.driver import RunOutcome, RunRequest
 from perstack.runtime.fold import JobState
 from perstack.runtime.staff import Staff, reasoning_tokens
 
-# How a run's end (`Checkpoint.status`) is told of its job (`Job.status`).
-JOB_STATUS = {
-    "completed": "completed",
-    "stoppedByInteractiveTool": "stoppedByInteractiveTool",
-    "stoppedByExceededMaxSteps": "stoppedByMaxSteps",
-    "stoppedByError": "stoppedByError",
-}
-
 
 async def carried_out(run: Run, staff: Staff, experts: Mapping[str, Expert], found: JobState | None) -> RunOutcome:
     """Do what `run` asks; `found` is the job it goes on with. `experts` may grow meanwhile.

@@ -13,6 +13,13 @@ from perstack.core.usage import Usage
 
 # The chain before the first line of a log.
 CHAIN_SEED = "0" * 64
+# How a run's end (`Checkpoint.status`) is told of its job (`Job.status`); while a run has no end, its job is running.
+JOB_STATUS: Mapping[str, str] = {
+    "completed": "completed",
+    "stoppedByInteractiveTool": "stoppedByInteractiveTool",
+    "stoppedByExceededMaxSteps": "stoppedByMaxSteps",
+    "stoppedByError": "stoppedByError",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,11 @@ from pathlib import Path
 from perstack.core.errors import InfrastructureError, UserError
 from perstack.core.events import RUN_EVENTS, Event
 from perstack.core.json import Json, JsonObject
-from perstack.core.storage import JobRecord, LogContents
+from perstack.core.storage import JOB_STATUS, JobRecord, LogContents
 from perstack.runtime.checkpoints import all_messages, in_full
 from perstack.runtime.fold import JobFold
 from perstack.runtime.state import RunState, RunStatus
 from perstack.runtime.wire import int_of, message_json, object_of, objects_of, result_json, text_of
-
-_JOB_STATUS = {
-    RunStatus.COMPLETED: "completed",
-    RunStatus.STOPPED_BY_ERROR: "stoppedByError",
-    RunStatus.STOPPED_BY_EXCEEDED_MAX_STEPS: "stoppedByMaxSteps",
-    RunStatus.STOPPED_BY_INTERACTIVE_TOOL: "stoppedByInteractiveTool",
-}
 
 
 def export(contents: LogContents, directory: Path, record: JobRecord | None = None) -> None:
@@ -87,7 +80,7 @@ class _Writer:
         """The job as its events have left it."""
         job, first = self._fold.state(), self._first
         run = job.latest_run()
-        status = _JOB_STATUS.get(run.status, "running") if run else "running"
+        status = JOB_STATUS.get(run.status, "running") if run else "running"
         return JobRecord(
             id=job.job_id,
             coordinator_expert_key=first.expert_key if first else "",
