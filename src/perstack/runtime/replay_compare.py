@@ -21,7 +21,7 @@ def first_difference(recorded: Event, made: Event) -> tuple[str, Json, Json] | N
 
 def _comparable(event: Event) -> Json:
     """An event without what is new each time, and without what the runtime says of tools it does not know here."""
-    head = {"type": event.type, "expertKey": event.expert_key, "stepNumber": event.step_number}
+    head: dict[str, Json] = {"type": event.type, "expertKey": event.expert_key, "stepNumber": event.step_number}
     return _plain({**head, "payload": json.loads(compact(event.payload))})
 
 
