@@ -47,6 +47,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
             "Checkpoint expert key app does not match input expert key other",
         ),
         (["run", "app", "x", "--job-id", "j"], "job j already exists"),
+        (["run", "app", "x", "--runtime", "sun"], "Invalid runtime: sun"),
+        (["run", "app", "x", "--runtime", "gemini"], "not part of this version"),
         (["run", "app", "  "], "Input message is undefined"),
         (["run", "nobody", "x"], 'Failed to resolve expert "nobody"'),
         (["run", "app", "x", "--max-steps", "0"], "--max-steps"),
@@ -119,3 +121,12 @@ def test_a_job_goes_on_at_its_place_however_that_is_spelled(
     ):
         assert run(["resume", "i", *arguments]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_options_of_2025_are_understood(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert folder
+    assert run(["run", "nobody", "x", "--runtime", "local", "--env", "HOME"]) == 2
+    told = capsys.readouterr().err
+    assert "--runtime local has no effect" in told
+    assert "--env has no effect" in told
+    assert "Failed to resolve expert" in told

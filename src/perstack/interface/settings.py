@@ -16,6 +16,7 @@ from perstack.core.experts import Config
 from perstack.core.json import JsonObject
 from perstack.interface.options import engine_options, read_config, storage_option, warn
 
+_ADAPTERS = ("cursor", "claude-code", "gemini")
 LEVELS = ("none", "minimal", "low", "medium", "high")
 
 
@@ -114,6 +115,9 @@ def _packed(given: dict[str, Any]) -> Settings:
     """Take the shared options out of `given`."""
     names = ("config", "workspace", "storage", "sandbox", "provider", "model", "env_path", "verbose")
     shared = {name: given.pop(name) for name in names}
+    shared["sandbox"] = _sandbox(given.pop("runtime"), shared["sandbox"])
+    if given.pop("env"):
+        warn("--env has no effect: a skill sees the variables it names in `requiredEnv`")
     retries, steps, timeout = given.pop("max_retries"), given.pop("max_steps"), given.pop("timeout")
     return Settings(
         **shared,
@@ -122,6 +126,17 @@ def _packed(given: dict[str, Any]) -> Settings:
         max_retries=-1 if retries is None else retries,
         timeout_ms=timeout or 0,
     )
+
+
+def _sandbox(runtime: str, sandbox: str) -> str:
+    """What `--runtime` of 2025 means now. Raises: UserError for a name that is none, or that ran other products."""
+    if runtime in _ADAPTERS:
+        raise UserError(f"--runtime {runtime} is not part of this version", hint="Leave it out: experts run here.")
+    if runtime not in {"", "local", "docker"}:
+        raise UserError(f"Invalid runtime: {runtime}", hint="Leave it out, and choose the isolation with --sandbox.")
+    if runtime == "local":
+        warn("--runtime local has no effect: tools run in a sandbox; choose it with --sandbox")
+    return "docker" if runtime == "docker" and sandbox == "auto" else sandbox
 
 
 def _budget(text: str) -> str | int:
@@ -148,5 +163,7 @@ _OPTIONS = (
     click.option("--max-retries", type=click.IntRange(min=0), metavar="N", help="Of one generation."),
     click.option("--timeout", type=click.IntRange(min=1), metavar="MS", help="For one generation."),
     click.option("--env-path", multiple=True, metavar="FILE", help="dotenv file; repeatable.  [.env, .env.local]"),
+    click.option("--runtime", default="", hidden=True),
+    click.option("--env", multiple=True, hidden=True),
     click.option("--verbose", is_flag=True, help="Progress and what servers write to stderr, on stderr."),
 )
