@@ -197,3 +197,20 @@ async def test_java_that_leaves_the_build_is_refused(tmp_path: Path) -> None:
     report = await project.verify({"sources.txt": "src/Main.java\n"}, build)
     assert report.verdict is not Verdict.PASS
     assert "stage-vanished" in codes(report)
+
+
+@pytest.mark.anyio
+async def test_among_many_fixed_files_the_one_that_is_only_hidden_is_found(tmp_path: Path) -> None:
+    many = {f"lib/m{n}.py": "import os\nLIMIT = 1\n" for n in range(40)}
+    project = Project.make(tmp_path, {**many, "files.txt": "\n".join(many)})
+    lint = replace(RUFF, run=("sh", "-c", "xargs ruff check --isolated < files.txt"))
+    fixed: dict[str, str | None] = dict.fromkeys(many, "LIMIT = 1\n")
+    report = await project.verify(fixed, lint)
+    assert (report.verdict, codes(report)) == (Verdict.PASS, set())
+    started = [str(payload["tree"]) for kind, payload in project.events if kind == "startSignal"]
+    assert "candidate with errors planted in 40 files" in started
+    assert not any("error planted in lib" in name for name in started)
+    del fixed["lib/m7.py"]
+    report = await project.verify({**fixed, "files.txt": "\n".join(fixed)}, lint)
+    assert (report.verdict, codes(report)) == (Verdict.FAIL, {"stage-vanished"})
+    assert "lib/m7.py" in report.reasons[0].detail

@@ -7,7 +7,7 @@ for fresh: all of them make diagnostics disappear, and none of them notices a ne
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
@@ -23,6 +23,7 @@ from perstack.signals.measure import Meter, Subject
 from perstack.signals.tree import Tree
 
 _FIXED_FILES = 3
+_AT_ONCE = 500
 _CHANGED_FILES = 1
 
 
@@ -35,17 +36,29 @@ class Trees:
     changed: Sequence[str]
 
 
-async def check_planted(comparison: Comparison, spec: SignalSpec, trees: Trees, meter: Meter) -> tuple[Reason, ...]:
-    """Why what the signal says about the candidate cannot be believed; nothing where every planted error was seen.
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Reasons against the candidate, and one sentence for people where nothing could be tried."""
 
-    Looks at files whose diagnostics are fixed, in an order nobody can foresee; without any, at a changed file.
+    reasons: tuple[Reason, ...]
+    remark: str = ""
+
+
+async def check_planted(comparison: Comparison, spec: SignalSpec, trees: Trees, meter: Meter) -> Finding:
+    """What speaks against believing the signal about the candidate; no reasons where every planted error was seen.
+
+    Looks at files whose diagnostics are fixed: at all of them in one run, then, in an order nobody can foresee, at
+    some of those that said nothing. Without any, at a changed file.
     """
     fixed = comparison.report.changes.fixed if comparison.report.changes else ()
-    accused = dict.fromkeys(d.path for d in fixed if _texts(spec, d.path) and d.path in trees.candidate.files)
-    chosen = sorted(accused, key=lambda _: uuid4().hex)[:_FIXED_FILES]
+    accused = list(dict.fromkeys(d.path for d in fixed if _texts(spec, d.path) and d.path in trees.candidate.files))
+    both = trees.base.files & trees.candidate.files
+    chosen = accused or [path for path in trees.changed if path in both and _texts(spec, path)][:_CHANGED_FILES]
     if not chosen:
-        both = trees.base.files & trees.candidate.files
-        chosen = [path for path in trees.changed if path in both and _texts(spec, path)][:_CHANGED_FILES]
+        return Finding((), f"{spec.name}: no file to plant an error in, so nothing shows that the tool still looks")
+    if len(chosen) > 1:
+        chosen = await _silent_ones(chosen[:_AT_ONCE], spec, trees, meter)
+    chosen = sorted(chosen, key=lambda _: uuid4().hex)[:_FIXED_FILES]
     found: dict[str, Reason | None] = {}
 
     async def one(path: str) -> None:
@@ -54,13 +67,34 @@ async def check_planted(comparison: Comparison, spec: SignalSpec, trees: Trees, 
     async with anyio.create_task_group() as group:
         for path in chosen:
             group.start_soon(one, path)
-    return tuple(reason for path in sorted(found) if (reason := found[path]) is not None)
+    return Finding(tuple(reason for path in sorted(found) if (reason := found[path]) is not None))
+
+
+async def _silent_ones(paths: Sequence[str], spec: SignalSpec, trees: Trees, meter: Meter) -> list[str]:
+    """Files whose planted error is not noticed where all have one: a tool may stop at the first, or not look."""
+    silent = list(paths)
+    for kind in range(max(len(_texts(spec, path)) for path in paths)):
+        planted = [_Planted.of(path, _texts(spec, path)[min(kind, len(_texts(spec, path)) - 1)]) for path in silent]
+        tree = replace(trees.candidate, name=f"candidate with errors planted in {len(planted)} files")
+        run = await meter.once(Subject(spec, tree, plant=_all_of(planted)))
+        if run.diagnostics:
+            silent = [one.path for one in planted if not one.is_noticed(run)]
+        if not silent:
+            break
+    return silent
+
+
+def _all_of(planted: Sequence[_Planted]) -> Callable[[Path], None]:
+    def plant(workspace: Path) -> None:
+        for one in planted:
+            one.plant(workspace)
+
+    return plant
 
 
 async def _check(path: str, spec: SignalSpec, trees: Trees, meter: Meter, *, accused: bool) -> Reason | None:
     for text in _texts(spec, path):
-        name = f"q{uuid4().hex[:12]}"
-        planted = _Planted(path, text.format(name=name), name)
+        planted = _Planted.of(path, text)
         tree = replace(trees.candidate, name=f"candidate with an error planted in {path}")
         if planted.is_noticed(await meter.once(Subject(spec, tree, plant=planted.plant))):
             return None
@@ -90,6 +124,11 @@ class _Planted:
     text: str
     name: str
     line: int = 0
+
+    @classmethod
+    def of(cls, path: str, text: str) -> _Planted:
+        name = f"q{uuid4().hex[:12]}"
+        return cls(path, text.format(name=name), name)
 
     def plant(self, workspace: Path) -> None:
         """Append, and keep the file's time: a stale build product must not become fresh by our doing."""

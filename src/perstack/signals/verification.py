@@ -24,6 +24,7 @@ from perstack.core.signals import Measurement, Priority, SignalKind, SignalRun, 
 from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCode, Report, SignalReport, Verdict
 from perstack.infrastructure.git import Repository
 from perstack.signals.compare import Comparison, compare, with_test_change
+from perstack.signals.compare_tests import lies_in
 from perstack.signals.evidence import Evidence
 from perstack.signals.ground import Ground, Workbench
 from perstack.signals.measure import Measured, Subject
@@ -207,7 +208,9 @@ class Verification:
         meter = self._bench.meter(self._request.snapshot)
         for spec, comparison in zip(self._request.specs, self._comparisons, strict=True):
             if spec.kind is SignalKind.COMPILER and spec.priority is Priority.MUST and not spec.reject:
-                self._extra += await check_planted(comparison, spec, trees, meter)
+                finding = await check_planted(comparison, spec, trees, meter)
+                self._extra += finding.reasons
+                self._remarks += [finding.remark] if finding.remark else []
 
     async def _necessity(self, effective: Effective, report: Report, ground: Ground) -> tuple[HunkNecessity, ...]:
         """Take the patch back, whole and in parts: what it fixed must be red again."""
@@ -315,6 +318,6 @@ def judged_measurement(before: Measured, after: Measured) -> Measurement:
 def _with_collected_files(base_runs: Sequence[SignalRun], run: SignalRun) -> SignalRun:
     """Files that could not be collected on the base and hold tests now: they did not vanish."""
     broken = {i for r in base_runs for i, case in r.tests.items() if case.status is TestStatus.ERROR and "::" not in i}
-    holding = {identity.partition("::")[0] for identity in run.tests if "::" in identity}
-    collected = {file: TestCase(file, TestStatus.PASSED) for file in broken & holding if file not in run.tests}
+    holding = {file for file in broken if any(lies_in(identity, file) for identity in run.tests)}
+    collected = {file: TestCase(file, TestStatus.PASSED) for file in holding if file not in run.tests}
     return replace(run, tests={**run.tests, **collected}) if collected else run
