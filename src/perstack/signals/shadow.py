@@ -27,6 +27,8 @@ _HEADERS = frozenset(
 )  # fmt: skip
 _ROOTS = ("", "src", "lib", "python")
 _SUFFIXES = (".py", ".pyi", ".pyx", ".pyw")
+# A script's own folder comes first on its search path.
+_SCRIPT_FOLDERS = frozenset({"tools", "scripts", "script", "bin", "ci", "hack", "checks", "lint"})
 _MANY = 2000  # base files that are read to learn the dependencies
 
 
@@ -65,10 +67,16 @@ def _module_name(path: str) -> str:
 
 
 def _search_roots(base_files: Mapping[str, str]) -> set[str]:
-    """Directories that are, or are likely to be, on the search path: a test directory without `__init__.py` is."""
+    """Directories that are, or are likely to be, on the search path: those of tests and scripts that are no package."""
     roots = set(_ROOTS)
     for path in base_files:
         pure = PurePosixPath(path)
+        if (
+            pure.suffix == ".py"
+            and pure.parent.name in _SCRIPT_FOLDERS
+            and f"{pure.parent}/__init__.py" not in base_files
+        ):
+            roots.add(str(pure.parent))
         if pure.name == "conftest.py" or (pure.name.startswith("test_") or pure.stem.endswith("_test")):
             directory = pure.parent
             while f"{directory}/__init__.py" in base_files:
