@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from perstack.core.errors import UserError
+from perstack.core.contracts import Tell
+from perstack.core.errors import SandboxUnavailable, UserError
 from perstack.core.events import Event
 from perstack.core.experts import Expert
+from perstack.core.json import Json
+from perstack.core.messages import ModelReply, StopReason
 from perstack.core.storage import LogContents
 from perstack.runtime.fold import fold as fold_of
 from perstack.runtime.log import redacted
@@ -101,6 +105,61 @@ async def test_a_run_that_somebody_went_on_with_after_a_crash_is_followed_to_the
     await again.runner.proceed(from_log, fold_of(crashed))
     events = tuple(event for event in again.events if "tream" not in event.type)
     assert (await replayed(events, experts(expert()))).difference is None
+
+
+def dies(_: Mapping[str, Json]) -> str:
+    raise SandboxUnavailable("the sandbox is gone")
+
+
+@pytest.mark.parametrize(
+    ("script", "ending"),
+    [
+        ([reply(calls=[("look", {}), ("write", {}), ("die", {})])], "the sandbox is gone"),
+        ([reply(calls=[("b", {"query": "q"})]), reply(calls=[("die", {})])], "stoppedByDelegate"),
+        ([reply()] * 3, "Max retries (2) exceeded: No tool call or text generated"),
+        ([reply("half", stop=StopReason.LENGTH)] * 3, "Max retries (2) exceeded: Generation length exceeded"),
+        ([reply("no", stop=StopReason.REFUSAL)] * 3, "Max retries (2) exceeded: The model refused: no"),
+        ([reply(stop=StopReason.REFUSAL)] * 3, "Max retries (2) exceeded: The model refused: no reason given"),
+        ([], "the script has 0 replies; reply 1 was asked for"),
+        ([reply(calls=[("look", {})])] * 6, "stoppedByExceededMaxSteps"),
+        ([reply(calls=[("look", {})])] * 5 + [reply(calls=[("b", {"query": "q"})])], "stoppedByExceededMaxSteps"),
+        ([reply(calls=[("b", {"query": "q"})]), done("x"), done("y")], "completed"),
+    ],
+)
+async def test_however_a_job_ends_it_ends_so_again(script: list[ModelReply], ending: str) -> None:
+    skill = FunctionSkill({"look": lambda _: "seen", "write": lambda _: "ok", "die": dies}, read_only=("look",))
+    bench = Bench(script, skill=skill, child_skills={"b": FunctionSkill({"die": dies})})
+    with contextlib.suppress(SandboxUnavailable):
+        await bench.run(TEAM["a"], experts=TEAM, max_steps=6, max_retries=2)
+    events = tuple(event for event in bench.events if "tream" not in event.type)
+    run = fold_of(events).latest_run()
+    assert run is not None
+    assert ending in (run.error.message if run.error else run.status)
+    report = await replayed(events)
+    assert report.difference is None, str(report.difference)
+
+
+async def test_a_delegate_that_could_not_start_does_not_start_again() -> None:
+    class Broken(FunctionSkill):
+        async def open(self, tell: Tell) -> None:
+            raise UserError("no such server")
+
+    bench = Bench([reply(calls=[("b", {"query": "q"})]), done("ok")], child_skills={"b": Broken()})
+    await bench.run(TEAM["a"], experts=TEAM)
+    assert "no such server" in str(bench.collect.first("stopRunByError").payload)
+    events = tuple(event for event in bench.events if "tream" not in event.type)
+    report = await replayed(events)
+    assert report.difference is None, str(report.difference)
+
+
+async def test_an_end_that_the_runtime_does_not_come_to_is_a_difference() -> None:
+    events = await recorded()
+    number = max(n for n, event in enumerate(events) if event.type == "completeRun")
+    payload = {**events[number].payload, "error": {"name": "Bad", "message": "luck"}}
+    changed = replace(events[number], type="stopRunByError", payload=payload)
+    difference = (await replayed((*events[:number], changed))).difference
+    assert difference is not None
+    assert difference.line == number + 2
 
 
 async def test_a_job_that_made_an_expert_makes_it_again(tmp_path: Path) -> None:
