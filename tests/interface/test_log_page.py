@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from perstack.core.events import Event
+from perstack.core.events import KNOWN_EVENTS, Event
 from perstack.core.usage import Usage
 from perstack.interface.history.lines import View, targets_of
 from perstack.interface.history.page import duration, job_lines, print_lines, report_lines
@@ -209,3 +210,34 @@ async def test_jobs_are_listed_with_what_one_asks_first() -> None:
 async def test_durations_are_said_as_people_say_them(ms: int, text: str) -> None:
     assert duration(ms) == text
     assert STARTED
+
+
+async def test_nothing_in_a_record_steers_the_terminal() -> None:
+    evil = "\x1b[31m\x07\u202e[bold]\r\n\x9b5A"
+    use: dict[str, Any] = {"usage": {"inputTokens": evil, "totalTokens": evil}, "text": evil, "ok": evil, evil: evil}
+    nested: dict[str, Any] = {"id": evil, "toolName": evil, "skillName": evil, "args": {evil: evil}, "query": evil,
+                              "status": evil, "name": evil, "message": evil, "type": "textPart", "text": evil,
+                              "result": [{"type": "textPart", "text": evil}], "expert": {"key": evil},
+                              "stepNumber": evil, "delegateTo": [{"expert": {"key": evil}, "toolCallId": evil}],
+                              "verdict": evil}  # fmt: skip
+    keys = ("toolCall", "error", "checkpoint", "initialCheckpoint", "newMessage", "report")
+    lists = ("toolCalls", "toolResults", "inputMessages", "files")
+    payload = {**use, **dict.fromkeys(keys, nested), **{key: [nested] for key in lists}, "reason": evil,
+               "stage": evil, "round": evil, "seconds": evil, "run": evil, "insertions": evil}  # fmt: skip
+    kinds = [*sorted(KNOWN_EVENTS), evil]
+    events = [Event(kind, evil, STARTED, evil, f"{evil}{n}", evil, 1, payload) for n, kind in enumerate(kinds)]
+    runs, targets = runs_of(events), targets_of(events)
+    page = select(events, Selection(verbose=True, take=0))
+    report = Report(
+        record(events, id=evil, coordinator_expert_key=evil, status=evil, extra={"error": evil}), page, runs,
+        storage=evil, checkpoint={**nested, "messages": [{"type": evil, "contents": [nested]}]}, run=evil, next=evil,
+        summary=summary_of(page.matched, targets),
+    )  # fmt: skip
+    out = io.StringIO()
+    for verbose in (False, True):
+        lines = report_lines(report, View(runs, targets, verbose, UTC), messages=True)
+        print_lines(Console(file=out, width=100), lines)
+    print_lines(Console(file=out, width=100), job_lines([report.job], evil, zone=UTC))
+    found = {char for char in out.getvalue() if unicodedata.category(char) in {"Cc", "Cf"}}
+    assert found == {"\n"}
+    assert len(page.events) == len(events)

@@ -19,6 +19,7 @@ from perstack.interface.history.report import Report, summary_of
 from perstack.interface.history.runs import runs_of
 from perstack.interface.history.selection import Selection, select
 from perstack.interface.options import event_types, storage_option, storage_root
+from perstack.interface.render.facts import visible
 
 NOTHING = "No data found"
 
@@ -125,7 +126,7 @@ def command(  # one argument an option
         lines = report_lines(report, view, messages=messages, only_summary=summary)
         print_lines(Out(highlight=False), lines, fold=verbose)
     if report.problem:
-        click.echo(f"perstack: {report.problem}", err=True)
+        click.echo(f"perstack: {visible(report.problem)}", err=True)
     return ExitCode.INFRASTRUCTURE if report.is_damaged else ExitCode.OK
 
 
@@ -140,7 +141,7 @@ def report_of(archive: api.Archive, place: Place, selection: Selection) -> tuple
     try:
         job = archive.read(job_id)
     except UserError as error:
-        click.echo(f"perstack: {error.message}", err=True)
+        click.echo(f"perstack: {visible(error.message)}", err=True)
         return None
     runs = runs_of(job.events, is_over=not job.is_live)
     events, checkpoint = job.events, None

@@ -63,7 +63,7 @@ def command(job: str, rerun: bool, config: str, storage: Path | None, output: st
     else:
         click.echo(report_text(job, report, rerun=rerun))
     if report.problem:
-        click.echo(f"perstack: {report.problem}", err=True)
+        click.echo(f"perstack: {visible(report.problem)}", err=True)
         return ExitCode.INFRASTRUCTURE
     return ExitCode.FAIL if report.difference else ExitCode.OK
 
@@ -98,7 +98,7 @@ def report_text(job: str, report: api.ReplayReport, *, rerun: bool) -> str:
     lines = [f"Job: {job}", f"{'Run again' if rerun else 'Folded'}: {work}"]
     if (found := report.difference) is not None:
         place = f"line {found.line}" if found.line else "after the record's end"
-        lines.append(f"Different at {place}, {found.event}: {found.where}")
+        lines.append(f"Different at {place}, {visible(found.event)}: {visible(found.where)}")
         recorded, replayed = apart(compact(found.recorded), compact(found.replayed))
         lines += [f"  recorded: {visible(recorded)}", f"  replayed: {visible(replayed)}"]
     elif report.problem:

@@ -20,6 +20,7 @@ from perstack.interface.history.reading import (
     object_of,
     objects_of,
     text_of,
+    usage_of,
 )
 from perstack.interface.history.runs import Runs
 from perstack.interface.render.facts import visible
@@ -75,9 +76,9 @@ def targets_of(events: Iterable[Event]) -> Mapping[CallKey, str]:
 def event_lines(event: Event, view: View) -> Iterator[Text]:
     """The event's own line, then its details, indented."""
     step = f"[Step {event.step_number}]" if event.step_number else "[Run]" if event.run_id else "[Job]"
+    kind = f"{flat(event.type, 60):<24}"
     line = Text.assemble(
-        (f"{step:<{view.step_width}} ", "dim"),
-        (f"{event.type:<24}" + " " * (len(event.type) >= 24), _STYLE.get(event.type, "")),
+        (f"{step:<{view.step_width}} ", "dim"), (kind + " " * (len(event.type) >= 24), _STYLE.get(event.type, ""))
     )
     line.append(view.clock(event.timestamp), style="dim")
     run = view.runs.of.get(event.run_id)
@@ -169,21 +170,21 @@ def _retry(event: Event, view: View) -> Iterator[Text]:
 
 def _stage(event: Event, view: View) -> Iterator[Text]:
     data = event.payload
-    number = f" (round {data['round']})" if data.get("round") else ""
+    number = f" (round {flat(str(data['round']), 9)})" if data.get("round") else ""
     line = Text(f"Stage: {view.cut(text_of(data.get('stage')), 40)}{number}")
     if event.type == "finishStage":
         mark = ("✓", "green") if data.get("ok") is True else ("✗", "red")
-        line = Text.assemble(line, " ", mark, (f" {data.get('seconds', 0)} s", "dim"))
+        line = Text.assemble(line, " ", mark, (f" {flat(str(data.get('seconds', 0)), 12)} s", "dim"))
     yield line
 
 
 def _signal(event: Event, view: View) -> Iterator[Text]:
     data = event.payload
     name, tree, status = (view.cut(text_of(data.get(key)), 60) for key in ("name", "tree", "status"))
-    line = Text.assemble(f"Signal: {name} on {tree}, run {data.get('run', 1)}")
+    line = Text.assemble(f"Signal: {name} on {tree}, run {flat(str(data.get('run', 1)), 9)}")
     if status:
         line.append(f": {status}", style={"pass": "green", "fail": "red"}.get(status, "yellow"))
-        line.append(f" {data.get('seconds', 0)} s", style="dim")
+        line.append(f" {flat(str(data.get('seconds', 0)), 12)} s", style="dim")
     yield line
 
 
@@ -191,7 +192,8 @@ def _candidate(event: Event, view: View) -> Iterator[Text]:
     data = event.payload
     names = data.get("files")
     files = ", ".join(view.cut(str(name), 80) for name in names) if isinstance(names, list | tuple) else ""
-    yield Text(f"Change: +{data.get('insertions', 0)} −{data.get('deletions', 0)} {files}".rstrip())
+    size = (flat(str(data.get(key, 0)), 9) for key in ("insertions", "deletions"))
+    yield Text(f"Change: +{next(size)} −{next(size)} {files}".rstrip())
 
 
 def _verdict(event: Event, _view: View) -> Iterator[Text]:
@@ -199,10 +201,9 @@ def _verdict(event: Event, _view: View) -> Iterator[Text]:
 
 
 def _tokens(event: Event) -> Iterator[Text]:
-    usage = object_of(event.payload.get("usage"))
-    if usage.get("totalTokens"):
-        parts = f"in {usage.get('inputTokens', 0):,}, out {usage.get('outputTokens', 0):,}"
-        yield Text(f"Tokens: {parts}", style="dim")
+    usage = usage_of(event.payload.get("usage"))
+    if usage.total_tokens:
+        yield Text(f"Tokens: in {usage.input_tokens:,}, out {usage.output_tokens:,}", style="dim")
 
 
 def _nothing(_event: Event, _view: View) -> Iterator[Text]:
@@ -212,7 +213,7 @@ def _nothing(_event: Event, _view: View) -> Iterator[Text]:
 def _anything(event: Event, view: View) -> Iterator[Text]:
     """The plain values of an event that has no words of its own: stages, signals, skills, the proxy."""
     pairs = [
-        f"{key}: {view.cut(_plain(value), 120)}"
+        f"{flat(key, 60)}: {view.cut(_plain(value), 120)}"
         for key, value in event.payload.items()
         if isinstance(value, str | int | float) and value != ""
     ]

@@ -17,7 +17,7 @@ from perstack.interface.history.lines import View, at, event_lines, flat
 from perstack.interface.history.reading import message_text, object_of, objects_of, text_of
 from perstack.interface.history.report import Report, Summary
 from perstack.interface.history.runs import INTERRUPTED, Run, Runs
-from perstack.interface.render.facts import count
+from perstack.interface.render.facts import count, visible
 
 RULE = "─" * 50
 # Enough of a run's id to name it with --run, and to leave room on a terminal.
@@ -82,12 +82,12 @@ def job_lines(
     jobs: Sequence[JobRecord], storage: str, *, interrupted: Container[str] = (), zone: tzinfo | None = None
 ) -> Iterator[Text]:
     """The list of jobs, newest first. `interrupted` are ids of jobs that never ended and that nobody works on."""
-    yield Text(f"Storage: {storage}", style="dim", no_wrap=False)
+    yield Text(f"Storage: {visible(storage)}", style="dim", no_wrap=False)
     rows = [("JOB", "STATUS", "EXPERT", "STARTED", "STEPS", "TOKENS")]
     rows += [
         (
-            job.id,
-            INTERRUPTED if job.id in interrupted else _WORDS.get(job.status, job.status),
+            flat(job.id, 128),
+            INTERRUPTED if job.id in interrupted else _WORDS.get(job.status, flat(job.status, 30)),
             flat(job.coordinator_expert_key or text_of(job.extra.get("kind")), 40),
             moment(job.started_at, zone),
             str(job.total_steps),
@@ -121,10 +121,10 @@ def _cell_style(row: int, column: int, text: str) -> str:
 
 def _header(report: Report, view: View) -> Iterator[Text]:
     job = report.job
-    yield Text(f"Storage: {report.storage}", style="dim", no_wrap=False)
-    word = INTERRUPTED if report.is_interrupted else job.status
+    yield Text(f"Storage: {visible(report.storage)}", style="dim", no_wrap=False)
+    word = INTERRUPTED if report.is_interrupted else flat(job.status, 30)
     status = (word, _STATUS_STYLE.get(word, "yellow"))
-    yield Text.assemble("Job: ", (job.id, "bold"), " (", status, ")")
+    yield Text.assemble("Job: ", (flat(job.id, 128), "bold"), " (", status, ")")
     yield Text(f"Expert: {flat(job.coordinator_expert_key or '—', 120)}")
     yield Text(f"Started: {moment(job.started_at, view.zone)}")
     limit = f" of {job.max_steps}" if job.max_steps else ""
@@ -137,9 +137,9 @@ def _header(report: Report, view: View) -> Iterator[Text]:
     if error := text_of(job.extra.get("error")):
         yield Text(f"Error: {flat(error, 300)}", style="red")
     if report.run:
-        yield Text(f"Run: {report.run}")
+        yield Text(f"Run: {flat(report.run, 128)}")
     if report.next:
-        yield Text(f"Next: {report.next}", style="cyan", no_wrap=False)
+        yield Text(f"Next: {visible(report.next)}", style="cyan", no_wrap=False)
 
 
 def _tokens(usage: Usage) -> str:
@@ -148,10 +148,10 @@ def _tokens(usage: Usage) -> str:
 
 
 def _checkpoint(checkpoint: JsonObject, *, messages: bool) -> Iterator[Text]:
-    status = text_of(checkpoint.get("status"))
-    yield Text.assemble("Checkpoint: ", (text_of(checkpoint.get("id")), "bold"))
+    status = flat(text_of(checkpoint.get("status")), 40)
+    yield Text.assemble("Checkpoint: ", (flat(text_of(checkpoint.get("id")), 128), "bold"))
     yield Text.assemble("Status: ", (status, _STATUS_STYLE.get(status, "yellow")))
-    yield Text(f"Step: {checkpoint.get('stepNumber', 0)}")
+    yield Text(f"Step: {flat(str(checkpoint.get('stepNumber', 0)), 12)}")
     yield Text(f"Expert: {flat(text_of(object_of(checkpoint.get('expert')).get('key')), 120)}")
     if messages:
         yield from _messages(checkpoint)
@@ -161,7 +161,7 @@ def _messages(checkpoint: JsonObject) -> Iterator[Text]:
     found = objects_of(checkpoint.get("messages"))
     yield Text(f"Messages: {len(found)}", style="bold")
     for message in found:
-        yield Text.assemble((f"  [{text_of(message.get('type'))}] ", "dim"), flat(message_text(message), 100))
+        yield Text.assemble((f"  [{flat(text_of(message.get('type')), 40)}] ", "dim"), flat(message_text(message), 100))
 
 
 def _tree(runs: Runs) -> Iterator[Text]:
@@ -169,11 +169,11 @@ def _tree(runs: Runs) -> Iterator[Text]:
     table = [
         (
             name,
-            _WORDS.get(run.status, run.status),
+            _WORDS.get(run.status, flat(run.status, 30)),
             _steps(run),
             duration(run.ended_ms - run.started_ms),
             count(run.usage.total_tokens, "token"),
-            run.id[:ID_SHOWN],
+            flat(run.id[:ID_SHOWN], 3 * ID_SHOWN),
         )
         for name, run in rows
     ]
