@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -76,6 +77,47 @@ def test_what_is_written_reads_back_as_the_same_job(plot: Plot) -> None:
         found = read(Path(folder))
     assert found.problem == ""
     assert ends(fold(found.events)) == ends(fold(contents.events))
+
+
+def without_links(folder: Path) -> None:
+    """As the public runtime leaves it: nothing says which segment goes on with which."""
+    for path in folder.glob("runs/*/event-*-startRun.json"):
+        data = json.loads(path.read_text())
+        data["initialCheckpoint"].pop("metadata", None)
+        path.write_text(json.dumps(data))
+
+
+def test_segments_find_the_run_they_go_on_with_by_its_messages(tmp_path: Path) -> None:
+    contents = stored(STORY)
+    export(contents, tmp_path)
+    without_links(tmp_path)
+    found = read(tmp_path)
+    assert found.problem == ""
+    assert ends(fold(found.events)) == ends(fold(contents.events))
+
+
+def test_a_branch_is_known_by_its_messages(tmp_path: Path) -> None:
+    contents = stored(Plot([reply("", [("look", {})]), reply("One end."), reply("Another.")], [""]))
+    assert len(fold(contents.events).runs) == 2
+    export(contents, tmp_path)
+    without_links(tmp_path)
+    found = fold(read(tmp_path).events)
+    assert ends(found) == ends(fold(contents.events))
+    assert found.usage == fold(contents.events).usage
+
+
+def test_a_segment_whose_beginning_is_gone_starts_with_the_history_it_brings(tmp_path: Path) -> None:
+    contents = stored(Plot([reply("First."), reply("Second.")], ["And now?"]))
+    export(contents, tmp_path)
+    without_links(tmp_path)
+    shutil.rmtree(tmp_path / "runs" / contents.events[1].run_id)
+    found = read(tmp_path)
+    assert found.problem == ""
+    whole, rest = fold(contents.events).latest_run(), fold(found.events).latest_run()
+    assert whole is not None
+    assert rest is not None
+    assert [message_json(message) for message in rest.history] == [message_json(m) for m in whole.history]
+    assert rest.text == "Second."
 
 
 def test_a_store_shows_such_a_job_like_any_other(tmp_path: Path) -> None:

@@ -74,10 +74,11 @@ def test_a_file_of_the_job_finds_a_place(store: Store) -> None:
 
 def test_secrets_never_reach_the_disk(tmp_path: Path) -> None:
     store = on_disk(tmp_path)
-    store.create(JobRecord("j1", "app", 5))
+    store.create(JobRecord("j1", "app", 5, extra={"task": {"text": "a secret"}}))
     log = store.open_log("j1")
     log(event(1, message="a secret"))
     log.close()
+    assert store.load("j1").extra == {"task": {"text": "a ***"}}
     assert store.read("j1").events[0].payload["message"] == "a ***"
     assert "secret" not in (store.folder("j1") / "events.jsonl").read_text()
 

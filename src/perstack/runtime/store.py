@@ -18,7 +18,7 @@ from perstack.core.errors import InfrastructureError, UserError
 from perstack.core.json import Json
 from perstack.core.storage import EventWriter, JobRecord, LogContents
 from perstack.runtime import public_layout
-from perstack.runtime.log import EventLog, load_log
+from perstack.runtime.log import EventLog, load_log, redacted
 from perstack.runtime.wire import int_of, object_of, text_of, usage_from
 
 RECORD = "job.json"
@@ -28,7 +28,7 @@ _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 class JobStore:
-    """The jobs under one root. `redact` is applied to every text before a log gets it."""
+    """The jobs under one root. `redact` is applied to every text before it is written."""
 
     def __init__(self, root: Path, redact: Callable[[str], str]) -> None:
         self._jobs = root / "jobs"
@@ -58,7 +58,8 @@ class JobStore:
         """
         target = self.folder(record.id) / RECORD
         fresh = target.with_suffix(".json.new")
-        text = json.dumps(record.to_json(), ensure_ascii=False, indent=2, default=dict) + "\n"
+        data = redacted(record.to_json(), self._redact)
+        text = json.dumps(data, ensure_ascii=False, indent=2, default=dict) + "\n"
         try:
             with fresh.open("w", encoding="utf-8") as file:
                 file.write(text)
