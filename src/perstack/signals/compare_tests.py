@@ -215,4 +215,17 @@ def excused(delta: TestDelta, own_runs: Sequence[SignalRun], changed: Collection
     """Ids that fail with the base's tests and pass with the candidate's edits of the same files."""
     now = outcomes(own_runs)
     unhappy = (*delta.broken, *delta.still_failing)
-    return {i for i in unhappy if i.partition("::")[0] in changed and i in now and now[i].passed}
+    return {i for i in unhappy if any(lies_in(i, path) for path in changed) and i in now and now[i].passed}
+
+
+def lies_in(identity: str, file: str) -> bool:
+    """Whether a test id belongs to a test file: `path::rest`, or dotted names as unittest has them.
+
+    `file` is a path, or the dotted name of a module that could not be loaded.
+    """
+    front, separator, _ = identity.partition("::")
+    if separator or identity == file:
+        return front == file
+    parts = file.removesuffix(".py").split("/" if "/" in file or file.endswith(".py") else ".")
+    # the directory that discovery starts in may be any of the path's
+    return any(identity.startswith(".".join(parts[start:]) + ".") for start in range(len(parts)))

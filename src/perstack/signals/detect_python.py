@@ -29,10 +29,9 @@ def detect_python(repository: Repository) -> Iterator[Found]:
         yield Found(why, must("tests", SignalKind.TEST, "python3 -m pytest -q", framework="pytest"))
     elif _uses_unittest(repository):
         first = repository.any(*_TESTS)
-        reason = f"unittest: {first} defines TestCase classes and nothing names pytest; judged by the exit code as one"
-        yield Found(
-            reason, must("tests", SignalKind.COMMAND, f"python3 -m unittest discover {_discovery(repository)}".strip())
-        )
+        reason = f"unittest: {first} defines TestCase classes and nothing names pytest"
+        run = f"python3 -m unittest discover {_discovery(repository)}".strip()
+        yield Found(reason, must("tests", SignalKind.TEST, run, framework="unittest"))
     checks = list(_checks(repository, pyproject))
     yield from checks
     if why or checks or _uses_unittest(repository):

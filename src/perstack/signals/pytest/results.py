@@ -25,7 +25,7 @@ SESSION_TEARDOWN = "session::teardown"
 _EXIT_WORDS = {
     0: "without a failure, although one test had to fail",
     2: "interrupted",
-    3: "with an internal error of pytest",
+    3: "with an internal error",
     4: "because it could not start (usage or conftest error)",
     5: "with nothing collected",
 }
@@ -52,18 +52,19 @@ class Results:
 class Expectations:
     """What the verifier knows about a run beforehand.
 
-    `packages` maps top-level module names to the place in the tree that should provide them.
+    `packages` maps top-level module names to the place in the tree that should provide them; `runner` is for people.
     """
 
     canaries: Canaries
     packages: Mapping[str, str]
+    runner: str = "pytest"
 
 
 def read_results(records: Sequence[JsonObject], finish: JsonObject, exit_code: int, expected: Expectations) -> Results:
     """Turn the records of a finished run into tests, or say what is wrong with them."""
     cases = [record for record in records if record.get("type") == "case"]
     problem = (
-        _check_exit(records, finish, exit_code)
+        _check_exit(records, finish, exit_code, expected.runner)
         or _check_canaries(cases, expected.canaries)
         or _check_origin(finish, expected.packages)
     )
@@ -162,7 +163,7 @@ def _status(record: JsonObject) -> TestStatus:
     return _OUTCOMES.get(str(record.get("outcome")), TestStatus.ERROR)
 
 
-def _check_exit(records: Sequence[JsonObject], finish: JsonObject, exit_code: int) -> Problem | None:
+def _check_exit(records: Sequence[JsonObject], finish: JsonObject, exit_code: int, runner: str) -> Problem | None:
     said = finish.get("exit")
     if said != exit_code:
         text = f"the runner finished with exit code {said}, the process ended with {exit_code}"
@@ -175,7 +176,7 @@ def _check_exit(records: Sequence[JsonObject], finish: JsonObject, exit_code: in
     if exit_code == 0:
         code = ReasonCode.CANARY_FAILED
     last = internal.strip().splitlines()[-1:] or [""]
-    return Problem(code, f"pytest ended {words}{': ' if last[0] else ''}{last[0]}")
+    return Problem(code, f"{runner} ended {words}{': ' if last[0] else ''}{last[0]}")
 
 
 def _check_canaries(cases: Sequence[JsonObject], canaries: Canaries) -> Problem | None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from posixpath import join, normpath
@@ -15,7 +15,7 @@ from random import SystemRandom
 import anyio.to_thread
 
 from perstack.core.sandbox import ExecResult, Mount, Snapshot
-from perstack.core.signals import SignalRun, SignalSpec, SignalStatus, TestCase, TestStatus
+from perstack.core.signals import SignalRun, SignalSpec, SignalStatus
 from perstack.core.verdict import ReasonCode
 from perstack.signals.channel import Channel, listening
 from perstack.signals.command import OUTPUT_LIMIT, kept_output
@@ -23,16 +23,21 @@ from perstack.signals.environment import Variation
 from perstack.signals.junit import ReportInvalid, iterate_junit
 from perstack.signals.pytest.canary import Canaries, make_canaries
 from perstack.signals.pytest.configuration import BLOCKED_PLUGINS, PytestPlan
-from perstack.signals.pytest.layout import packages_of
 from perstack.signals.pytest.results import Expectations, Problem, Results, check_xml, read_results
 from perstack.signals.suites.contract import Place, SuiteRun
+from perstack.signals.suites.python import (
+    RED,
+    SHARED_SCRIPTS,
+    failures_as_text,
+    hide_canaries,
+    packages_on_disk,
+    unfinished,
+)
 
 _WORKER = Path(__file__).parent / "worker"
-SHARED_SCRIPTS = tuple(_WORKER / f"perstack_{name}.py" for name in ("channel", "proof", "site", "sources"))
 _SCRIPTS = (*SHARED_SCRIPTS, _WORKER / "runner.py", _WORKER / "perstack_collected.py")
 _CONTROL, _OUT = "/perstack/control", "/perstack/out"
 _NOT_STARTED = 4  # pytest: usage error, or a conftest.py that cannot be imported
-_RED, _SHOWN = frozenset({TestStatus.FAILED, TestStatus.ERROR}), 20
 
 
 async def run_pytest(place: Place, *, spec: SignalSpec, plan: PytestPlan) -> SuiteRun:
@@ -49,7 +54,7 @@ async def run_pytest(place: Place, *, spec: SignalSpec, plan: PytestPlan) -> Sui
     for script in _SCRIPTS:
         shutil.copyfile(script, control / script.name)
     (control / plan.config_name).write_bytes(plan.config_bytes)
-    packages = await anyio.to_thread.run_sync(_packages_on_disk, workspace, plan.python_path)
+    packages = await anyio.to_thread.run_sync(packages_on_disk, workspace, plan.python_path)
     mounts = (Mount(control, _CONTROL), Mount(out, _OUT, writable=True))
     async with listening(control, nonce) as channel:
         async with place.sandbox.open(snapshot, workspace, mounts=mounts, limits=snapshot.limits) as session:
@@ -84,47 +89,28 @@ async def run_pytest(place: Place, *, spec: SignalSpec, plan: PytestPlan) -> Sui
 
 
 def _conclude(spec: SignalSpec, result: ExecResult, channel: Channel, *, expected: Expectations, xml: Path) -> SuiteRun:
-    problem = _unfinished(spec, result, channel)
+    problem = unfinished("pytest", spec, result, channel)
     results = Results()
     finish = channel.finish
     if problem is None and finish is not None:
         results = read_results(channel.records, finish, result.exit_code, expected)
         problem = results.problem or _check_report(xml, str(finish.get("xml")), results, expected.canaries)
-    red = any(case.status in _RED for case in results.tests.values())
+    red = any(case.status in RED for case in results.tests.values())
     status = SignalStatus.FAIL if red else SignalStatus.PASS
     run = SignalRun(
         status=status if problem is None else SignalStatus.ERROR,
         seconds=result.seconds,
         exit_code=result.exit_code if problem else int(red),
         tests=results.tests,
-        output=_failures_as_text(results.tests.values()),
+        output=failures_as_text(results.tests.values()),
     )
     if problem is not None:
-        output = _hide_canaries(kept_output(result), expected.canaries)
+        output = hide_canaries(kept_output(result), expected.canaries)
         text = problem.text
         if result.exit_code == _NOT_STARTED and (lines := output.strip().splitlines()):
             text = f"{text}: {lines[-1].removeprefix('E').strip()}"
         run = replace(run, problem=text, problem_code=problem.code.value, output=output)
     return SuiteRun(run, results.replaced)
-
-
-def _unfinished(spec: SignalSpec, result: ExecResult, channel: Channel) -> Problem | None:
-    """Why there is no finished run to read."""
-    started = [str(r.get("id")) for r in channel.records if r.get("type") == "start"]
-    where = f", last in {started[-1]}" if started else ""
-    if result.timed_out:
-        return Problem(ReasonCode.TIMED_OUT, f"the tests were stopped after {spec.timeout_s:g} s{where}")
-    if channel.problem:
-        return Problem(ReasonCode.RESULTS_DISAGREE, channel.problem)
-    if not channel.connected:
-        last = kept_output(result).strip().splitlines()[-1:] or ["no output"]
-        return Problem(
-            ReasonCode.SIGNAL_ERROR, f"pytest could not be started (exit code {result.exit_code}): {last[0]}"
-        )
-    if channel.finish is None:
-        text = f"the test process ended with exit code {result.exit_code} and no finish record{where}"
-        return Problem(ReasonCode.REPORT_MISSING, text)
-    return None
 
 
 def _check_report(xml: Path, digest: str, results: Results, canaries: Canaries) -> Problem | None:
@@ -167,26 +153,3 @@ def _environment(variation: Variation, workspace: str) -> Mapping[str, str]:
         "PYTEST_PLUGINS": "",
         "PERSTACK_WORKSPACE": workspace,
     }
-
-
-def _packages_on_disk(workspace: Path, python_path: tuple[str, ...]) -> dict[str, str]:
-    roots = [".", "src", "lib", *(path for path in python_path if not path.startswith((".", "/")))]
-    files = [
-        path.relative_to(workspace).as_posix()
-        for root in roots
-        for pattern in ("*.py", "*/__init__.py")
-        for path in (workspace / root).glob(pattern)
-    ]
-    return packages_of(files, python_path)
-
-
-def _failures_as_text(cases: Iterable[TestCase]) -> str:
-    """Red tests with their messages: what the verifier knows, without its own tests in between."""
-    red = [case for case in cases if case.status in _RED]
-    return "\n".join(f"{case.status.value.upper()} {case.id}\n{case.message}" for case in red[:_SHOWN])
-
-
-def _hide_canaries(output: str, canaries: Canaries) -> str:
-    """The output for people, without lines about the verifier's own tests."""
-    marks = (canaries.token, canaries.secret)
-    return "\n".join(line for line in output.splitlines() if not any(mark in line for mark in marks))

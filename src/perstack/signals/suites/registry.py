@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from perstack.core.signals import SignalKind, SignalSpec
 from perstack.signals.pytest.suite import PYTEST
 from perstack.signals.suites.contract import Framework
+from perstack.signals.unittest.suite import UNITTEST
 
-FRAMEWORKS: Mapping[str, Framework] = {framework.name: framework for framework in (PYTEST,)}
+FRAMEWORKS: Mapping[str, Framework] = {framework.name: framework for framework in (PYTEST, UNITTEST)}
 
 
 def framework_of(spec: SignalSpec) -> Framework | None:

@@ -3,13 +3,16 @@
 Nothing of the repository can be imported after `set_up_site`; what the runner has loaded by then is the toolchain's.
 """
 # os.path is loaded anyway; pathlib would be one more module that the code under test can touch.
-# ruff: noqa: PTH100, PTH120
+# ruff: noqa: PTH100, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import site
 import sys
+import tempfile
+import types
 from typing import Any
 
 
@@ -46,3 +49,21 @@ def set_up_site(places: Places) -> tuple[list[str], list[Any]]:
     hooks = [finder for finder in sys.meta_path if finder not in finders]
     sys.meta_path[:] = finders
     return [entry for entry in entries if places.owns(entry)], hooks
+
+
+def stand_aside(tool: str) -> types.ModuleType:
+    """Put what `python -m TOOL` would be in the place of this program; returns this program, to be kept alive."""
+    program, stand_in = sys.modules["__main__"], types.ModuleType("__main__")
+    spec = importlib.util.find_spec(tool + ".__main__")
+    stand_in.__spec__, stand_in.__file__ = spec, spec.origin if spec else None
+    sys.modules["__main__"] = stand_in
+    return program
+
+
+def write_canaries(canaries: list[dict[str, str]]) -> str:
+    """Write the canary files into a new directory outside the workspace."""
+    folder = os.path.realpath(tempfile.mkdtemp())
+    for canary in canaries:
+        with open(os.path.join(folder, canary["file"]), "w", encoding="utf-8") as file:
+            file.write(canary["text"])
+    return folder

@@ -21,7 +21,6 @@ import os
 import pkgutil
 import shutil
 import sys
-import tempfile
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +28,13 @@ if TYPE_CHECKING:  # the toolchain may be Python 3.8, where these cannot be eval
     from perstack.signals.pytest.worker.perstack_channel import Emit, open_channel
     from perstack.signals.pytest.worker.perstack_collected import Collected
     from perstack.signals.pytest.worker.perstack_proof import Loaded
-    from perstack.signals.pytest.worker.perstack_site import Places, inside, set_up_site
+    from perstack.signals.pytest.worker.perstack_site import Places, inside, set_up_site, stand_aside, write_canaries
     from perstack.signals.pytest.worker.perstack_sources import missing_for, with_roots, write_versions
 else:
     from perstack_channel import open_channel  # these lie beside this script
     from perstack_collected import Collected
     from perstack_proof import Loaded
-    from perstack_site import Places, inside, set_up_site
+    from perstack_site import Places, inside, set_up_site, stand_aside, write_canaries
     from perstack_sources import missing_for, with_roots, write_versions
 
 JUDGE = ("pytest", "_pytest", "pluggy", "iniconfig")
@@ -251,30 +250,12 @@ class Registrar:
                 pluginmanager.register(plugin, name)
 
 
-def stand_aside() -> types.ModuleType:
-    """Put what `python -m pytest` would be in the place of this program; returns this program, to be kept alive."""
-    program, stand_in = sys.modules["__main__"], types.ModuleType("__main__")
-    spec = importlib.util.find_spec("pytest.__main__")
-    stand_in.__spec__, stand_in.__file__ = spec, spec.origin if spec else None
-    sys.modules["__main__"] = stand_in
-    return program
-
-
 def digest_of(path: str) -> str:
     """SHA-256 of a file, empty where there is none."""
     if not os.path.isfile(path):
         return ""
     with open(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
-
-
-def write_canaries(canaries: list[dict[str, str]]) -> str:
-    """Write the canary files into a new directory outside the workspace."""
-    folder = os.path.realpath(tempfile.mkdtemp())
-    for canary in canaries:
-        with open(os.path.join(folder, canary["file"]), "w", encoding="utf-8") as file:
-            file.write(canary["text"])
-    return folder
 
 
 def main() -> None:
@@ -322,7 +303,7 @@ def main() -> None:
         vars(stand_in)["worker_id"] = pytest.fixture(scope="session")(worker_id)
         plugins.append(("perstack_fixtures", stand_in))
     extra += ["-o", "cache_dir=" + os.path.join(canary_dir, "cache")]  # always empty: nothing can be planted in it
-    program = stand_aside()
+    program = stand_aside("pytest")
     status = int(pytest.main([*request["args"], *extra], plugins=[Registrar(plugins), reporter]))
     emit(
         {

@@ -1,0 +1,1 @@
+"""The adapter for unittest: suites that `python -m unittest` would run."""
