@@ -47,14 +47,15 @@ class Place:
     short_help="View execution history.",
     epilog="""\b
 Examples:
-  perstack log                                   the job that was worked on last
-  perstack log --jobs                            every job
-  perstack log --job JOB --errors --context 3    what went wrong, and what was around it
-  perstack log --step '>=5' --tools --verbose    tools from step 5 on, with their arguments
+  perstack log                                 the job worked on last
+  perstack log --jobs                          every job
+  perstack log --job JOB --errors --context 3  what went wrong, and around it
+  perstack log --step '>=5' --tools --verbose  tools from step 5 on, in full
   perstack log --filter '.toolCalls[].toolName == "exec"' --json | jq .events
-  perstack log --checkpoint ID --messages        what the model had been told by then
+  perstack log --checkpoint ID --messages      what the model knew by then
 
 Steps: 5, >5, >=5, <5, <=5, 1-10. Filters: `.path op value`, op one of == != > >= < <=; `[]` is any element.
+
 Exit codes: 0 shown, also where there is nothing; 2 usage; 4 the log is damaged (the intact part is shown).""",
 )
 @click.option("--job", default="", metavar="ID", help="The job to show.  [default: the one worked on last]")

@@ -23,8 +23,8 @@ AROUND = 60
     short_help="Fold a job's log again, or run it against its record, and compare.",
     epilog="""\b
 Examples:
-  perstack replay                         the job that was worked on last
-  perstack replay JOB --rerun             also with the experts as they are now
+  perstack replay               the job that was worked on last
+  perstack replay JOB --rerun   also with the experts as they are now
   perstack replay JOB --format json | jq .difference
 
 Exit codes: 0 equal; 1 different, with the first difference; 2 usage or configuration; 4 the log is damaged.""",

@@ -23,6 +23,7 @@ Examples:
 
 What is on record is never done again. A call that had begun when the process ended is made again only
 where that is safe (it only reads); of any other the expert is told that its result is lost.
+
 Exit codes: those of `perstack run`; 2 where there is nothing to resume; 4 where the log is damaged.""",
 )
 @click.argument("job", default="")

@@ -19,11 +19,11 @@ from perstack.interface.settings import Settings, load_config, order, run_option
     short_help="Run one expert headless.",
     epilog="""\b
 Examples:
-  perstack run my-expert "summarise CHANGES.md"
-  perstack run my-expert "summarise CHANGES.md" --filter completeRun | jq -r .text
-  perstack run my-expert "and now shorter" --continue
-  perstack run my-expert "yes" --continue-job JOB -i             answer what it asked
-  perstack run my-expert "try another way" --continue-job JOB --resume-from CHECKPOINT
+  perstack run writer "summarise CHANGES.md"
+  perstack run writer "name it" --filter completeRun | jq -r .text
+  perstack run writer "and now shorter" --continue
+  perstack run writer "yes" --continue-job JOB -i     answer what it asked
+  perstack run writer "or so" --continue-job JOB --resume-from CHECKPOINT
 
 Exit codes: 0 completed, or waiting for an answer; 2 usage or configuration; 3 stopped at --max-steps;
 4 stopped by an error; 130 interrupted (`perstack resume` goes on).""",
