@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from perstack.core.signals import Diagnostic
-from perstack.signals.diagnostics.parsed import DIAGNOSTIC_LIMIT, MESSAGE_LIMIT, Streams
+from perstack.signals.diagnostics.parsed import DIAGNOSTIC_LIMIT, LINES_LIMIT, MESSAGE_LIMIT, Streams
 from perstack.signals.diagnostics.places import Places
 from perstack.signals.diagnostics.read import Reading, read
 from perstack.signals.diagnostics.tools import TOOLS, Form
@@ -60,12 +60,12 @@ def test_no_document_where_one_was_asked_for_is_a_problem(tool: str, sample: str
     assert read_bytes(tool, raw, form).problem_code == "report-missing"
 
 
-@pytest.mark.parametrize("tool", sorted(TOOLS))
+@pytest.mark.parametrize("tool", [*sorted(TOOLS), "auto"])
 @pytest.mark.parametrize(
     "raw",
     [
-        b"[" * 200_000,
-        b'{"a":' * 100_000,
+        b"[" * 50_000,
+        b'{"a":' * 30_000,
         b'[{"kind": 1, "message": 2, "locations": 3}]',
         b'[{"filePath": 4, "messages": {"a": 1}}]',
         b'[{"filename": 1, "location": [], "message": {}}]',
@@ -76,10 +76,14 @@ def test_no_document_where_one_was_asked_for_is_a_problem(tool: str, sample: str
         b'{"a": {"printf": [{"posn": 3}, {"posn": "a.go:99999999999999:1", "message": 1}]}}',
         b"a.c:" + b"9" * 5000 + b":1: error: far away\n",
         b":::::::::\n" * 1000 + b"(1,1): error TS1: x\n",
-        b"a" * 3_000_000 + b":1:1: error: long\n",
+        b"a" * 400_000 + b":1:1: error: long\n",
         bytes(range(256)) * 50,
+        b"[1,\n" * 50_000,
+        b'{"a": [\n' * 30_000,
+        b"error: x\n" * 30_000,
+        b"a.py:1: error: " * 20_000,
     ],
-    ids=range(14),
+    ids=range(18),
 )  # fmt: skip
 def test_hostile_output_is_read_in_bounded_time_without_an_exception(tool: str, raw: bytes) -> None:
     started = time.process_time()
@@ -145,6 +149,13 @@ def test_more_diagnostics_than_can_be_kept_are_a_problem() -> None:
     raw = b"".join(b"a.c:%d:1: error: e\n" % line for line in range(1, DIAGNOSTIC_LIMIT + 2))
     reading = read_bytes("gcc", raw)
     assert reading.problem_code == "output-limit"
+
+
+def test_more_lines_than_can_be_read_are_a_problem() -> None:
+    started = time.process_time()
+    for tool in ("gcc", "auto"):
+        assert read_bytes(tool, b"\n" * (LINES_LIMIT + 1)).problem_code == "output-limit"
+    assert time.process_time() - started < 1
 
 
 def test_a_message_is_one_line_within_its_limit() -> None:

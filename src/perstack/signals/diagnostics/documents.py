@@ -13,6 +13,7 @@ _START = re.compile(r"^[ \t]*(?=[\[{])", re.MULTILINE)
 # `[INFO] …`, `[1/2] …`: text that only looks like a list
 _NO_LIST = re.compile(r"\[[^\]\[{\"\n]*[^\]\[{\"\n\s\d.,-][^\]\[{\"\n]*\]|\[\d+/\d+\]")
 _BROKEN_LIMIT = 20
+_FAILURE_LIMIT = 1_000  # beginnings that are no document: hostile output may be made of them
 _DECODER = json.JSONDecoder()
 
 
@@ -55,7 +56,7 @@ def _value(line: str) -> object:
 
 
 def _scan(stream: str, found: Documents) -> None:
-    at = 0
+    at, failures = 0, 0
     while found.broken < _BROKEN_LIMIT:
         start = _START.search(stream, at)
         if start is None:
@@ -67,7 +68,10 @@ def _scan(stream: str, found: Documents) -> None:
         try:
             value, at = _DECODER.raw_decode(stream, begin)
         except (ValueError, RecursionError):
-            found.broken += _looks_cut(stream, begin)
+            failures += 1
+            found.broken += _looks_cut(stream, begin) or failures == _FAILURE_LIMIT
+            if failures == _FAILURE_LIMIT:
+                return
             at = begin + 1
             continue
         found.values.append(value)

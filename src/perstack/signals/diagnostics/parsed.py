@@ -16,6 +16,7 @@ from perstack.core.verdict import ReasonCode
 
 MESSAGE_LIMIT = 1_000
 LINE_LIMIT = 20_000
+LINES_LIMIT = 2_000_000
 DIAGNOSTIC_LIMIT = 50_000
 _NUMBER_LIMIT = 1_000_000_000
 # colour and cursor sequences, titles and links of terminals
@@ -39,6 +40,11 @@ class Streams:
     def decode(cls, stdout: bytes, stderr: bytes) -> Streams:
         """Undecodable bytes are replaced."""
         return cls(_clean(stdout), _clean(stderr))
+
+    @property
+    def too_many(self) -> bool:
+        """Whether there are more lines than can be read in bounded time."""
+        return sum(text.count("\n") + text.count("\r") for text in (self.stdout, self.stderr)) > LINES_LIMIT
 
     @property
     def lines(self) -> list[str]:

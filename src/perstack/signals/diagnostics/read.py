@@ -11,7 +11,7 @@ from typing import Final
 from perstack.core.signals import Coverage, Diagnostic
 from perstack.core.verdict import ReasonCode
 from perstack.signals.diagnostics.automatic import read_automatic
-from perstack.signals.diagnostics.parsed import Parsed, Streams
+from perstack.signals.diagnostics.parsed import LINES_LIMIT, Parsed, Streams
 from perstack.signals.diagnostics.places import Places
 from perstack.signals.diagnostics.recognise import AUTO
 from perstack.signals.diagnostics.tools import TOOLS, Form
@@ -34,6 +34,8 @@ def read(tool: str, form: Form, streams: Streams, places: Places, *, exit_code: 
 
     Any tool that is not in the table counts as `none`.
     """
+    if streams.too_many:
+        return Reading((), Coverage(), f"more than {LINES_LIMIT} lines of output", ReasonCode.OUTPUT_LIMIT.value)
     if tool == AUTO:
         automatic = read_automatic(streams, places)
         return _located(automatic.parsed, Coverage(automatic.tool, automatic.parsed.form), places)
