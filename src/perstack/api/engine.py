@@ -28,6 +28,7 @@ from perstack.core.json import JsonObject
 from perstack.core.outcome import FixOutcome
 from perstack.core.sandbox import SandboxSpec, Snapshot
 from perstack.core.storage import JOB_STATUS, EventWriter, JobRecord, Store
+from perstack.core.unicode import well_formed
 from perstack.core.usage import Usage
 from perstack.core.verdict import Report
 from perstack.definition.load import read_experts
@@ -175,6 +176,7 @@ class Job:
 
         Raises: UserError and InfrastructureErrors. What a model or its limits ended is an outcome.
         """
+        run = replace(run, query=well_formed(run.query))  # an argument of a process may be bytes that are no text
         config, host = run.config, self.engine.host
         expert = resolve_expert(config, run.expert)
         self.expert, self.max_steps = expert.key, run.max_steps or config.max_steps

@@ -6,6 +6,7 @@ import json
 
 from perstack.core.json import compact
 from perstack.core.messages import FilePart, ImagePart, TextPart, ToolCall, ToolResult
+from perstack.core.unicode import well_formed
 from perstack.skills.truncation import MAX_OUTPUT, truncate_middle
 
 # Characters of base64: what the base tools may read (15 MiB for an image, 30 MiB for a file), for any skill.
@@ -39,7 +40,7 @@ def presentable(call: ToolCall, result: ToolResult) -> ToolResult:
         if not isinstance(part, TextPart):
             contents.append(part)
         elif room > 0:
-            contents.append(TextPart(truncate_middle(part.text, room) or "Error: No content"))
+            contents.append(TextPart(truncate_middle(well_formed(part.text), room) or "Error: No content"))
             room -= len(part.text)
         else:
             left_out += 1

@@ -20,6 +20,7 @@ from perstack.runtime.drafts import Draft, Stamp, start_again, start_tool_call
 from perstack.runtime.equipment import Equipment
 from perstack.runtime.journal import Journal
 from perstack.runtime.machine import AskModel, Emit, Halt, RunDelegates, RunTools, next_effect
+from perstack.runtime.replies import storable
 from perstack.runtime.request import RunRequest
 from perstack.runtime.results import error_result, remaining_todos
 from perstack.runtime.rules import Rules
@@ -112,7 +113,7 @@ class RunLoop:
         """
         request = self._model_request()
         with anyio.move_on_after(request.timeout_s + _GRACE_S):
-            return await self._around.provider.generate(request, relay)
+            return storable(await self._around.provider.generate(request, relay))
         raise ProviderError(f"Timeout: no complete reply within {request.timeout_s * 1000:,.0f} ms", retryable=True)
 
     def _model_request(self) -> ModelRequest:

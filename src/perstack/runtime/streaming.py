@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from perstack.core.json import JsonObject
 from perstack.core.messages import Delta, ModelReply, TextPart, ThinkingPart
+from perstack.core.unicode import well_formed
 
 
 class DeltaRelay:
@@ -25,8 +26,9 @@ class DeltaRelay:
             self._open = name
             self._reasoned = self._reasoned or name == "Reasoning"
             self._emit(f"startStreaming{name}", {})
-        self._pieces.append(delta.text)
-        self._emit(f"stream{name}", {"delta": delta.text})
+        text = well_formed(delta.text)
+        self._pieces.append(text)
+        self._emit(f"stream{name}", {"delta": text})
 
     def finish(self, reply: ModelReply) -> None:
         """Close what is open; reasoning that never streamed is told once, whole.
