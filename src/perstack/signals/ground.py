@@ -125,5 +125,7 @@ async def _plans(
         framework = framework_of(spec)
         if framework is not None:
             files = {path: await repository.read_file(base, path) or b"" for path in regular if framework.reads(path)}
+            more = set(framework.names(files, regular)) - files.keys()
+            files |= {path: await repository.read_file(base, path) or b"" for path in sorted(more)}
             plans[spec.name] = framework.plan(spec, files, paths)
     return plans

@@ -56,14 +56,20 @@ class SuitePlan(Protocol):
         ...
 
 
+def _nothing(_files: Mapping[str, bytes], _paths: Collection[str]) -> Collection[str]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Framework:
     """One adapter. `reads` says which of the base's files `plan` gets, by their path.
 
-    `plan` takes the signal, those files, and all paths of the base.
+    `plan` takes the signal, those files, and all paths of the base. `names` says, from those files and all paths,
+    which more files `plan` gets: those that a configuration names.
     Raises: UserError for a configuration of the base that cannot be read.
     """
 
     name: str
     reads: Callable[[str], bool]
     plan: Callable[[SignalSpec, Mapping[str, bytes], Collection[str]], SuitePlan]
+    names: Callable[[Mapping[str, bytes], Collection[str]], Collection[str]] = _nothing

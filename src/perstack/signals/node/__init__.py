@@ -1,0 +1,1 @@
+"""Adapters for JavaScript and TypeScript suites: node:test, jest, vitest."""

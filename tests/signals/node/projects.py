@@ -1,0 +1,96 @@
+"""Small JavaScript projects as git repositories, one for each runner. Shared by the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from perstack.core.contracts import Sandbox
+from perstack.core.signals import SignalKind, SignalSpec
+from perstack.infrastructure.sandbox.bubblewrap import Bubblewrap
+from tests.signals.project import Project, git, write
+
+MODULES = Path(__file__).parents[2] / "node" / "node_modules"
+
+BUGGY = """\
+function median(values) {
+  const ordered = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(ordered.length / 2);
+  return ordered[middle];
+}
+
+function mean(values) {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}
+
+module.exports = { mean, median };
+"""
+RIGHT = (
+    "  if (ordered.length % 2 === 0) {\n    return (ordered[middle - 1] + ordered[middle]) / 2;\n  }\n"
+    "  return ordered[middle];\n"
+)
+FIXED = BUGGY.replace("  return ordered[middle];\n", RIGHT)
+
+NODE_TESTS = """\
+const { describe, it, test } = require('node:test');
+const assert = require('node:assert/strict');
+const { mean, median } = require('../src/stats.js');
+
+test('mean', () => {
+  assert.equal(mean([1, 2, 3]), 2);
+});
+
+describe('median', () => {
+  it('is the middle one of an odd number', () => {
+    assert.equal(median([3, 1, 2]), 2);
+  });
+
+  it('is between the middle ones of an even number', () => {
+    assert.equal(median([1, 2, 3, 4]), 2.5);
+  });
+});
+"""
+OTHER_NODE_TEST = """\
+import test from 'node:test';
+import assert from 'node:assert';
+
+test('adds', async () => {
+  await null;
+  assert.strictEqual(1 + 1, 2);
+});
+test('is to be done', { todo: true });
+test('is left out', { skip: 'not here' }, () => assert.fail());
+"""
+NODE_TEST = {
+    "package.json": '{"name": "stats", "version": "1.0.0", "scripts": {"test": "node --test"}}\n',
+    "src/stats.js": BUGGY,
+    "test/stats.test.js": NODE_TESTS,
+    "test/other.test.mjs": OTHER_NODE_TEST,
+}
+
+
+def spec(run: str, framework: str, *, repeat: int = 1, cwd: str = ".") -> SignalSpec:
+    return SignalSpec(
+        "tests", SignalKind.TEST, tuple(run.split()), framework=framework, repeat=repeat, timeout_s=60, cwd=cwd
+    )
+
+
+NODE_TEST_SPEC = spec("node --test", "node:test")
+
+
+def node_sandbox() -> Sandbox:
+    return Bubblewrap((MODULES, MODULES / ".bin"))
+
+
+def make(folder: Path, files: Mapping[str, str], *, modules: bool = False) -> Project:
+    """A project; `modules` gives it the packages of `tests/node`, as set-up would have."""
+    root = folder / "project"
+    root.mkdir(parents=True)
+    git(root, "init", "-q", "-b", "main")
+    write(root, files)
+    if modules:
+        (root / "node_modules").symlink_to(MODULES)
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "base")
+    base = git(root, "rev-parse", "HEAD").strip()
+    return Project(root, folder / "scratch", base, sandbox=node_sandbox())
