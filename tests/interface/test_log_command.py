@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -166,6 +167,18 @@ def test_the_intact_part_of_a_damaged_log_is_shown_and_the_damage_told(storage: 
     code, out, err = say("resume", "job", "--provider", "search")
     assert code == 4
     assert "perstack resume job --drop-damaged" in err
+
+
+def test_a_copied_job_goes_by_the_name_of_its_folder(storage: Path, say: Any) -> None:
+    shutil.copytree(storage / "jobs" / "job", storage / "jobs" / "copy")
+    assert "Job: copy " in say("log", "--job", "copy")[1]
+    (storage / "jobs" / "copy" / "events.jsonl").write_text("nonsense\n")
+    code, out, _ = say("log", "--job", "copy")
+    assert (code, "  Events: 0\n" in out) == (4, True)
+    code, _, err = say("resume", "copy")
+    assert code == 4
+    assert "copy/events.jsonl:1:" in err
+    assert "start a new job" in err
 
 
 def test_a_cut_last_line_is_told_and_no_error(storage: Path, say: Any) -> None:

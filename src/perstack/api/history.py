@@ -198,7 +198,7 @@ class Archive:
 
     def _record(self, job_id: str, contents: LogContents) -> JobRecord:
         try:
-            record = self._store.load(job_id)
+            record = replace(self._store.load(job_id), id=job_id)  # the folder's name counts: it may be a copy
         except UserError:
             if self._is_foreign(job_id):
                 return public_layout.record(self._store.folder(job_id))

@@ -62,6 +62,8 @@ def _require_intact(job: api.JobHistory) -> None:
     name = job.record.id
     if job.is_live:
         raise UserError(f"job {name} is being worked on by another process", hint="Wait for it, or end it first.")
+    if job.is_damaged and not job.events:
+        raise InfrastructureError(job.problem, hint="Nothing before it is left: start a new job.")
     if job.is_damaged:
         raise InfrastructureError(
             job.problem,
