@@ -8,7 +8,7 @@ import tomllib
 import jsonschema
 import pytest
 
-from perstack.core.experts import BASE_TOOLS
+from perstack.core.experts import BASE_TOOLS, MANAGEMENT_TOOLS
 from perstack.definition.builtin import builtin_config
 from perstack.definition.document import json_schema, reference
 from perstack.definition.schema import Table
@@ -63,7 +63,7 @@ def test_the_reference_shows_defaults_required_keys_and_base_tools() -> None:
     assert re.search(r"^instruction = string, .*required", text, re.MULTILINE)
     assert '[experts."<key>".skills."<name>"]\ntype = "mcpSseSkill"' in text
     assert "[pipelines.<name>.budgets]" in text
-    assert all(tool in text for tool in BASE_TOOLS)
+    assert all(tool in text for tool in (*BASE_TOOLS, *MANAGEMENT_TOOLS))
 
 
 def test_the_headings_of_the_reference_are_toml() -> None:

@@ -13,10 +13,6 @@ from perstack.core.signals import Priority, SignalKind
 from perstack.definition.load import find_config, load_config, load_file, validate_config
 from tests.definition.samples import FULL
 
-# Published definitions lie beside the checkout on the project's own machines; elsewhere our own must do.
-COMPAT = sorted((Path(__file__).parents[3] / "shared" / "compat").glob("*.toml"))
-NAMES = [path.stem for path in COMPAT]
-
 
 def problems(text: str) -> str:
     with pytest.raises(UserError) as caught:
@@ -109,14 +105,6 @@ def test_a_version_in_the_key_is_not_part_of_the_name() -> None:
     expert = load_config('[experts."@acme/tool@2.0.0"]\ninstruction = "x"').experts["@acme/tool@2.0.0"]
 
     assert (expert.name, expert.version) == ("@acme/tool", "2.0.0")
-
-
-@pytest.mark.parametrize("text", [FULL, *(path.read_text("utf-8") for path in COMPAT)], ids=["own", *NAMES])
-def test_a_whole_definition_loads(text: str) -> None:
-    config = load_config(text)
-
-    assert config.experts
-    assert all(BASE_SKILL in expert.skills for expert in config.experts.values())
 
 
 def test_an_unknown_key_is_a_warning_at_its_line_with_a_guess() -> None:

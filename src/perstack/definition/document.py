@@ -8,7 +8,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from perstack.core.experts import BASE_TOOLS
+from perstack.core.experts import BASE_TOOLS, MANAGEMENT_TOOLS
 from perstack.core.json import JsonObject
 from perstack.definition.schema import MAX_NUMBER
 from perstack.definition.schema_harness import Document
@@ -33,6 +33,7 @@ _NAMES = f"""\
 # Tools of "@perstack/base" (for pick and omit)
 #   {", ".join(BASE_TOOLS[:9])},
 #   {", ".join(BASE_TOOLS[9:])}
+#   only where pick names them: {", ".join(MANAGEMENT_TOOLS)}
 """
 
 
