@@ -123,8 +123,8 @@ def test_a_job_goes_on_at_its_place_however_that_is_spelled(
         assert words in capsys.readouterr().err
 
 
-def test_options_of_2025_are_understood(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert folder
+@pytest.mark.usefixtures("folder")
+def test_options_of_2025_are_understood(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["run", "nobody", "x", "--runtime", "local", "--env", "HOME"]) == 2
     told = capsys.readouterr().err
     assert "--runtime local has no effect" in told
