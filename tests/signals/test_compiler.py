@@ -53,6 +53,15 @@ async def test_a_type_error_that_is_fixed_passes_beside_old_ones_that_nobody_ask
     assert (signal.baseline, signal.status) == (SignalStatus.FAIL, SignalStatus.FAIL)
 
 
+@pytest.mark.anyio
+@pytest.mark.slow
+async def test_an_error_that_is_typed_away_is_for_a_person_to_see(tmp_path: Path) -> None:
+    project = Project.make(tmp_path, PYTHON)
+    silenced = {"calc.py": PYTHON["calc.py"].replace("-> int", "").replace("str(sum(values))", "str(1)")}
+    report = await project.verify(silenced, spec("python3 -m mypy ."))
+    assert (report.verdict, codes(report)) == (Verdict.INCONCLUSIVE, {"types-loosened"})
+
+
 LINTED = {"calc.py": "import os\nSTEP = 1\n", "old.py": "\nimport sys\n", "fine.py": "LIMIT = 3\n"}
 
 

@@ -86,6 +86,7 @@ class ReasonCode(StrEnum):
     REVERT_STILL_GREEN = "revert-still-green"
     NEW_DIAGNOSTIC = "new-diagnostic"
     STAGE_VANISHED = "stage-vanished"
+    TYPES_LOOSENED = "types-loosened"
     TEST_CHANGE_NEEDED = "test-change-needed"
 
 

@@ -58,6 +58,7 @@ TABLE: Final = MappingProxyType(
         ReasonCode.REVERT_STILL_GREEN: Verdict.INCONCLUSIVE,
         ReasonCode.NEW_DIAGNOSTIC: Verdict.FAIL,
         ReasonCode.STAGE_VANISHED: Verdict.FAIL,
+        ReasonCode.TYPES_LOOSENED: Verdict.INCONCLUSIVE,
         ReasonCode.TEST_CHANGE_NEEDED: Verdict.NEEDS_TEST_CHANGE,
     }
 )

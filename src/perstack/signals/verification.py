@@ -25,8 +25,10 @@ from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCo
 from perstack.infrastructure.git import Repository
 from perstack.signals.compare import Comparison, compare, with_test_change
 from perstack.signals.compare_tests import lies_in
+from perstack.signals.compiler import tool_of
 from perstack.signals.evidence import Evidence
 from perstack.signals.ground import Ground, Workbench
+from perstack.signals.loosened import TYPE_CHECKERS, loosened
 from perstack.signals.measure import Measured, Subject
 from perstack.signals.necessity import Budget, Probe, check_hunks, is_red_on_base
 from perstack.signals.planted import Trees, check_planted
@@ -211,6 +213,8 @@ class Verification:
                 finding = await check_planted(comparison, spec, trees, meter)
                 self._extra += finding.reasons
                 self._remarks += [finding.remark] if finding.remark else []
+                if tool_of(spec) in TYPE_CHECKERS:
+                    self._extra += await anyio.to_thread.run_sync(_looser_types, comparison, trees)
 
     async def _necessity(self, effective: Effective, report: Report, ground: Ground) -> tuple[HunkNecessity, ...]:
         """Take the patch back, whole and in parts: what it fixed must be red again."""
@@ -297,6 +301,21 @@ def _fixed(signal: SignalReport) -> tuple[str, ...]:
     if signal.tests is not None:
         return signal.tests.fail_to_pass
     return tuple(d.fingerprint for d in signal.changes.fixed) if signal.changes else ()
+
+
+def _looser_types(comparison: Comparison, trees: Trees) -> list[Reason]:
+    """Files whose errors are gone and whose types say less than before."""
+    found: list[Reason] = []
+    changes = comparison.report.changes
+    for path in dict.fromkeys(diagnostic.path for diagnostic in changes.fixed if diagnostic.path) if changes else ():
+        if path not in trees.base.files or path not in trees.candidate.files:
+            continue
+        before, after = (
+            (tree.path / path).read_text(encoding="utf-8", errors="replace") for tree in (trees.base, trees.candidate)
+        )
+        if how := loosened(path, before, after):
+            found.append(Reason(ReasonCode.TYPES_LOOSENED, f"{path}: {how}", comparison.report.name))
+    return found
 
 
 def judged_measurement(before: Measured, after: Measured) -> Measurement:

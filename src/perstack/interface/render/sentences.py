@@ -49,6 +49,7 @@ WHY = {
     ReasonCode.REVERT_STILL_GREEN: "The tests are as green without the change, or without a part of it that matters",
     ReasonCode.NEW_DIAGNOSTIC: "A compiler or linter reports something new",
     ReasonCode.STAGE_VANISHED: "A compiler or linter no longer looks at something that it looked at before",
+    ReasonCode.TYPES_LOOSENED: "Types became looser where errors went away; a person has to see whether that is a fix",
     ReasonCode.TEST_CHANGE_NEEDED: "Existing expectations change; a person has to decide whether that is right",
 }
 # These name tests that the table of tests already shows: there the reason is not repeated test by test.
