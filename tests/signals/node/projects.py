@@ -94,3 +94,35 @@ def make(folder: Path, files: Mapping[str, str], *, modules: bool = False) -> Pr
     git(root, "commit", "-q", "-m", "base")
     base = git(root, "rev-parse", "HEAD").strip()
     return Project(root, folder / "scratch", base, sandbox=node_sandbox())
+
+
+JEST_TESTS = """\
+const { mean, median } = require('./stats.js');
+
+test('mean', () => {
+  expect(mean([1, 2, 3])).toBe(2);
+});
+
+describe('median', () => {
+  it('is the middle one of an odd number', () => {
+    expect(median([3, 1, 2])).toEqual(2);
+  });
+
+  it('is between the middle ones of an even number', () => {
+    expect(median([1, 2, 3, 4])).toBe(2.5);
+  });
+});
+"""
+OTHER_JEST_TEST = """\
+test('adds', () => expect(1 + 1).toBe(2));
+test.todo('is to be done');
+test.skip('is left out', () => expect(1).toBe(2));
+test.failing('is known to fail', () => expect(1).toBe(2));
+"""
+JEST = {
+    "package.json": '{"name": "stats", "version": "1.0.0", "scripts": {"test": "jest"}, "jest": {"bail": true}}\n',
+    "src/stats.js": BUGGY,
+    "src/stats.test.js": JEST_TESTS,
+    "__tests__/other.js": OTHER_JEST_TEST,
+}
+JEST_SPEC = spec("npx jest --ci", "jest")
