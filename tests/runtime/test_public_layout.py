@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -157,6 +158,15 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
         export(stored(STORY), tmp_path)
     with pytest.raises(InfrastructureError, match="cannot be written"):
         export(stored(STORY), tmp_path / "mine" / "below")
+
+
+@pytest.mark.parametrize("identifier", ["../../outside", "a/b", "", ".hidden"])
+def test_no_id_of_a_log_leads_out_of_the_directory(tmp_path: Path, identifier: str) -> None:
+    events = stored(STORY).events
+    first = next(event for event in events if event.type == "startRun")
+    with pytest.raises(UserError, match="cannot be the name of a file"):
+        export(LogContents((replace(first, run_id=identifier),)), tmp_path / "job")
+    assert not list(tmp_path.rglob("event-*"))
 
 
 class Typescript:

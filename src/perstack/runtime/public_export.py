@@ -60,13 +60,13 @@ class _Writer:
         self._clock = max(event.timestamp, self._clock + 1)
         after = self._fold.run(event.run_id)
         public = replace(event, timestamp=self._clock, payload=_payload(event, before, after))
-        run = f"runs/{event.run_id}"
+        run = f"runs/{_name(event.run_id)}"
         self.write(f"{run}/event-{self._clock}-{event.step_number}-{event.type}.json", public.to_json())
         if event.type == "startRun":
             self.write(f"{run}/run-setting.json", self._setting(event))
         checkpoint = object_of(public.payload.get("checkpoint"))
         if checkpoint:
-            self.write(f"checkpoints/{text_of(checkpoint.get('id'))}.json", checkpoint)
+            self.write(f"checkpoints/{_name(text_of(checkpoint.get('id')))}.json", checkpoint)
 
     def _before(self, event: Event) -> RunState:
         """The state of the event's run before it; of a segment that begins, the one it goes on from."""
@@ -149,6 +149,16 @@ def _initial(checkpoint: JsonObject, before: RunState) -> JsonObject:
         return {**{key: value for key, value in checkpoint.items() if key != "messageCount"}, "messages": []}
     known = {text_of(item.get("id")) for item in objects_of(checkpoint.get("pendingToolCalls"))}
     return in_full(checkpoint, replace(before, pending=tuple(call for call in before.pending if call.id in known)))
+
+
+def _name(identifier: str) -> str:
+    """An id as a file's name. A log can come from anywhere, and must not choose where is written.
+
+    Raises: UserError where it cannot be one.
+    """
+    if not _NAME.fullmatch(identifier):
+        raise UserError(f"id {identifier!r} of the log cannot be the name of a file", hint="Nothing wrote such a log.")
+    return identifier
 
 
 def _plain(value: object) -> object:
