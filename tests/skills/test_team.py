@@ -37,6 +37,8 @@ command = "npx"
 packageName = "search-server"
 requiredEnv = ["SEARCH_KEY", "SEARCH_USER"]
 allowedDomains = ["api.example.com", "*.example.org"]
+pick = ["find", "read", "drop"]
+omit = ["drop"]
 [experts.lead.skills.remote]
 type = "mcpSseSkill"
 endpoint = "https://mcp.example.com/sse"
@@ -57,7 +59,12 @@ delegates = ["deploy"]
 [experts.other]
 instruction = "Leads another team."
 """
-SEARCH: Mapping[str, Json] = {"type": "mcpStdioSkill", "command": "npx", "packageName": "search-server"}
+SEARCH: Mapping[str, Json] = {
+    "type": "mcpStdioSkill",
+    "command": "npx",
+    "packageName": "search-server",
+    "pick": ["find"],
+}
 
 
 @dataclass
@@ -167,17 +174,20 @@ async def test_a_key_the_definition_only_names_cannot_be_taken(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("skill", "why"),
     [
-        ({**SEARCH, "requiredEnv": ["CLOUD_KEY"]}, "requiredEnv and allowedDomains may only hold"),
-        ({**SEARCH, "allowedDomains": ["evil.example.net"]}, "requiredEnv and allowedDomains may only hold"),
-        ({**SEARCH, "allowedDomains": ["*.com"]}, "requiredEnv and allowedDomains may only hold"),
-        ({**SEARCH, "allowedDomains": ["example.org"]}, "requiredEnv and allowedDomains may only hold"),
+        ({**SEARCH, "requiredEnv": ["CLOUD_KEY"]}, "what one of your own skills has"),
+        ({**SEARCH, "allowedDomains": ["evil.example.net"]}, "what one of your own skills has"),
+        ({**SEARCH, "pick": []}, "what one of your own skills has"),
+        ({**SEARCH, "pick": ["find", "write"]}, "what one of your own skills has"),
+        ({**SEARCH, "pick": ["drop"]}, "what one of your own skills has"),
+        ({**SEARCH, "allowedDomains": ["*.com"]}, "what one of your own skills has"),
+        ({**SEARCH, "allowedDomains": ["example.org"]}, "what one of your own skills has"),
         (
             {"type": "mcpStdioSkill", "command": "sh", "args": ["x"], "requiredEnv": ["SEARCH_KEY"]},
-            "starts the same program",
+            "that starts the same program",
         ),
         (
             {"type": "mcpStdioSkill", "command": "sh", "args": ["x"], "allowedDomains": ["api.example.com"]},
-            "starts the same program",
+            "that starts the same program",
         ),
         ({"type": "mcpStdioSkill", "command": "npx", "packageName": "other"}, "packages are fetched only where"),
         ({"type": "mcpStdioSkill", "command": "/usr/bin/uvx", "args": ["other"]}, "packages are fetched only where"),
@@ -196,7 +206,8 @@ async def test_a_skill_never_reaches_further_than_those_of_its_maker(
     "skill",
     [
         {**SEARCH, "requiredEnv": ["SEARCH_USER"], "allowedDomains": ["eu.example.org", "api.example.com"]},
-        {**SEARCH, "pick": ["find"]},
+        {**SEARCH, "pick": ["find", "read"]},
+        {**SEARCH, "pick": ["find", "drop"], "omit": ["drop"]},
         {"type": "mcpSseSkill", "endpoint": "https://mcp.example.com/sse", "rule": "Ask first."},
         {"type": "mcpStdioSkill", "command": "python3", "args": ["server.py"]},
         {"type": "interactiveSkill", "tools": {"askUser": {"inputJsonSchema": "{}"}}},
@@ -215,7 +226,7 @@ async def test_what_an_expert_may_hand_on_shrinks_from_maker_to_maker(bench: Ben
 
     why = await bench.refused("addSkill", "@lead/x", name="more", **SEARCH, requiredEnv=["SEARCH_KEY"])
 
-    assert "may only hold what one of your own skills has" in why
+    assert "what one of your own skills has" in why
 
 
 async def test_management_tools_are_handed_on_only_by_who_has_them(tmp_path: Path) -> None:
@@ -346,8 +357,8 @@ async def test_applying_a_call_changes_nothing_that_is_held(bench: Bench) -> Non
 @pytest.mark.parametrize(
     ("before", "after", "why"),
     [
-        ('"SEARCH_KEY", ', "", "may only hold what one of your own skills has"),
-        ('packageName = "search-server"', 'packageName = "another-server"', "may only hold"),
+        ('"SEARCH_KEY", ', "", "what one of your own skills has"),
+        ('packageName = "search-server"', 'packageName = "another-server"', "what one of your own skills has"),
         ('"SEARCH_USER"', '"OTHER"', ""),
     ],
 )

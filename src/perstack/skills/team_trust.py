@@ -41,17 +41,18 @@ def refuse_wider_skill(spec: SkillSpec, granted: Expert) -> None:
     alike = [own for own in granted.skills.values() if _same_program(own, spec)]
     if spec.type == "interactiveSkill" or any(_within(spec, own) for own in alike):
         return
-    if spec.required_env or spec.allowed_domains:
+    fetched = bool(spec.package_name) or PurePosixPath(spec.command).name in _FETCHING
+    if spec.required_env or spec.allowed_domains or (alike and (fetched or spec.endpoint)):
         raise ToolError(
-            f'Skill "{spec.name}": requiredEnv and allowedDomains may only hold what one of your own skills has that '
-            "starts the same program.",
-            hint="Leave them out, or take over command, packageName and args from that skill.",
+            f'Skill "{spec.name}": requiredEnv, allowedDomains and the tools left by pick and omit may only be what '
+            "one of your own skills has that starts the same program.",
+            hint="Take over command, packageName, args, pick and omit from that skill.",
         )
     if spec.name == BASE_SKILL:
         return
     if spec.type == "mcpSseSkill":
         raise ToolError(f'Skill "{spec.name}": only an endpoint that one of your own skills has can be used.')
-    if spec.package_name or PurePosixPath(spec.command).name in _FETCHING:
+    if fetched:
         raise ToolError(
             f'Skill "{spec.name}": packages are fetched only where the definition names them.',
             hint="Use the program of one of your own skills, or start one that is in the workspace with `args`.",
@@ -138,9 +139,16 @@ def _same_program(own: SkillSpec, spec: SkillSpec) -> bool:
 
 
 def _within(spec: SkillSpec, own: SkillSpec) -> bool:
-    return set(spec.required_env) <= set(own.required_env) and all(
+    reached = set(spec.required_env) <= set(own.required_env) and all(
         _covered(domain, own.allowed_domains) for domain in spec.allowed_domains
     )
+    return reached and (own.name == BASE_SKILL or _tools_within(spec, own))
+
+
+def _tools_within(spec: SkillSpec, own: SkillSpec) -> bool:
+    """Whether a skill leaves no tool that the author's choice took away. Which tools there are is not known here."""
+    picked = not own.pick or (bool(spec.pick) and set(spec.pick) <= set(own.pick))
+    return picked and all(tool in spec.omit or (spec.pick and tool not in spec.pick) for tool in own.omit)
 
 
 def _covered(domain: str, allowed: Collection[str]) -> bool:
