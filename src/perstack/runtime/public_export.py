@@ -7,6 +7,7 @@ only source. Secrets are out already: they never reach a log.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +21,14 @@ from perstack.runtime.fold import JobFold
 from perstack.runtime.state import RunState, RunStatus
 from perstack.runtime.wire import int_of, message_json, object_of, objects_of, result_json, text_of
 
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+
 
 def export(contents: LogContents, directory: Path, record: JobRecord | None = None) -> None:
     """Write `job.json`, `checkpoints/` and `runs/` into a new or empty directory. Without `record` it is derived.
 
-    Raises: UserError where the directory holds something; InfrastructureError where it cannot be written;
-    InvariantBroken where the events are no log.
+    Raises: UserError where the directory holds something, or an id cannot be a file's name; InfrastructureError where
+    it cannot be written; InvariantBroken where the events are no log.
     """
     writer = _Writer(directory)
     for event in contents.events:
