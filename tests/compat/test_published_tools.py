@@ -70,6 +70,7 @@ async def test_a_tool_that_fails_is_told_to_the_model_and_the_run_completes(tmp_
     assert ended.outcome.status == "completed"
 
 
+@pytest.mark.slow
 async def test_a_skill_that_cannot_start_ends_the_run_before_the_model_is_asked(tmp_path: Path) -> None:
     bench = Bench.of(tmp_path, text_of("errors"), {"e2e-mcp-error": [done("OK")]})
 

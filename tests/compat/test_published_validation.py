@@ -17,6 +17,7 @@ from perstack.core.experts import BASE_SKILL
 from perstack.definition.document import json_schema
 from tests.compat.published import FILES, FOLDER
 
+VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 DANGLING = FOLDER / "error-handling.toml"
 VALID = [file for file in FILES if file != DANGLING]
 
@@ -58,7 +59,7 @@ def test_the_only_thing_an_editor_marks_is_a_key_in_the_wrong_table(file: Path) 
         told = '"envPath" in [provider] (it belongs to the top level'
         assert any(told in warning for warning in read_config(file).warnings)
 
-    jsonschema.validate(json.loads(json.dumps(written)), json_schema())
+    VALIDATOR.validate(json.loads(json.dumps(written)))
 
 
 def test_a_delegate_that_is_nowhere_is_refused_at_its_line() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import cast
 
 from pydantic import JsonValue
@@ -37,6 +38,7 @@ _NAMES = f"""\
 """
 
 
+@cache
 def json_schema() -> JsonObject:
     """The JSON Schema (draft 2020-12) of a whole `perstack.toml`, for editors and other tools."""
     schema = cast("Schema", _tidy(cast("JsonValue", Document.model_json_schema(by_alias=True))))
