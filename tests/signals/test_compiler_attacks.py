@@ -127,7 +127,12 @@ async def test_a_type_checker_that_stops_looking_is_refused(
     assert code in codes(report)
 
 
-LINTED = {"a.py": "import os\nLIMIT = 1\n", "lib/b.py": "STEP = 2\n"}
+LINTED = {
+    "a.py": "import os\nLIMIT = 1\n",
+    "lib/b.py": "STEP = 2\n",
+    "ruff.toml": 'extend = "conf/shared.toml"\n',
+    "conf/shared.toml": 'lint.select = ["F"]\n',
+}
 
 
 @pytest.mark.anyio
@@ -140,8 +145,9 @@ LINTED = {"a.py": "import os\nLIMIT = 1\n", "lib/b.py": "STEP = 2\n"}
         ({"ruff.toml": 'exclude = ["a.py"]\n'}, "protected-path"),
         ({"a.py": None, "a.txt": "import os\nLIMIT = 1\n"}, "stage-vanished"),
         ({".gitignore": "a.py\n"}, "protected-path"),
+        ({"conf/shared.toml": 'exclude = ["a.py"]\n'}, "protected-path"),
     ],
-    ids=["noqa", "file-noqa", "disable", "toml", "renamed", "gitignore"],
+    ids=["noqa", "file-noqa", "disable", "toml", "renamed", "gitignore", "extended"],
 )
 async def test_a_linter_that_stops_looking_is_refused(tmp_path: Path, files: dict[str, str | None], code: str) -> None:
     project = Project.make(tmp_path, LINTED)
@@ -196,7 +202,15 @@ async def test_java_that_leaves_the_build_is_refused(tmp_path: Path) -> None:
     project = Project.make(tmp_path, {**files, "sources.txt": "src/Calc.java\nsrc/Main.java\n"})
     report = await project.verify({"sources.txt": "src/Main.java\n"}, build)
     assert report.verdict is not Verdict.PASS
-    assert "stage-vanished" in codes(report)
+    assert "protected-path" in codes(report)
+
+
+@pytest.mark.anyio
+async def test_settings_that_a_command_names_are_part_of_the_signal(tmp_path: Path) -> None:
+    project = Project.make(tmp_path, {"a.py": "import os\n", "lint/strict.cfg": "[mypy]\n", "files.rsp": "a.py\n"})
+    for name, run in (("lint/strict.cfg", "mypy --config-file=lint/strict.cfg ."), ("files.rsp", "mypy @files.rsp")):
+        report = await project.verify({name: "[mypy]\nignore_errors = True\n"}, spec(run))
+        assert "protected-path" in codes(report)
 
 
 @pytest.mark.anyio

@@ -19,6 +19,8 @@ from perstack.signals.protected_patterns import ANYWHERE, DEFAULT, STRUCTURAL, T
 _CHECK_WORDS = frozenset(
     ["test", "tests", "check", "checks", "ci", "scripts", "script", "tools", "bin", "hack", "run", "verify", "lint"]
 )
+# What a command is told to read rather than to check.
+_SETTINGS = frozenset({".toml", ".ini", ".cfg", ".json", ".jsonc", ".yaml", ".yml", ".rsp", ".mk", ".conf"})
 
 
 @cache
@@ -38,14 +40,20 @@ class Protection:
     protect: GitIgnoreSpec
 
     @classmethod
-    def of(cls, verify: VerifySpec, specs: Sequence[SignalSpec], base_files: Iterable[str]) -> Protection:
-        """Work out the test roots of the base and the files its signals name."""
+    def of(
+        cls,
+        verify: VerifySpec,
+        specs: Sequence[SignalSpec],
+        base_files: Iterable[str],
+        referred: Iterable[str] = (),
+    ) -> Protection:
+        """Work out the test roots of the base and the files its signals name. `referred` are read by configuration."""
         files = frozenset(base_files)
         extra = [glob for spec in specs for glob in spec.protect]
         return cls(
             test_roots=_test_roots(files),
             base_files=files,
-            scripts=frozenset(path for spec in specs for path in _named_files(spec, files)),
+            scripts=frozenset([*(path for spec in specs for path in _named_files(spec, files)), *referred]),
             allow=GitIgnoreSpec.from_lines(verify.allow),
             protect=GitIgnoreSpec.from_lines([*verify.protect, *extra]),
         )
@@ -93,7 +101,7 @@ class Protection:
         if self.allow.match_file(path):
             return ""
         if path in self.scripts:
-            return "a signal runs it"
+            return "a signal runs or reads it"
         configures = ANYWHERE if self.under_test_root(path) else DEFAULT
         if _compiled(configures).match_file(path) or _compiled(ANYWHERE).match_file(path):
             return "it configures tests, builds, dependencies, linters or CI, or is a baseline"
@@ -116,9 +124,12 @@ def _named_files(spec: SignalSpec, files: frozenset[str]) -> Iterable[str]:
     """Files of the repository that the signal's own command line names: a script is part of the signal."""
     cwd = PurePosixPath(spec.cwd)
     for argument in spec.run:
-        path = str(cwd / argument.partition("::")[0].removeprefix("./"))
-        if path in files and (spec.kind is SignalKind.TEST or _looks_like_check(path)):
-            yield path
+        # `--config-file=lint/mypy.cfg` and `@sources.txt` name files as well
+        for word in (argument, argument.rpartition("=")[2], argument.removeprefix("@")):
+            path = str(cwd / word.partition("::")[0].removeprefix("./"))
+            reads = PurePosixPath(path).suffix in _SETTINGS or argument == f"@{word}"
+            if path in files and (spec.kind is SignalKind.TEST or _looks_like_check(path) or reads):
+                yield path
 
 
 def _looks_like_check(path: str) -> bool:

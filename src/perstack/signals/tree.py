@@ -36,6 +36,11 @@ class Tree:
     files: frozenset[str]
     digest: str
 
+    def read(self, path: str) -> bytes | None:
+        """A regular file's content; None where there is none."""
+        place = self.path / path
+        return place.read_bytes() if path in self.files and place.is_file() and not place.is_symlink() else None
+
 
 @dataclass(frozen=True, slots=True)
 class Effective:

@@ -26,6 +26,7 @@ from perstack.infrastructure.git import Repository
 from perstack.signals.compare import Comparison, compare, with_test_change
 from perstack.signals.compare_tests import lies_in
 from perstack.signals.compiler import tool_of
+from perstack.signals.configuration_chain import configuration_chain
 from perstack.signals.evidence import Evidence
 from perstack.signals.ground import Ground, Workbench
 from perstack.signals.loosened import TYPE_CHECKERS, loosened
@@ -102,7 +103,8 @@ class Verification:
             return self._refuse(ReasonCode.PATCH_DOES_NOT_APPLY, error.message)
         ground = await self._bench.ground(request.repository, request.base, request.specs)
         self._base_tree = ground.tree.digest
-        protection = Protection.of(request.verify, request.specs, ground.paths)
+        referred = await anyio.to_thread.run_sync(configuration_chain, ground.tree.files, ground.tree.read)
+        protection = Protection.of(request.verify, request.specs, ground.paths, referred)
         self._policy = await self._check_policy(ground, protection, tree)
         if any(finding.code in _STOP and finding.blocks for finding in self._policy):
             return self._conclude(())
