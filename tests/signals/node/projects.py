@@ -126,3 +126,52 @@ JEST = {
     "__tests__/other.js": OTHER_JEST_TEST,
 }
 JEST_SPEC = spec("npx jest --ci", "jest")
+
+
+TS_BUGGY = """\
+export function median(values: number[]): number {
+  const ordered = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(ordered.length / 2);
+  return ordered[middle];
+}
+
+export function mean(values: number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}
+"""
+TS_FIXED = TS_BUGGY.replace("  return ordered[middle];\n", RIGHT)
+VITEST_TESTS = """\
+import { describe, expect, it, test } from 'vitest';
+import { mean, median } from './stats';
+
+test('mean', () => {
+  expect(mean([1, 2, 3])).toBe(2);
+});
+
+describe('median', () => {
+  it('is the middle one of an odd number', () => {
+    expect(median([3, 1, 2])).toEqual(2);
+  });
+
+  it('is between the middle ones of an even number', () => {
+    expect(median([1, 2, 3, 4])).toBe(2.5);
+  });
+});
+"""
+OTHER_VITEST_TEST = """\
+import { expect, test } from 'vitest';
+
+test('adds', () => expect(1 + 1).toBe(2));
+test.todo('is to be done');
+test.skip('is left out', () => expect(1).toBe(2));
+test.fails('is known to fail', () => expect(1).toBe(2));
+"""
+VITEST = {
+    "package.json": '{"name": "stats", "version": "1.0.0", "type": "module", "scripts": {"test": "vitest run"}}\n',
+    "vitest.config.ts": "export default { test: { retry: 3, bail: 1, passWithNoTests: true } };\n",
+    "src/stats.ts": TS_BUGGY,
+    "src/stats.test.ts": VITEST_TESTS,
+    "test/other.test.js": OTHER_VITEST_TEST,
+}
+VITEST_FILE, VITEST_FIXED = "src/stats.ts", TS_FIXED
+VITEST_SPEC = spec("npx vitest run", "vitest")

@@ -38,9 +38,13 @@ async function run(globalConfig, config, environment, runtime, testPath, sendMes
   runtime.setGlobalsForRuntime = (given) => {
     const store = global[MATCHERS];
     state.known.push(...remember({
-      globals: [global, GLOBALS], '@jest/globals': given, expect: given.expect, test: given.test, it: given.it,
+      '@jest/globals': given, expect: given.expect, test: given.test, it: given.it,
       describe: given.describe, matchers: store ? store.matchers : null,
     }));
+    // they are made global only after this
+    for (const name of GLOBALS) {
+      state.known.push({ object: global, property: name, found: { value: given[name] }, name: 'global' });
+    }
     return apply(setGlobalsForRuntime, runtime, [given]);
   };
   const chosen = () => (focused ? global.test.only : global.test);
