@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from perstack.api.configuration import read_config
 from perstack.core.errors import UserError
 from perstack.infrastructure.remote import HOST, Route, fetch, is_remote
+from perstack.interface.commands.experts import command as experts
 
 URL = f"https://{HOST}/acme/experts/main/perstack.toml"
 DEFINITION = b'model = "m"\n[experts.far]\ninstruction = "x"\n'
@@ -222,3 +224,20 @@ def test_a_file_name_is_no_address() -> None:
     assert not is_remote("perstack.toml")
     assert not is_remote("ftp://x/perstack.toml")
     assert is_remote("HTTPS://x")
+
+
+def test_a_command_takes_an_address_as_it_is_written() -> None:
+    arguments = ["--config", "https://example.com//a/../perstack.toml"]
+
+    with pytest.raises(UserError, match=f"Remote config only allowed from: {re.escape(HOST)}"):
+        CliRunner().invoke(experts, arguments, standalone_mode=False, catch_exceptions=False)
+
+
+def test_a_command_still_takes_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes(DEFINITION)
+
+    printed = CliRunner().invoke(
+        experts, ["--config", str(tmp_path / "mine.toml")], standalone_mode=False, catch_exceptions=False
+    )
+
+    assert "far" in printed.output.splitlines()
