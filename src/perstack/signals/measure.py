@@ -134,7 +134,9 @@ class Meter:
     async def _dispatch(self, subject: Subject, workspace: Path, folder: Path, circumstances: Variation) -> SuiteRun:
         spec = subject.spec
         if subject.plan is not None:
-            place = Place(self._sandbox, self._snapshot, workspace, folder / "runner", circumstances)
+            place = Place(
+                self._sandbox, self._snapshot, workspace, folder / "runner", circumstances, self._scratch / "builds"
+            )
             return await subject.plan.run(spec, place)
         if spec.kind is SignalKind.COMMAND:
             return SuiteRun(await self._command(spec, workspace, circumstances))

@@ -18,19 +18,25 @@ import anyio.to_thread
 from perstack.core.sandbox import Snapshot
 
 _Built = TypeVar("_Built")
-_CHUNK = 1 << 20
 
 
 class Builds(Generic[_Built]):
-    """Finished builds of one plan by what they were made from. Two runs of one tree never build side by side."""
+    """Finished builds of one plan by what they were made from. Made one after the other: they share compiled libraries
+    and need every processor."""
 
     def __init__(self) -> None:
         self._done: dict[str, _Built] = {}
-        self._locks: dict[str, anyio.Lock] = {}
+        self._asked: set[str] = set()
+        self._lock = anyio.Lock()
+
+    def has(self, key: str) -> bool:
+        """Whether there is a build for a key, or one is being made."""
+        return key in self._asked
 
     async def get(self, key: str, build: Callable[[], Awaitable[_Built]]) -> _Built:
         """The build for a key, made now if it is not there."""
-        async with self._locks.setdefault(key, anyio.Lock()):
+        self._asked.add(key)
+        async with self._lock:
             if key not in self._done:
                 self._done[key] = await build()
             return self._done[key]
@@ -45,14 +51,12 @@ def _digest(root: Path, more: tuple[str, ...]) -> str:
     digest = hashlib.sha256("\0".join(more).encode())
     for folder, folders, names in os.walk(root):
         folders.sort()
-        for name in sorted([*names, *(f for f in folders if os.path.islink(os.path.join(folder, f)))]):
-            path = os.path.join(folder, name)
-            mode = os.lstat(path).st_mode
-            digest.update(f"\0{os.path.relpath(path, root)}\0{mode}\0".encode("utf-8", "surrogateescape"))
+        for path in sorted(Path(folder, name) for name in (*names, *folders)):
+            mode = path.lstat().st_mode
+            digest.update(b"\0" + os.fsencode(path.relative_to(root)) + b"\0%d\0" % mode)
             if stat.S_ISLNK(mode):
-                digest.update(os.fsencode(os.readlink(path)))
+                digest.update(os.fsencode(path.readlink()))
             elif stat.S_ISREG(mode):
-                with open(path, "rb") as file:
-                    while chunk := file.read(_CHUNK):
-                        digest.update(chunk)
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

@@ -27,13 +27,17 @@ class SuiteRun:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one run happens: a fresh copy of a tree, which the run may change, and a new directory of ours."""
+    """Where one run happens: a fresh copy of a tree, which the run may change, and a new directory of ours.
+
+    `kept` is a directory of ours that outlives the run: builds of a tree that all its runs use. It need not exist.
+    """
 
     sandbox: Sandbox
     snapshot: Snapshot
     workspace: Path
     scratch: Path
     variation: Variation
+    kept: Path
 
 
 class SuitePlan(Protocol):

@@ -9,7 +9,7 @@ exit code says what became of the test. Not the place that builds the programs: 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, Protocol
@@ -140,26 +140,25 @@ async def run_programs(programs: Iterable[Program], runs: Runs) -> Tally:
 
 
 async def _run(program: Program, runs: Runs, tally: Tally) -> Mapping[str, TestCase]:
-    dialect = runs.dialect
+    dialect, canaries = runs.dialect, program.canaries
     result = await runs.process(program, dialect.everything(program, runs.circumstances))
     together = dialect.read(result)
-    whole = result.exit_code == dialect.red_exit and not _canaries_wrong(program, together, program.canaries.red)
-    passed = [name for name in program.canaries.red if _status(together, name) is TestStatus.PASSED]
-    if not whole and not passed:
-        reds = await runs.process(program, dialect.some(program, program.canaries.red))
-        said = dialect.read(reds)
-        passed = [] if not _canaries_wrong(program, said, program.canaries.red) else ["alone"]
+    green = _status(together, canaries.green) is TestStatus.PASSED
+    whole = green and result.exit_code == dialect.red_exit and _reds_fail(canaries, together)
+    if not whole:
+        reds = result
+        if all(_status(together, name) in {TestStatus.MISSING, TestStatus.FAILED} for name in canaries.red):
+            reds = await runs.process(program, dialect.some(program, canaries.red))
+        if not _reds_fail(canaries, dialect.read(reds)):
+            tally.fail(ReasonCode.CANARY_FAILED, f"{program.name}: a canary test that must fail did not", reds)
+            return {}
         together = _certain(together)
-    if passed:
-        detail = f"{program.name}: a canary test that must fail did not"
-        tally.fail(ReasonCode.CANARY_FAILED, detail, result)
-        return {}
     apart: dict[str, Mapping[str, Outcome]] = {}
     for name in _chosen(program, together, whole=whole, random=runs.random):
         if time.monotonic() > runs.deadline:
             tally.fail(ReasonCode.TIMED_OUT, f"{program.name}: the tests took longer than their limit, last {name}")
             return {}
-        alone = await runs.process(program, dialect.some(program, [name, program.canaries.green]))
+        alone = await runs.process(program, dialect.some(program, [name, canaries.green]))
         apart[name] = _judge_alone(program, name, alone, dialect)
     return _merged(program, together, apart, dialect)
 
@@ -178,11 +177,10 @@ def _certain(together: Mapping[str, Outcome]) -> Mapping[str, Outcome]:
     return {name: outcome for name, outcome in together.items() if outcome.status is TestStatus.FAILED}
 
 
-def _canaries_wrong(program: Program, said: Mapping[str, Outcome], reds: Collection[str]) -> bool:
-    """Whether a canary that must fail did not fail, or not by its own assertion."""
-    return any(
-        _status(said, name) is not TestStatus.FAILED or program.canaries.secret not in said[name].message
-        for name in reds
+def _reds_fail(canaries: Canaries, said: Mapping[str, Outcome]) -> bool:
+    """Whether every canary that must fail did, by its own assertion."""
+    return all(
+        _status(said, name) is TestStatus.FAILED and canaries.secret in said[name].message for name in canaries.red
     )
 
 
@@ -216,10 +214,7 @@ def _judge_alone(program: Program, name: str, result: ExecResult, dialect: Diale
 def _merged(
     program: Program, together: Mapping[str, Outcome], apart: Mapping[str, Mapping[str, Outcome]], dialect: Dialect
 ) -> Mapping[str, TestCase]:
-    found: dict[str, Outcome] = {}
-    for name, outcome in together.items():
-        if not program.canaries.is_mine(name):
-            found[name] = outcome
+    found = {name: outcome for name, outcome in together.items() if not program.canaries.is_mine(name)}
     for outcomes in apart.values():
         for name, outcome in outcomes.items():
             found[name] = _worse(found.get(name), outcome)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from perstack.core.signals import SignalKind, SignalSpec
+from perstack.signals.go.suite import GO
 from perstack.signals.node.suites import JEST, NODE_TEST, VITEST
 from perstack.signals.pytest.suite import PYTEST
 from perstack.signals.suites.contract import Framework
 from perstack.signals.unittest.suite import UNITTEST
 
 FRAMEWORKS: Mapping[str, Framework] = {
-    framework.name: framework for framework in (PYTEST, UNITTEST, NODE_TEST, JEST, VITEST)
+    framework.name: framework for framework in (PYTEST, UNITTEST, NODE_TEST, JEST, VITEST, GO)
 }
 
 
