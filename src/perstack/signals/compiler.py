@@ -84,8 +84,9 @@ def judge_compiler(spec: SignalSpec, form: Form, result: ExecResult, places: Pla
 
 
 def _shown(run: SignalRun, reading: Reading) -> str:
-    """The output for people: diagnostics as lines where it was a form for machines."""
-    if not reading.coverage.asked or reading.problem:
+    """The output for people: diagnostics as lines where it was a form for machines, or a list of files with them."""
+    unreadable = reading.problem or (run.status is SignalStatus.FAIL and not reading.diagnostics)
+    if unreadable or not (reading.coverage.asked or reading.coverage.units):
         return run.output
     lines = [
         f"{d.path}:{d.line}:{d.column}: {d.severity}: {d.message}{f' [{d.code}]' if d.code else ''}"
