@@ -11,7 +11,7 @@ from typing import Any
 from perstack.core.signals import Diagnostic
 from perstack.core.verdict import ReasonCode
 from perstack.signals.diagnostics.documents import documents, objects
-from perstack.signals.diagnostics.parsed import Parsed, Streams, first_line, number, severity, text
+from perstack.signals.diagnostics.parsed import LINE_LIMIT, Parsed, Streams, first_line, number, severity, text
 
 _MYPY = re.compile(
     r"(?P<path>(?:[A-Za-z]:)?[^\s:][^:]*):(?:(?P<line>\d{1,9}):)?(?:(?P<column>\d{1,9}):)?(?:\d{1,9}:\d{1,9}:)? "
@@ -82,13 +82,23 @@ def parse_pyright(streams: Streams) -> Parsed:
         for row in log["generalDiagnostics"]:
             if isinstance(row, dict):
                 parsed.add(_pyright_row(row))
-    if not logs:
-        for line in streams.lines:
-            if (match := _PYRIGHT.match(line)) is not None:
-                place = number(match["line"]), number(match["column"])
-                message, code = first_line(match["message"]), match["code"] or ""
-                parsed.add(Diagnostic(match["path"], place[0], severity(match["severity"]), message, place[1], code))
+    for line in _joined(streams.lines) if not logs else ():
+        if (match := _PYRIGHT.match(line)) is not None:
+            place = number(match["line"]), number(match["column"])
+            message, code = first_line(match["message"]), match["code"] or ""
+            parsed.add(Diagnostic(match["path"], place[0], severity(match["severity"]), message, place[1], code))
     return parsed
+
+
+def _joined(lines: list[str]) -> list[str]:
+    """Lines of pyright's text with the deeper ones, which go on with a message, at the end of theirs."""
+    joined: list[str] = []
+    for line in lines:
+        if joined and line.startswith("    ") and len(joined[-1]) < LINE_LIMIT:
+            joined[-1] += f" {line.strip()}"
+        else:
+            joined.append(line)
+    return joined
 
 
 def _pyright_row(row: Mapping[str, Any]) -> Diagnostic:
