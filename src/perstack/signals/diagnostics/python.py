@@ -94,7 +94,7 @@ def _joined(lines: list[str]) -> list[str]:
     """Lines of pyright's text with the deeper ones, which go on with a message, at the end of theirs."""
     joined: list[str] = []
     for line in lines:
-        if joined and line.startswith("    ") and len(joined[-1]) < LINE_LIMIT:
+        if joined and line[:4].isspace() and len(line) > 4 and len(joined[-1]) < LINE_LIMIT:
             joined[-1] += f" {line.strip()}"
         else:
             joined.append(line)
