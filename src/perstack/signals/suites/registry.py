@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 from perstack.core.signals import SignalKind, SignalSpec
+from perstack.signals.cargo.suite import CARGO
+from perstack.signals.ctest.suite import CTEST
+from perstack.signals.difference.plan import difference_of
 from perstack.signals.go.suite import GO
 from perstack.signals.node.suites import JEST, NODE_TEST, VITEST
 from perstack.signals.pytest.suite import PYTEST
@@ -12,15 +16,32 @@ from perstack.signals.suites.contract import Framework
 from perstack.signals.unittest.suite import UNITTEST
 
 FRAMEWORKS: Mapping[str, Framework] = {
-    framework.name: framework for framework in (PYTEST, UNITTEST, NODE_TEST, JEST, VITEST, GO)
+    framework.name: framework for framework in (PYTEST, UNITTEST, NODE_TEST, JEST, VITEST, GO, CARGO, CTEST)
 }
+
+OTHER_KINDS: Mapping[SignalKind, Callable[[SignalSpec], Framework]] = {
+    SignalKind.DIFF: difference_of,
+}
+"""Kinds beside test suites that need something of the base, or more than one command."""
 
 
 def framework_of(spec: SignalSpec) -> Framework | None:
-    """The adapter for a signal; None where the tool's own report has to do, or the signal is no test suite."""
+    """The adapter for a signal; None where the tool's own report or exit code has to do."""
+    if spec.kind in OTHER_KINDS:
+        return OTHER_KINDS[spec.kind](spec)
     if spec.kind is not SignalKind.TEST:
         return None
     if spec.framework:
         return FRAMEWORKS.get(spec.framework)
-    is_pytest = any(word.rpartition("/")[2] in {"pytest", "py.test"} for word in spec.run)
-    return PYTEST if is_pytest and "report" not in spec.expect else None
+    return None if "report" in spec.expect else _recognised(spec.run)
+
+
+def _recognised(run: Sequence[str]) -> Framework | None:
+    """The framework whose own words a command has."""
+    words = [word.rpartition("/")[2] for word in run]
+    if {"pytest", "py.test"} & set(words):
+        return PYTEST
+    for program, framework in (("go", GO), ("cargo", CARGO)):
+        if any(pair == (program, "test") for pair in pairwise(words)):
+            return framework
+    return None
