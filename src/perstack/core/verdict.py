@@ -83,6 +83,7 @@ class ReasonCode(StrEnum):
     OUTPUT_LIMIT = "output-limit"
     SIGNAL_ERROR = "signal-error"
     HELD_OUT_FAILED = "held-out-failed"
+    HELD_OUT_DOUBTFUL = "held-out-doubtful"
     REVERT_STILL_GREEN = "revert-still-green"
     NEW_DIAGNOSTIC = "new-diagnostic"
     STAGE_VANISHED = "stage-vanished"

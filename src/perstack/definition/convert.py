@@ -161,6 +161,7 @@ def _verify(verify: schema_harness.Verify) -> data.VerifySpec:
         max_lines=verify.max_lines,
         should_threshold=-1 if verify.should_threshold is None else verify.should_threshold,
         suspicious=verify.suspicious,
+        held_out=verify.held_out,
     )
 
 

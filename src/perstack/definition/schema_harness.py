@@ -168,6 +168,9 @@ class Verify(Table):
         default=None, description="How many `should` signals may fail. Default: any number."
     )
     suspicious: Literal["fail", "report"] = "fail"
+    held_out: Literal["auto", "off"] = Field(
+        default="auto", description="Checks that no builder sees, for Python suites."
+    )
 
 
 class Budgets(Table):

@@ -17,6 +17,7 @@ from perstack.core.json import JsonObject
 from perstack.core.sandbox import Snapshot
 from perstack.core.signals import Measurement, SignalSpec
 from perstack.infrastructure.git import Repository, TreeEntry
+from perstack.signals.held_out.run import Asker
 from perstack.signals.measure import Measured, Meter, Subject
 from perstack.signals.spec_digest import spec_digest
 from perstack.signals.suites.contract import SuitePlan
@@ -105,9 +106,16 @@ class Workbench:
 
     def meter(self, snapshot: Snapshot) -> Meter:
         """A meter that shares this workbench's capacity."""
+        return Meter(self._sandbox, snapshot, self.scratch, self._emit, limiter=self._capacity())
+
+    def asker(self, snapshot: Snapshot, is_test: Callable[[str], bool]) -> Asker:
+        """What puts held-out questions to trees, within the same capacity."""
+        return Asker(self._sandbox, snapshot, self.scratch, self._capacity(), is_test)
+
+    def _capacity(self) -> anyio.CapacityLimiter:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(_CAPACITY)
-        return Meter(self._sandbox, snapshot, self.scratch, self._emit, limiter=self._limiter)
+        return self._limiter
 
 
 def _key(spec: SignalSpec, snapshot: Snapshot) -> str:

@@ -55,6 +55,7 @@ TABLE: Final = MappingProxyType(
         ReasonCode.OUTPUT_LIMIT: Verdict.FAIL,
         ReasonCode.SIGNAL_ERROR: Verdict.ERROR,
         ReasonCode.HELD_OUT_FAILED: Verdict.FAIL,
+        ReasonCode.HELD_OUT_DOUBTFUL: Verdict.INCONCLUSIVE,
         ReasonCode.REVERT_STILL_GREEN: Verdict.INCONCLUSIVE,
         ReasonCode.NEW_DIAGNOSTIC: Verdict.FAIL,
         ReasonCode.STAGE_VANISHED: Verdict.FAIL,

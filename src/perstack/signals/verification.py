@@ -29,6 +29,7 @@ from perstack.signals.compiler import tool_of
 from perstack.signals.configuration_chain import configuration_chain
 from perstack.signals.evidence import Evidence
 from perstack.signals.ground import Ground, Workbench
+from perstack.signals.held_out.check import Fixed, check_held_out
 from perstack.signals.loosened import TYPE_CHECKERS, loosened
 from perstack.signals.measure import Measured, Subject
 from perstack.signals.necessity import Budget, Probe, check_hunks, is_red_on_base
@@ -120,6 +121,9 @@ class Verification:
         report = self._conclude(())
         if report.verdict is Verdict.PASS:
             await self._look_for_silence(effective, ground)
+            report = self._conclude(())
+        if report.verdict is Verdict.PASS and request.verify.held_out == "auto":
+            await self._hold_out(report, ground, protection)
             report = self._conclude(())
         if report.verdict is not Verdict.PASS:
             return report
@@ -217,6 +221,23 @@ class Verification:
                 self._remarks += [finding.remark] if finding.remark else []
                 if tool_of(spec) in TYPE_CHECKERS:
                     self._extra += await anyio.to_thread.run_sync(_looser_types, comparison, trees)
+
+    async def _hold_out(self, report: Report, ground: Ground, protection: Protection) -> None:
+        """Calls of the fixed tests, and calls near to them, where no test runner is loaded."""
+        if self._candidate_tree is None:
+            return
+        asker = self._bench.asker(self._request.snapshot, protection.is_test_file)
+        for signal in report.signals:
+            fixed = _fixed(signal)
+            if signal.tests is None or not fixed:
+                continue
+            run = self._found.candidate[signal.name].measurement.runs[0]
+            subject = Fixed(signal.name, ground.plans.get(signal.name), fixed, run)
+            found = await check_held_out(subject, ground.tree, self._candidate_tree, asker)
+            self._extra += found.reasons
+            if found.calls:
+                asked = f"{found.calls} call(s) of its tests and {found.neighbours} near to them"
+                self._remarks.append(f"{signal.name}: held-out checks asked {asked} without the test runner")
 
     async def _necessity(self, effective: Effective, report: Report, ground: Ground) -> tuple[HunkNecessity, ...]:
         """Take the patch back, whole and in parts: what it fixed must be red again."""

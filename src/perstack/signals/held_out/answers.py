@@ -1,0 +1,33 @@
+"""Questions to the two trees, and what they answered. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from perstack.signals.held_out.examples import Example
+from perstack.signals.held_out.neighbours import Neighbour
+
+Outcome = Sequence[Any]
+
+
+@dataclass(slots=True)
+class Answers:
+    """What one tree said, by kind and place of the question. `unloaded` are groups that cannot be imported."""
+
+    first: dict[int, Outcome] = field(default_factory=dict)
+    expected: dict[int, Outcome] = field(default_factory=dict)
+    again: dict[int, Outcome] = field(default_factory=dict)
+    later: dict[int, Outcome] = field(default_factory=dict)
+    neighbour: dict[int, Outcome] = field(default_factory=dict)
+    finished: bool = False
+    unloaded: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What was asked: examples by number, and for some of them their neighbours by number."""
+
+    examples: Sequence[Example]
+    neighbours: Mapping[int, Sequence[tuple[int, Neighbour]]]
