@@ -61,7 +61,8 @@ class SignalSpec:
 
     `expect` holds kind-specific expectations (`exit`, `stdout`, `stderr` patterns for `command`; `new` for
     `compiler`: the lowest severity at which a new diagnostic counts). `tool` names the compiler or linter; empty:
-    recognised from `run`.
+    recognised from `run`. `options` says what a service or a page is (`page`, `element`, `viewports`, `port`, `ready`,
+    `startTimeout`), with the file's key names.
     """
 
     name: str
@@ -77,6 +78,7 @@ class SignalSpec:
     expect: Mapping[str, Json] = field(default_factory=dict)
     cwd: str = "."
     tool: str = ""
+    options: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class TestCase:
 
 
 # What differs between two sightings of one finding: quotes (by locale), line numbers, temporary names, spaces.
-_QUOTES = re.compile("[\u2018\u2019\u201c\u201d`\"]")
+_QUOTES = re.compile('[\u2018\u2019\u201c\u201d`"]')
 _MOVING = re.compile(r"(?<=\bline )\d+|(?<=\blines )\d+|(?<=/tmp/cc)\w{6}")
 
 

@@ -12,6 +12,8 @@ from perstack.core.signals import Priority, SignalKind, SignalSpec
 from perstack.definition import schema, schema_harness
 from perstack.definition.framework import recognise
 
+_OPTIONS = frozenset({"page", "element", "viewports", "port", "ready", "startTimeout"})
+
 
 def to_config(document: schema_harness.Document, *, path: str, warnings: Sequence[str]) -> data.Config:
     """The whole definition as frozen data."""
@@ -140,6 +142,7 @@ def _signal(name: str, signal: schema_harness.Signal) -> SignalSpec:
         expect=_expect(signal.expect),
         cwd=signal.cwd,
         tool=(signal.tool or "") if kind == "compiler" else "",
+        options={name: value for name, value in _written(signal).items() if name in _OPTIONS},
     )
 
 

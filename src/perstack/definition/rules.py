@@ -13,7 +13,7 @@ from perstack.core.grammar import ENV_NAME, TABLE_NAME, TAG, ExpertKey, delegati
 from perstack.definition.locate import KeyPath
 from perstack.definition.problems import Problem, closest
 from perstack.definition.schema import CustomProviderSkill, Expert, InteractiveSkill, SseSkill, StdioSkill
-from perstack.definition.schema_harness import Document
+from perstack.definition.schema_harness import Document, Expect, Signal
 
 ENV_NAME_LENGTH = 255
 
@@ -135,6 +135,21 @@ def _base_tools(expert: Expert) -> Sequence[str]:
     return picked if base.pick else kept
 
 
+def _signal(path: KeyPath, signal: Signal) -> Iterator[Problem]:
+    """What a kind of signal cannot do without."""
+    expect = signal.expect or Expect()
+    if signal.run is None and (signal.kind != "screenshot" or not signal.page):
+        yield Problem((*path, "run"), 'required, but missing; add the command, such as run = "make test"')
+    if signal.kind == "http" and not expect.requests:
+        yield Problem((*path, "expect", "requests"), 'required; add one, such as requests = [{ path = "/health" }]')
+    if signal.kind == "screenshot" and signal.run is not None and not signal.page and not expect.files:
+        yield Problem((*path, "expect", "files"), "required without `page`; name the PNG files that `run` writes")
+    if signal.kind == "screenshot" and signal.run is not None and signal.page and not signal.page.startswith("/"):
+        yield Problem((*path, "page"), 'with `run`, it is a path of the service; write it with a leading "/"')
+    if signal.reject and signal.kind in {"diff", "http", "screenshot"}:
+        yield Problem((*path, "reject"), f"a signal of kind `{signal.kind}` cannot reject; use kind `command`")
+
+
 def _harness(document: Document) -> Iterator[Problem]:
     if document.sandbox is not None and document.sandbox.image and document.sandbox.build:
         yield Problem(("sandbox", "build"), "`image` and `build` exclude each other; remove one")
@@ -142,8 +157,7 @@ def _harness(document: Document) -> Iterator[Problem]:
         path: KeyPath = ("signals", name)
         if TABLE_NAME.fullmatch(name) is None:
             yield Problem(path, "a signal's name has letters, digits, dots, - and _ only")
-        if signal.run is None and signal.kind not in {"screenshot", "http"}:
-            yield Problem((*path, "run"), 'required, but missing; add the command, such as run = "make test"')
+        yield from _signal(path, signal)
     for name, pipeline in document.pipelines.items():
         for role in ("plan", "build", "verify"):
             key = getattr(pipeline, role)

@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 
 from perstack.definition.schema import ExpertKeyText, Natural, Positive, PublicTables, Strings, Table
@@ -75,6 +75,7 @@ Commands = Annotated[
 ]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Inside = Annotated[str, AfterValidator(_inside)]
+Mask = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Positive, Positive]
 Number = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -107,8 +108,26 @@ CompilerTool = Literal[
 ]  # fmt: skip
 
 
+class Request(Table):
+    """One request to a service, and what its answer must be."""
+
+    method: Annotated[str, Field(pattern="^[A-Z]{3,10}$")] = "GET"
+    path: Annotated[str, Field(pattern="^/[!-~]*$", description="Path and query.")]
+    headers: dict[str, str] = Field(default_factory=dict, description="Headers to send.")
+    body: str = ""
+    status: Annotated[int, Field(ge=100, le=599)] = Field(default=200, description="Status that the answer must have.")
+    answer_headers: dict[str, Pattern] = Field(
+        default_factory=dict, description="Headers of the answer, each with a regular expression."
+    )
+    match: Pattern | None = Field(default=None, description="Regular expression that the body must match.")
+    json_body: JsonValue = Field(
+        default=None, alias="json", description="The body must be JSON that equals this, by type and value."
+    )
+    within: Positive | None = Field(default=None, description="Limit of the answer, milliseconds.")
+
+
 class Expect(Table):
-    """What a command or compiler must show."""
+    """What a signal must show."""
 
     exit: Annotated[
         list[int],
@@ -120,6 +139,32 @@ class Expect(Table):
     new: Literal["error", "warning"] | None = Field(
         default=None,
         description='Of `compiler`: the lowest severity at which a new diagnostic fails. Default: "error".',
+    )
+    generated: Strings = Field(
+        default_factory=list,
+        description="Of `diff`: generated files (globs). They are deleted first and must come back as they were.",
+    )
+    golden: dict[Inside, Inside] = Field(
+        default_factory=dict, description="Of `diff`: file that `run` writes = golden file of the base it must equal."
+    )
+    ignore: Strings = Field(default_factory=list, description="Of `diff`: files that are not compared (globs).")
+    replace: list[tuple[Pattern, str]] = Field(
+        default_factory=list, description="Of `diff`: [regular expression, replacement], applied to both sides."
+    )
+    requests: list[Request] = Field(default_factory=list, description="Of `http`: requests, in order.")
+    files: Strings = Field(default_factory=list, description="Of `screenshot`: PNG files that `run` writes.")
+    baseline: Inside | None = Field(
+        default=None,
+        min_length=1,
+        description="Of `screenshot`: folder of PNG files of the base to reach. Default: as the base itself looks.",
+    )
+    threshold: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.1, description="Of `screenshot`: colour distance from which a pixel differs."
+    )
+    pixels: Natural = Field(default=0, description="Of `screenshot`: how many pixels may differ.")
+    antialiasing: bool = Field(default=True, description="Of `screenshot`: tolerate differences of anti-aliasing.")
+    masks: list[Mask] = Field(
+        default_factory=list, description="Of `screenshot`: rectangles that are not compared: [x, y, width, height]."
     )
 
 
@@ -154,6 +199,22 @@ class Signal(Table):
     protect: Strings = Field(default_factory=list, description="Paths a candidate may not touch (globs).")
     expect: Expect | None = None
     cwd: Inside = Field(default=".", description="Directory to run in, relative to the repository.")
+    page: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Of `screenshot`: HTML file of the repository, or with `run` a path of the service (/…).",
+    )
+    element: str | None = Field(default=None, min_length=1, description="Of `screenshot`: CSS selector. Default: page.")
+    viewports: list[Annotated[str, Field(pattern="^[1-9][0-9]{1,3}x[1-9][0-9]{1,3}$")]] = Field(
+        default=["1280x720"], min_length=1, max_length=10, description='Of `screenshot`: sizes, such as "390x844".'
+    )
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None, description="Of a service: its port. Default: a free one, told to it as PORT."
+    )
+    ready: Annotated[str, Field(pattern="^/[!-~]*$")] = Field(
+        default="/", description="Of a service: path that answers, whatever the status, once it is ready."
+    )
+    start_timeout: Positive = Field(default=30_000, description="Of a service: limit of its start, milliseconds.")
 
 
 class Verify(Table):

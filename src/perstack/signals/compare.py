@@ -182,7 +182,15 @@ def _command_reasons(spec: SignalSpec, baseline: Measurement, candidate: Measure
     if after is SignalStatus.PASS:
         return []
     code = ReasonCode.STILL_FAILING if before is SignalStatus.FAIL else ReasonCode.COMMAND_FAILED
-    return [Reason(code, f"exit code {candidate.runs[-1].exit_code}", spec.name)]
+    return [Reason(code, detail, spec.name) for detail in _details(spec, candidate.runs[-1])]
+
+
+def _details(spec: SignalSpec, run: SignalRun) -> list[str]:
+    """What is wrong, one sentence a finding, where the signal says more than an exit code."""
+    if spec.kind in {SignalKind.COMMAND, SignalKind.COMPILER} or not run.diagnostics:
+        return [f"exit code {run.exit_code}"]
+    places = [f"{d.path}:{d.line}" if d.line else d.path for d in run.diagnostics]
+    return [f"{place}: {d.message}" if place else d.message for place, d in zip(places, run.diagnostics, strict=True)]
 
 
 def _worst_case(measurement: Measurement, identity: str) -> TestCase | None:

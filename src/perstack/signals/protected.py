@@ -15,6 +15,7 @@ from pathspec import GitIgnoreSpec
 from perstack.core.experts import VerifySpec
 from perstack.core.signals import SignalKind, SignalSpec
 from perstack.signals.protected_patterns import ANYWHERE, DEFAULT, STRUCTURAL, TEST_DATA, TEST_FILE, TEST_ROOT_NAMES
+from perstack.signals.references import reference_globs
 
 _CHECK_WORDS = frozenset(
     ["test", "tests", "check", "checks", "ci", "scripts", "script", "tools", "bin", "hack", "run", "verify", "lint"]
@@ -49,7 +50,7 @@ class Protection:
     ) -> Protection:
         """Work out the test roots of the base and the files its signals name. `referred` are read by configuration."""
         files = frozenset(base_files)
-        extra = [glob for spec in specs for glob in spec.protect]
+        extra = [glob for spec in specs for glob in (*spec.protect, *reference_globs(spec))]
         return cls(
             test_roots=_test_roots(files),
             base_files=files,

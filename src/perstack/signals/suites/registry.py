@@ -10,6 +10,7 @@ from perstack.signals.cargo.suite import CARGO
 from perstack.signals.ctest.suite import CTEST
 from perstack.signals.difference.plan import difference_of
 from perstack.signals.go.suite import GO
+from perstack.signals.http.plan import http_of
 from perstack.signals.node.suites import JEST, NODE_TEST, VITEST
 from perstack.signals.pytest.suite import PYTEST
 from perstack.signals.suites.contract import Framework
@@ -21,6 +22,7 @@ FRAMEWORKS: Mapping[str, Framework] = {
 
 OTHER_KINDS: Mapping[SignalKind, Callable[[SignalSpec], Framework]] = {
     SignalKind.DIFF: difference_of,
+    SignalKind.HTTP: http_of,
 }
 """Kinds beside test suites that need something of the base, or more than one command."""
 
