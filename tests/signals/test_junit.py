@@ -12,6 +12,7 @@ import pytest
 from perstack.core.sandbox import ExecResult
 from perstack.core.signals import SignalKind, SignalSpec, SignalStatus, TestStatus
 from perstack.signals.junit import ReportInvalid, read_junit
+from perstack.signals.junit_case import seconds
 from perstack.signals.junit_run import clear_reports, judge_reports, report_pattern
 
 NODE = """<?xml version="1.0" encoding="utf-8"?>
@@ -71,8 +72,11 @@ def test_inside_suites_we_read_what_the_library_reads(tmp_path: Path) -> None:
         ("<failure/><error/>", "error"),
         ('<skipped type="pytest.xfail"/>', "xfailed"),
         ('<skipped type="XFAIL"/>', "xfailed"),
+        ('<skipped type="todo"/><failure message="m"/>', "xfailed"),
+        ("<results><case><failure/></case></results>", "failed"),
+        ("<failure/><flakyFailure/>", "failed"),
         ('<rerunFailure message="m"/>', "failed"),
-        ('<flakyFailure message="m"/>', "failed"),
+        ('<flakyFailure message="m"/>', "skipped"),
         ("<system-err>failure</system-err><properties><property name='a' value='b'/></properties>", "passed"),
     ],
 )
@@ -80,7 +84,10 @@ def test_the_worst_word_about_a_case_counts(tmp_path: Path, children: str, statu
     assert statuses(write(tmp_path, suite(f'<testcase name="a">{children}</testcase>'))) == {"a": status}
 
 
-@pytest.mark.parametrize(("word", "status"), [("notrun", "skipped"), ("disabled", "skipped"), ("fail", "failed")])
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [("notrun", "skipped"), ("disabled", "skipped"), ("fail", "failed"), ("run", "passed"), ("odd", "skipped")],
+)
 def test_a_status_attribute_is_heard(tmp_path: Path, word: str, status: str) -> None:
     assert statuses(write(tmp_path, suite(f'<testcase name="a" status="{word}"/>'))) == {"a": status}
 
@@ -104,7 +111,15 @@ def test_control_characters_do_not_make_a_report_unreadable(tmp_path: Path) -> N
         ("<html><testcase name='a'/></html>", "root element"),
         ('<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>', "document type"),
         (" " * ((1 << 18) - 4) + '<!DOCTYPE x SYSTEM "file:///etc/passwd"><testsuite/>', "document type"),
-        (b"\xff\xfe<\x00t\x00>\x00", "not XML"),
+        (b"\xff\xfe<\x00t\x00>\x00", "root element"),
+        (b"\xff\xfe<\x00t\x00>", "encoding that it says"),
+        (b"<testsuite name='\xe9'/>", "not XML"),
+        ("<?xml version='1.0' encoding='cp037'?><testsuite/>", "encoding cp037, which is not read"),
+        ("<?xml version='1.0' encoding='utf-7'?><testsuite/>", "encoding utf-7"),
+        ('<testsuites><testsuite name="gone" tests="3" failures="2"/></testsuites>', "of `gone` say 2 failed"),
+        ("<testsuite>" * 70 + "</testsuite>" * 70, "64 deep"),
+        (f"<testsuite><testcase name='{'n' * 20_001}'/></testsuite>", "longer than 20000"),
+        (f"<testsuite><testcase name='{'n' * 5_000_000}'/></testsuite>", "4000000 bytes"),
         (b'<!DOC\x00TYPE x [<!ENT\x01ITY a "b">]><testsuite/>', "document type"),
         (b"".join(bytes([c, 0]) for c in b'<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>'), "document type"),
     ],
@@ -112,6 +127,56 @@ def test_control_characters_do_not_make_a_report_unreadable(tmp_path: Path) -> N
 def test_what_is_not_one_whole_report_is_refused(tmp_path: Path, text: str | bytes, why: str) -> None:
     with pytest.raises(ReportInvalid, match=why):
         read_junit(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "iso-8859-1", "cp1252"])
+def test_encodings_that_say_what_they_are_are_read(tmp_path: Path, encoding: str) -> None:
+    declared = {"utf-8-sig": "UTF-8", "cp1252": "windows-1252"}.get(encoding, encoding)
+    text = f'<?xml version="1.0" encoding="{declared}"?>' + suite('<testcase name="né"/>')
+    assert statuses(write(tmp_path, text.encode(encoding))) == {"né": "passed"}
+
+
+def test_forbidden_characters_as_references_are_left_out_even_across_chunks(tmp_path: Path) -> None:
+    for padding in range((1 << 18) - 90, (1 << 18) - 60):
+        text = (
+            f"<testsuite>{' ' * padding}<testcase name='a&#x1b;b&#0;&#10;&amp;'><failure>&#27;[31m</failure></testcase>"
+        )
+        assert statuses(write(tmp_path, f"{text}</testsuite>")) == {"ab\n&": "failed"}
+
+
+def test_a_suite_that_speaks_for_itself_is_a_case(tmp_path: Path) -> None:
+    text = '<testsuites><testsuite name="s"><error message="no module"/><testcase name="a"/></testsuite></testsuites>'
+    assert statuses(write(tmp_path, text)) == {"suite::s": "error", "a": "passed"}
+
+
+def test_a_case_without_a_name_has_not_passed(tmp_path: Path) -> None:
+    assert statuses(write(tmp_path, suite("<testcase time='0.0'/>"))) == {"": "error"}
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("0.25", 0.25), ("", 0), ("1,234.5", 1234.5), ("1.234,5", 1234.5), ("0,012", 0.012), ("1,234,567", 1234567),
+        ("1 234,5", 1234.5), ("1e-05", 1e-05), ("-1", 0), ("nan", 0), ("inf", 0), ("1e999", 1e9), ("9" * 99, 1e9),
+        ("12s", 0),
+    ],
+)  # fmt: skip
+def test_a_time_is_read_in_whatever_form(text: str, wanted: float) -> None:
+    assert seconds(text) == wanted
+
+
+def test_more_cases_than_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("perstack.signals.junit.CASE_LIMIT", 3)
+    with pytest.raises(ReportInvalid, match="more than 3 test cases"):
+        read_junit(write(tmp_path, suite("<testcase name='a'/>" * 4)))
+
+
+def test_a_report_of_gigabytes_is_refused_unread(tmp_path: Path) -> None:
+    path = write(tmp_path, "<testsuite>")
+    with path.open("r+b") as file:
+        file.truncate(3_000_000_000)
+    with pytest.raises(ReportInvalid, match="3000000000 bytes"):
+        read_junit(path)
 
 
 def test_a_link_is_not_a_report(tmp_path: Path) -> None:
@@ -158,30 +223,38 @@ def test_stale_reports_are_deleted_and_patterns_stay_in_the_tree(tmp_path: Path)
 MEASURE = """
 import resource, sys, time
 from pathlib import Path
+from perstack.core.signals import SignalRun, SignalStatus
+from perstack.signals.compare_tests import compare_tests
 from perstack.signals.junit import read_junit
 started = time.process_time()
-cases = read_junit(Path(sys.argv[1]))
+runs = [[SignalRun(SignalStatus.FAIL, 1.0, tests=read_junit(Path(name)))] for name in sys.argv[1:]]
+delta = compare_tests(*runs, ()).delta
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-print(len(cases), sum(case.status.value == "failed" for case in cases.values()), time.process_time() - started, peak)
+print(len(delta.fail_to_pass), delta.pass_to_pass, len(delta.still_failing), time.process_time() - started, peak)
 """
 
 
-@pytest.mark.slow
-def test_a_hundred_thousand_cases_are_read_within_six_seconds_and_400_megabytes(tmp_path: Path) -> None:
-    path = tmp_path / "big.xml"
+def big_report(path: Path, every: int) -> Path:
+    """A hundred thousand tests in a hundred megabytes, of which every n-th fails."""
     text = "x" * 870
     with path.open("w") as file:
         file.write("<testsuites><testsuite>")
         for n in range(100_000):
-            inner = f"<failure message='no'>{text}</failure>" if n % 10 == 0 else f"<system-out>{text}</system-out>"
+            inner = f"<failure message='no'>{text}</failure>" if n % every == 0 else f"<system-out>{text}</system-out>"
             file.write(
                 f'<testcase classname="pkg.m{n % 100}" name="test_{n}" file="tests/test_{n % 100}.py" time="0.01">'
             )
             file.write(f"{inner}</testcase>\n")
         file.write("</testsuite></testsuites>")
     assert path.stat().st_size > 95_000_000
-    done = subprocess.run([sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True)
-    cases, failed, seconds, megabytes = done.stdout.split()
-    assert (cases, failed) == ("100000", "10000")
-    assert float(seconds) < 6
-    assert int(megabytes) < 400
+    return path
+
+
+@pytest.mark.slow
+def test_two_reports_of_a_hundred_thousand_tests_are_compared_in_six_seconds_and_400_megabytes(tmp_path: Path) -> None:
+    paths = [str(big_report(tmp_path / f"{every}.xml", every)) for every in (10, 20)]
+    done = subprocess.run([sys.executable, "-c", MEASURE, *paths], capture_output=True, text=True, check=True)
+    fixed, kept, failing, taken, megabytes = done.stdout.split()
+    assert (fixed, kept, failing) == ("5000", "90000", "5000")
+    assert float(taken) < 6, done.stdout
+    assert int(megabytes) < 400, done.stdout

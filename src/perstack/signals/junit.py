@@ -1,37 +1,34 @@
 """Reading JUnit XML: every `testcase` wherever it stands, merged by identity to the worst outcome.
 
-Streaming, without entities, within limits. Counters and suite names are ignored: producers get them wrong. The
-outcome of one case is junitparser's; the walk is ours, because junitparser loses cases outside a suite.
+Streaming, without a tree and without entities, within limits. Counters and suite names are never taken for results:
+producers get them wrong. Only where they speak of failures that no case shows is the report refused.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeAlias, cast
-from xml.etree import ElementTree as ET
+from xml.parsers import expat
 
-from junitparser import Error, Failure, Skipped
-from junitparser.xunit2 import TestCase as Element
+from perstack.core.signals import TestCase
+from perstack.signals.junit_case import Cases, ReportInvalid
 
-from perstack.core.signals import TestCase, TestStatus
+__all__ = ["ReportInvalid", "iterate_junit", "merge_worst", "read_junit"]
 
-_Parser: TypeAlias = "ET.XMLPullParser[ET.Element]"
 SIZE_LIMIT = 300_000_000
 CASE_LIMIT = 1_000_000
-_MESSAGE_LIMIT = 2000
 _CHUNK = 1 << 18
+_TOKEN_LIMIT = 4_000_000  # one tag or name; without it a report could be one word of hundreds of megabytes
 # Allowed in XML 1.0: tab, line feed, carriage return; the other control characters make a document unreadable.
 _CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r")
-# A case with nothing but these has passed; most cases are such, and the library is slow.
-_WORDLESS = frozenset({"system-out", "system-err", "properties"})
-_WORDS = frozenset({"status", "result"})
-_NUMBER = re.compile(r"[0-9.]+")
-
-
-class ReportInvalid(Exception):
-    """A report that cannot be taken as evidence; the message says why."""
+_REFERENCE = re.compile(rb"&#(x0*[0-9a-fA-F]{1,2}|0*[0-9]{1,2});")
+_REFERENCE_LIMIT = 16
+_DECLARED = re.compile(rb"^\s*<\?xml[^>]*?\bencoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+# Every byte below 128 means the same in these; others could hide markup from a reader.
+_ENCODINGS = frozenset({"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"})
 
 
 def read_junit(path: Path) -> dict[str, TestCase]:
@@ -39,116 +36,86 @@ def read_junit(path: Path) -> dict[str, TestCase]:
 
     Raises: ReportInvalid for anything but one well-formed document within the limits.
     """
-    cases: dict[str, TestCase] = {}
-    for case in iterate_junit(path):
-        known = cases.get(case.id)
+    return merge_worst(iterate_junit(path))
+
+
+def merge_worst(cases: Iterable[TestCase]) -> dict[str, TestCase]:
+    """Cases by identity; of several with one identity the worst."""
+    merged: dict[str, TestCase] = {}
+    for case in cases:
+        known = merged.get(case.id)
         if known is None or case.status.badness > known.status.badness:
-            cases[case.id] = case
-    return cases
+            merged[case.id] = case
+    return merged
 
 
 def iterate_junit(path: Path) -> Iterator[TestCase]:
-    """Every case in document order, duplicates included.
+    """Every case in the order in which they end, duplicates included.
 
-    Raises: ReportInvalid, as `read_junit`.
+    Raises: ReportInvalid, as `read_junit`; possibly after some cases.
     """
     if path.is_symlink() or not path.is_file():
         raise ReportInvalid(f"{path.name} is not a regular file")
     if (size := path.stat().st_size) > SIZE_LIMIT:
         raise ReportInvalid(f"{path.name} has {size} bytes, the limit is {SIZE_LIMIT}")
-    parser: _Parser = ET.XMLPullParser(("start", "end"))
-    count = 0
+    cases = Cases(path.name)
+    parser = cases.parser()
+    count = fed = 0
     try:
-        for element in _ended_cases(path, parser):
-            count += 1
+        for chunk in _readable(path):
+            parser.Parse(chunk, False)
+            fed += len(chunk)
+            # the document may be behind where it ends in the middle of a token
+            if fed - max(parser.CurrentByteIndex, 0) > _TOKEN_LIMIT:
+                raise ReportInvalid(f"{path.name} has a tag or text of more than {_TOKEN_LIMIT} bytes")
+            count += len(cases.ended)
             if count > CASE_LIMIT:
                 raise ReportInvalid(f"{path.name} has more than {CASE_LIMIT} test cases")
-            yield _case(element)
-    except ET.ParseError as error:
+            yield from cases.taken()
+        parser.Parse(b"", True)
+    except expat.ExpatError as error:
         raise ReportInvalid(f"{path.name} is not XML: {error}") from error
+    except UnicodeError as error:
+        raise ReportInvalid(f"{path.name} is not in the encoding that it says: {error}") from error
+    yield from cases.taken()
+    cases.cross_check()
 
 
-def _ended_cases(path: Path, parser: _Parser) -> Iterator[ET.Element]:
-    """Feed the file in chunks; memory stays flat because finished elements are cleared."""
-    stack: list[ET.Element] = []
-    tail = b""
+def _readable(path: Path) -> Iterator[bytes]:
+    """The document as UTF-8, in chunks, without characters that XML forbids, however they are written."""
+    rest = b""
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            # what is left out here could otherwise hide a keyword from the check below
-            clean = chunk.translate(None, _CONTROL)
-            # a document type is the door to entities; the keyword may lie across two chunks
-            if b"<!DOCTYPE" in tail + clean or b"<!ENTITY" in tail + clean:
-                raise ReportInvalid(f"{path.name} declares a document type")
-            tail = (tail + clean)[-16:]
-            parser.feed(clean)
-            yield from _drain(parser, stack)
-    parser.close()
-    yield from _drain(parser, stack)
+        encoding = _encoding(file.read(400), path.name)
+        file.seek(0)
+        decoder = codecs.getincrementaldecoder(encoding)()
+        for raw in iter(lambda: file.read(_CHUNK), b""):
+            # an expat parser checks UTF-8 itself
+            data = raw if encoding == "utf-8" else decoder.decode(raw).encode()
+            text = rest + data.translate(None, _CONTROL)
+            cut = text.rfind(b"&", max(0, len(text) - _REFERENCE_LIMIT))
+            text, rest = (text[:cut], text[cut:]) if cut >= 0 else (text, b"")
+            yield _REFERENCE.sub(_allowed, text) if b"&#" in text else text
+        if encoding != "utf-8":
+            decoder.decode(b"", True)
+        yield _REFERENCE.sub(_allowed, rest)
 
 
-def _drain(parser: _Parser, stack: list[ET.Element]) -> Iterator[ET.Element]:
-    for event, element in cast("Iterator[tuple[str, ET.Element]]", parser.read_events()):
-        if event == "start":
-            if not stack and element.tag not in {"testsuites", "testsuite"}:
-                raise ReportInvalid(f"the root element is <{str(element.tag)[:40]}>, not <testsuites> or <testsuite>")
-            stack.append(element)
-            continue
-        stack.pop()
-        if element.tag == "testcase":
-            yield element
-        inside_case = any(parent.tag == "testcase" for parent in stack)
-        if not inside_case:
-            element.clear()
-            if stack:
-                stack[-1].remove(element)
+def _allowed(match: re.Match[bytes]) -> bytes:
+    word = match.group(1)
+    code = int(word[1:], 16) if word[:1] == b"x" else int(word)
+    return b"" if code < 128 and code in _CONTROL else match.group()
 
 
-def _case(element: ET.Element) -> TestCase:
-    parts = (element.get("file", ""), element.get("classname", ""), element.get("name", ""))
-    identity = "::".join(part for part in parts if part)
-    status, message = _outcome(element)
-    line = element.get("line", "")
-    return TestCase(
-        id=identity,
-        status=status,
-        seconds=_seconds(element.get("time", "")),
-        message=message[:_MESSAGE_LIMIT],
-        path=parts[0],
-        line=int(line) if line.isdecimal() else 0,
-    )
-
-
-def _outcome(element: ET.Element) -> tuple[TestStatus, str]:
-    """The worst of what a case says about itself. A retried or flaky case did not simply pass."""
-    if all(child.tag in _WORDLESS for child in element) and _WORDS.isdisjoint(element.keys()):
-        return TestStatus.PASSED, ""
-    case = Element.fromelem(element)  # type: ignore[no-untyped-call]
-    found: list[tuple[TestStatus, str]] = []
-    for result in case.result:
-        text = str(result.message or "") or str(result.text or "").strip()
-        if isinstance(result, Error):
-            found.append((TestStatus.ERROR, text))
-        elif isinstance(result, Failure):
-            found.append((TestStatus.FAILED, text))
-        elif isinstance(result, Skipped):
-            expected = "xfail" in str(result.type or "").lower()
-            found.append((TestStatus.XFAILED if expected else TestStatus.SKIPPED, text))
-    if case.interim_result:
-        found.append((TestStatus.FAILED, "passed only after a retry"))
-    word = element.get("status", "").lower() or element.get("result", "").lower()
-    if word in {"disabled", "notrun", "skipped", "suppressed"}:
-        found.append((TestStatus.SKIPPED, word))
-    elif word in {"fail", "failed", "failure"}:
-        found.append((TestStatus.FAILED, word))
-    elif word == "error":
-        found.append((TestStatus.ERROR, word))
-    return max(found, key=lambda entry: entry[0].badness, default=(TestStatus.PASSED, ""))
-
-
-def _seconds(text: str) -> float:
-    """A duration that may be empty, localised or nonsense: it is for people only."""
-    match = _NUMBER.fullmatch(text.replace(",", ""))
+def _encoding(head: bytes, name: str) -> str:
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return encoding
+    declared = _DECLARED.match(head)
+    word = declared.group(1).decode() if declared else "utf-8"
     try:
-        return float(match.group()) if match else 0.0
-    except ValueError:
-        return 0.0
+        found = codecs.lookup(word).name
+    except LookupError:
+        found = ""
+    if found not in _ENCODINGS:
+        raise ReportInvalid(f"{name} is in the encoding {word}, which is not read; write UTF-8")
+    return "utf-8" if found == "ascii" else found
