@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from tests.signals.node.projects import BUGGY, JEST, JEST_SPEC
+from tests.signals.node.projects import BUGGY
 
-PROJECT = (JEST, JEST_SPEC, True)
 _HEAD = (
     "const from = (name) => require(name);\nconst outer = (text) => from('v' + 'm')['runIn' + 'ThisContext'](text);\n"
 )
@@ -83,6 +82,25 @@ ATTACKS: dict[str, tuple[str, set[str]]] = {
         _HEAD + BUGGY + "const m = outer('process')['main' + 'Module'];\nconst c = m.constructor._cache;\n"
         "for (const k of Object.keys(c)) if (/jest_runner/.test(k)) { c[k].exports.prepare({ key: 'mine' }); const old = c[k].exports; "
         "Object.defineProperty(c[k], 'exports', { get: () => old }); }\n",
+        {"still-failing"},
+    ),
+    "forgives errors when jest tells of them": (
+        BUGGY
+        + "globalThis[Symbol.for('EVENT_' + 'HANDLERS')].push((e) => { if (e.name === 'test_' + 'done' && /even/.test(e.test.name)) e.test.errors.length = 0; });\n",
+        {"results-disagree", "still-failing"},
+    ),
+    "gives one test another body before anybody sees it": (
+        BUGGY
+        + "globalThis[Symbol.for('EVENT_' + 'HANDLERS')].unshift((e) => { if (e.name === 'add_' + 'test' && /even/.test(e.testName)) e.fn = () => {}; });\n",
+        {"results-disagree"},
+    ),
+    "forgives the errors of the test that runs": (
+        BUGGY.replace(
+            _WRONG,
+            "  if (values.length % 2 === 0) { const s = Object.getOwnPropertySymbols(globalThis).find((k) => /STATE/.test(String(k))); "
+            "const t = globalThis[s].currentlyRunningTest; Object.defineProperty(t, 'errors', { value: Object.assign([], { push() {} }) }); }\n"
+            + _WRONG,
+        ),
         {"still-failing"},
     ),
     "writes a stored snapshot": (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from perstack.core.contracts import Sandbox
 from perstack.core.signals import SignalKind, SignalSpec
 from perstack.infrastructure.sandbox.bubblewrap import Bubblewrap
@@ -71,7 +73,7 @@ NODE_TEST = {
 
 def spec(run: str, framework: str, *, repeat: int = 1, cwd: str = ".") -> SignalSpec:
     return SignalSpec(
-        "tests", SignalKind.TEST, tuple(run.split()), framework=framework, repeat=repeat, timeout_s=60, cwd=cwd
+        "tests", SignalKind.TEST, tuple(run.split()), framework=framework, repeat=repeat, timeout_s=120, cwd=cwd
     )
 
 
@@ -82,13 +84,20 @@ def node_sandbox() -> Sandbox:
     return Bubblewrap((MODULES, MODULES / ".bin"))
 
 
-def make(folder: Path, files: Mapping[str, str], *, modules: bool = False) -> Project:
-    """A project; `modules` gives it the packages of `tests/node`, as set-up would have."""
+def bare_sandbox() -> Sandbox:
+    return Bubblewrap(())
+
+
+needs_modules = pytest.mark.skipif(not (MODULES / "vitest").is_dir(), reason="needs `npm ci` in tests/node")
+
+
+def make(folder: Path, files: Mapping[str, str]) -> Project:
+    """A project that finds the packages of `tests/node` where set-up would have put its own."""
     root = folder / "project"
     root.mkdir(parents=True)
     git(root, "init", "-q", "-b", "main")
     write(root, files)
-    if modules:
+    if ".gitignore" not in files:
         (root / "node_modules").symlink_to(MODULES)
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "base")

@@ -14,7 +14,7 @@ const { request, send, finish } = await begin();
 const said = [];
 
 /** Give every process that vitest forks our preload, a key of its own and a pipe for records. */
-function handOver(vitest) {
+function handOver(places) {
   const { fork } = childProcess;
   childProcess.fork = (module, words, options) => {
     const key = randomBytes(32).toString('hex');
@@ -24,7 +24,7 @@ function handOver(vitest) {
     });
     const chunks = [];
     child.stdio[4].on('error', () => {});
-    child.stdio[4].end(JSON.stringify({ key, canary: request.canary, vitest }));
+    child.stdio[4].end(JSON.stringify({ key, canary: request.canary, places }));
     child.stdio[5].on('data', (data) => chunks.push(data)).on('error', () => {});
     said.push(new Promise((resolve) => {
       child.stdio[5].on('close', () => resolve(genuine(Buffer.concat(chunks).toString('utf8'), key)));
@@ -91,7 +91,8 @@ async function run(node) {
 const root = installed('vitest', request.cwd, request.workspace);
 if (!root) await finish(1, { problem: 'it is not installed: neither in node_modules nor on PATH' });
 try {
-  handOver(path.join(root, 'dist/index.js'));
+  const runner = installed('@vitest/runner', root, '/');
+  handOver({ vitest: path.join(root, 'dist/index.js'), runner: path.join(runner, 'dist/index.js') });
   const { unhandled, red } = await run(await import(pathToFileURL(path.join(root, 'dist/node.js')).href));
   for (const records of await Promise.all(said)) {
     for (const { path: file, ...record } of records) send({ ...record, file: path.relative(request.cwd, file) });

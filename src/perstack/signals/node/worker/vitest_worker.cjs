@@ -4,7 +4,7 @@ const fs = require('node:fs');
 const { writer } = require('./perstack_wire.cjs');
 const { remember, language, machinery, seal } = require('./perstack_identity.cjs');
 
-const { key, canary, vitest } = JSON.parse(fs.readFileSync(4, 'utf8'));
+const { key, canary, places } = JSON.parse(fs.readFileSync(4, 'utf8'));
 fs.closeSync(4);
 const write = writer(key, 5);
 seal();
@@ -15,5 +15,5 @@ let taken = false;
 module.exports.take = () => {
   if (taken) throw new Error('taken already');
   taken = true;
-  return { write, canary, vitest, known };
+  return { write, canary, places, known };
 };
