@@ -1,4 +1,4 @@
-"""cargo, tsc, eslint, go and pyright through the whole protocol, where they are installed: skipped elsewhere."""
+"""cargo, tsc, eslint, go and pyright through the whole protocol."""
 
 from __future__ import annotations
 
@@ -140,8 +140,7 @@ def folder_of(program: str) -> Path | None:
 
 def project_for(case: Case, folder: Path) -> Project:
     tools = folder_of(case.program)
-    if tools is None:
-        pytest.skip(f"{case.program} is not installed")
+    assert tools is not None, f"{case.program} is not installed: run scripts/set-up test"
     project = Project.make(folder, case.files)
     project.sandbox = Bubblewrap((tools, Path(sys.executable).parent))
     return project
