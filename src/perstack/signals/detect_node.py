@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from perstack.core.signals import SignalKind
 from perstack.signals.detect_found import Found, Repository, check, must, place
 
 _RUNNERS = (
-    ("vitest", "npx vitest run"),
-    ("jest", "npx jest --ci"),
-    ("mocha", "npx mocha"),
-    ("ava", "npx ava"),
-    ("node --test", "node --test"),
-    ("tap", "npx tap"),
+    ("vitest", "npx vitest run", "vitest"),
+    ("jest", "npx jest --ci", "jest"),
+    ("mocha", "npx mocha", ""),
+    ("ava", "npx ava", ""),
+    ("node --test", "node --test", "node:test"),
+    ("tap", "npx tap", ""),
 )
+_SHELL = re.compile(r"[|&;<>$`\"'(){}*?~]")
 _PLACEHOLDER = "no test specified"
 
 
@@ -26,19 +28,31 @@ def detect_node(repository: Repository) -> Iterator[Found]:
         scripts = package.get("scripts")
         script = str(scripts.get("test", "")) if isinstance(scripts, dict) else ""
         used = _dependencies(package)
-        runner = next(((name, run) for name, run in _RUNNERS if name in script or name in used), None)
+        runner = next((entry for entry in _RUNNERS if entry[0] in script or entry[0] in used), None)
         if runner is not None:
-            name, run = runner
-            reason = f"{name}: {prefix}package.json names it; judged by the exit code as one"
-            yield Found(reason, must("tests", SignalKind.COMMAND, run, folder=folder))
+            yield _suite(prefix, folder, script, runner)
         elif script and _PLACEHOLDER not in script:
             reason = f"npm test{place(folder)}: the script is `{script}`; judged by the exit code as one"
             yield Found(reason, must("tests", SignalKind.COMMAND, "npm test --silent", folder=folder))
         elif repository.any(f"{prefix}test/*.test.*js", f"{prefix}*.test.mjs", f"{prefix}test/*.js"):
-            reason = f"node --test{place(folder)}: test files and no runner; judged by the exit code as one"
-            yield Found(reason, must("tests", SignalKind.COMMAND, "node --test", folder=folder))
+            reason = f"node --test{place(folder)}: test files and no runner; results by our own reporter"
+            yield Found(reason, must("tests", SignalKind.TEST, "node --test", framework="node:test", folder=folder))
         yield from _checks(repository, prefix, folder, used)
         yield from _setup(repository, prefix, folder)
+
+
+def _suite(prefix: str, folder: str, script: str, runner: tuple[str, str, str]) -> Found:
+    """The suite of a known runner; how its script calls it is kept."""
+    name, run, framework = runner
+    if not framework:
+        reason = f"{name}: {prefix}package.json names it; judged by the exit code as one"
+        return Found(reason, must("tests", SignalKind.COMMAND, run, folder=folder))
+    if script != name and name in script:
+        plain = script.startswith(f"{name} ") and not _SHELL.search(script)
+        called = script if name == "node --test" else f"npx {script}"
+        run = called if plain else "npm test --silent"
+    reason = f"{name}: {prefix}package.json names it; results by our own reporter"
+    return Found(reason, must("tests", SignalKind.TEST, run, framework=framework, folder=folder))
 
 
 def _dependencies(package: Mapping[str, object]) -> set[str]:

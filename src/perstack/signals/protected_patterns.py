@@ -34,6 +34,10 @@ NODE: Final = (
     "package.json", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "pnpm-workspace.yaml",
     "bun.lock", "bun.lockb", "bunfig.toml", ".npmrc", ".yarnrc", ".yarnrc.yml", ".yarn/", ".pnp.*", ".pnpmfile.cjs",
     "jest.config.*", "jest-*.config.*", "jest.setup.*", "vitest.config.*", "vitest.workspace.*", "vite.config.*",
+    "jest.*.config.*", "jest-setup.*", "jest-preset.*", "jest-environment*.*js", "jest-resolver.*",
+    "jest-transform*.*js", "jest.preset.*", "jest.environment.*", "setupTests.*", "setup-tests.*", "setupJest.*",
+    "setup-jest.*", "vitest.setup.*", "vitest-setup.*", "vitest.*.config.*", "vitest.projects.*", "test-setup.*",
+    "vite.config.*.timestamp-*",
     ".mocharc*", "mocha.opts", "karma.conf.*", "ava.config.*", ".taprc", ".c8rc*", ".nycrc*", "nyc.config.*",
     "playwright.config.*", "cypress.config.*", "cypress.json", "wdio.conf.*", "tsconfig*.json", "jsconfig.json",
     ".eslintrc*", ".eslintignore", "eslint.config.*", ".prettierrc*", "prettier.config.*", "biome.json*", ".swcrc",
@@ -44,7 +48,8 @@ NODE: Final = (
 
 COMPILED: Final = (
     # Go
-    "go.mod", "go.sum", "go.work", "go.work.sum", "go.env", "/vendor/modules.txt", ".golangci.*",
+    "go.mod", "go.sum", "go.work", "go.work.sum", "go.env", ".golangci.*", "*.syso",
+    "/vendor/", "vendor/modules.txt", "vendor/github.com/", "vendor/golang.org/", "vendor/gopkg.in/",
     # Rust
     "Cargo.toml", "Cargo.lock", "build.rs", ".cargo/", "rust-toolchain", "rust-toolchain.toml", "clippy.toml",
     ".clippy.toml", "rustfmt.toml", ".config/nextest.toml",
@@ -93,6 +98,7 @@ TEST_FILE: Final = (
     "*IT.java", "*TestCase.java", "*Test.kt", "*Tests.kt", "*Spec.kt", "*_test.rs", "*_spec.rb", "*_test.rb",
     "test_*.rb", "*Test.php", "*_test.c", "*_test.cc", "*_test.cpp", "test_*.c", "test_*.cc", "test_*.cpp",
     "*_unittest.cc", "*_tests.rs", "*_test.exs", "*Test.cs", "*Tests.cs", "*.cy.[jt]s", "*.e2e.[jt]s", "*.feature",
+    "tests.rs", "test.rs",
 )  # fmt: skip
 
 TEST_ROOT_NAMES: Final = frozenset(

@@ -30,7 +30,12 @@ _SCRIPT: Final = (
              rf"JEST_WORKER_ID|VITEST\w*|NODE_ENV['\"\])\s]*={{2,3}}\s*['\"]test|\bnpm_lifecycle_\w+|process\.env\.{_CI_NAMES}\b"
              r"|env\[\s*['\"](?:CI|JEST_WORKER_ID|VITEST)|typeof\s+(?:jest|vi|describe|it|expect|test|mocha)\b"
              r"|globalThis\.(?:jest|vi|expect|it|test|describe)\b|require\.cache|import\.meta\.vitest"),
-    _pattern("runner-import", "loads a test tool", r"(?:from|require\(|import\()\s*['\"](?:jest\b|@jest/|vitest|mocha|chai|node:test|ava|expect)"),
+    _pattern("runner-import", "loads a test tool", r"(?:from|require\(|import\()\s*['\"](?:jest\b|jest-|@jest/|@?vitest\b|mocha|chai|node:test|ava['\"]|expect)"),
+    _pattern("runner-state", "looks into the test runner",
+             r"__vitest\w*|['\"]EVENT_HANDLERS|\$\$jest|JEST_STATE|jest-symbol-do-not-touch|RETRY_TIMES|currentlyRunningTest|NODE_TEST_CONTEXT|PERSTACK_"),
+    _pattern("memory", "looks into the memory of its process", r"['\"](?:node:)?inspector(?:/promises)?['\"]|\.(?:get|write)HeapSnapshot\b|setFlagsFromString|/proc/(?:self|\d+|\$)|runInThisContext|process\s*\.\s*(?:mainModule|dlopen|_linkedBinding)\b|constructor\s*\.\s*_(?:load|cache)\b"),
+    _pattern("messages", "sends messages to the process above", r"\bprocess\s*\.\s*send\b", certain=False),
+    _pattern("spelled", "loads a module whose name is put together", r"\b(?:require|import)\(\s*['\"`][\w:@/.-]*['\"`]\s*\+\s*['\"`]|(?:globalThis|global|process|window)\s*\[\s*['\"`]\w*['\"`]\s*\+|\[\s*['\"`]\w+['\"`]\s*\+\s*['\"`]\w+['\"`]\s*\]"),
     _pattern("assertions", "changes how values are compared",
              r"expect\.extend|addEqualityTesters|Symbol\.toPrimitive|Symbol\.hasInstance|asymmetricMatch|\$\$typeof"),
     _pattern("patching", "changes built-in objects",
@@ -54,7 +59,12 @@ _GO: Final = (
     _pattern("ci", "asks whether it is in CI", rf"os\.(?:Getenv|LookupEnv)\(\s*\"{_CI_NAMES}\"|\"/\.dockerenv\"|\"/proc/"),
     _pattern("frames", "looks at its callers", r"\bruntime\.(?:Callers?|Stack|FuncForPC)\(|debug\.(?:Stack|PrintStack)"),
     _pattern("linkname", "replaces functions of other packages", r"//go:linkname|\bunsafe\.Pointer\b"),
-    _pattern("tests", "reads test files", r"_test\.go\"|\"testdata[/\"]"),
+    _pattern("tests", "reads test files", r"_test\.go\"|\"testdata[/\"]|//go:embed\s.*_test\.go"),
+    _pattern("native", "brings code of another language", r"^\s*(?:import\s+)?\"C\"|^\s*(?://\s*)?#cgo\b"),
+    _pattern("predeclared", "takes over what the language itself declares",
+             r"^(?:func|var|const|type)\s+(?:len|cap|panic|recover|print|println|append|copy|clear|min|max|new|make|true|false|nil|iota"
+             r"|error|string|bool|any|u?int(?:8|16|32|64)?|float(?:32|64)|byte|rune)\b"),
+    _pattern("process", "changes what the process was given", r"\bos\.(?:Args|Stdout|Stderr)(?:\[[^\]]*\])?\s*=[^=]"),
     _pattern("clock", "compares the clock with a fixed point in time", r"time\.Now\(\)\.(?:Unix\w*\(\)\s*[<>]|Before\(time\.Date|After\(time\.Date|Year\(\))"),
     _pattern("chance", "decides by chance", r"\brand\.(?:Int\w*|Float\w*)\([^)]*\)\s*(?:[<>%]|==)"),
 )  # fmt: skip
@@ -65,7 +75,10 @@ _RUST: Final = (
     _pattern("assertions", "replaces assertions", r"macro_rules!\s*(?:debug_)?assert|macro_rules!\s*(?:panic|vec|matches)\b"),
     _pattern("panic", "catches or hides panics", r"panic::(?:set_hook|catch_unwind|take_hook)|resume_unwind", certain=False),
     _pattern("ci", "asks whether it is in CI", rf"env::var\w*\(\s*\"(?:{_CI_NAMES}|RUST_TEST\w*|CARGO_\w+|NEXTEST\w*)\"|\"/proc/"),
-    _pattern("linkage", "replaces symbols", r"#\[(?:no_mangle|link_section|export_name|ctor)"),
+    _pattern("linkage", "replaces symbols", r"#\[(?:unsafe\()?(?:no_mangle|link_section|export_name|ctor)|\b(?:global_)?asm!|\bfn\s+_?_?exit\s*\("),
+    _pattern("crate", "changes how the crate is tested", r"#!\[\s*(?:no_main|test_runner|feature\s*\(\s*custom_test|no_implicit_prelude)"),
+    _pattern("equality", "is equal to everything", r"\bfn\s+(?:eq|ne)\s*\([^)]*\)\s*->\s*bool\s*\{\s*(?:true|false)\b"),
+    _pattern("tests", "reads test files", r"include(?:_str|_bytes)?!\s*\([^)]*tests?[/.]"),
     _pattern("frames", "looks at its callers", r"Backtrace::|current\(\)\.name\(\)|env::args|current_exe"),
 )  # fmt: skip
 
@@ -101,18 +114,22 @@ LANGUAGES: Final[Mapping[str, Sequence[Pattern]]] = {
     **dict.fromkeys(("c", "h", "cc", "cpp", "cxx", "hpp", "hh", "hxx", "inl"), _NATIVE),
 }
 
+# where a program begins, ending it is its business: a test of it that ends early is seen in any case
+_PROGRAM = re.compile(r"^package main$|^(?:pub )?(?:async )?fn main\(", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*(?://(?!go:)|/?\*|\*)|(?<![:\"'])//(?!go:)\s.*$")
 
 
 def scan_tokens(patterns: Sequence[Pattern], before: str, after: str, added: Collection[int]) -> Iterator[Hit]:
     """Hits on added lines whose family the base file does not show."""
+    program = _PROGRAM.search(before or after) is not None
     for family, detail, pattern, certain in patterns:
         if pattern.search(before):
             continue
+        sure = certain and not (program and family == "exit")
         for number, line in enumerate(after.split("\n"), 1):
             match = pattern.search(_without_comment(line)) if number in added else None
             if match:
-                yield Hit(family, f"{number}:{match[0]}", number, f"{detail}: {match[0].strip()[:60]}", certain)
+                yield Hit(family, f"{number}:{match[0]}", number, f"{detail}: {match[0].strip()[:60]}", sure)
 
 
 def _without_comment(line: str) -> str:
