@@ -24,6 +24,10 @@ class Answers:
     finished: bool = False
     unloaded: set[int] = field(default_factory=set)
 
+    def is_usable(self, count: int) -> bool:
+        """Whether the process got through its calls; a neighbour may be more than it can bear."""
+        return self.finished or len(self.first) >= count
+
 
 @dataclass(frozen=True, slots=True)
 class Questions:

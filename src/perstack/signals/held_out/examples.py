@@ -83,13 +83,22 @@ def is_quiet(tree: ast.Module) -> bool:
     for node in tree.body:
         defines = isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         documents = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        names = isinstance(node, ast.Assign) and not any(isinstance(t, ast.Attribute) for t in node.targets)
+        names = isinstance(node, ast.Assign) and _is_constant(node)
         main = isinstance(node, ast.If) and "__name__" in ast.dump(node.test)
         if not (defines or documents or names or main):
             return False
         if isinstance(node, ast.FunctionDef) and (node.name in _SET_UP or "autouse" in _decorators(node)):
             return False
     return True
+
+
+def _is_constant(node: ast.Assign) -> bool:
+    """Whether an assignment only gives a value a name: nothing is called but classes, builtins and marks."""
+    calls = [ast.unparse(part.func) for part in ast.walk(node.value) if isinstance(part, ast.Call)]
+    plain = all(
+        name in _BUILTINS or name.rpartition(".")[2][:1].isupper() or name.startswith("pytest.") for name in calls
+    )
+    return plain and all(isinstance(target, ast.Name | ast.Tuple) for target in node.targets)
 
 
 def _decorators(node: ast.FunctionDef) -> str:
@@ -113,11 +122,16 @@ def _tests(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
             yield node.name, node
-        elif isinstance(node, ast.ClassDef) and not node.decorator_list:
+        elif isinstance(node, ast.ClassDef) and not node.decorator_list and _stands_alone(node):
             methods = [item for item in node.body if isinstance(item, ast.FunctionDef)]
             if any(item.name in _SET_UP or "fixture" in _decorators(item) for item in methods):
                 continue
             yield from ((f"{node.name}.{item.name}", item) for item in methods if item.name.startswith("test"))
+
+
+def _stands_alone(node: ast.ClassDef) -> bool:
+    """Whether a class inherits no set-up of somebody else's."""
+    return all(ast.unparse(base) in {"object", "TestCase", "unittest.TestCase"} for base in node.bases)
 
 
 def _rows(function: ast.FunctionDef, scope: _Scope) -> Iterator[dict[str, ast.expr]]:

@@ -32,9 +32,10 @@ class Judgement:
 
 def judge(questions: Questions, base: Answers, candidate: Answers, signal: str) -> Judgement:
     """Compare the answers. Details say what kind of check failed, never with which values: builders read them."""
-    if not base.finished or base.unloaded:
+    count = len(questions.examples)
+    if not base.is_usable(count) or base.unloaded:
         return Judgement()
-    if not candidate.finished or candidate.unloaded:
+    if not candidate.is_usable(count) or candidate.unloaded:
         detail = "the code works under the test runner, and cannot be run or imported without it"
         return Judgement((Reason(ReasonCode.HELD_OUT_FAILED, detail, signal),))
     calls, wrong, doubtful = 0, "", ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
@@ -23,7 +24,11 @@ from perstack.signals.suites.python import SHARED_SCRIPTS
 from perstack.signals.tree import Tree, copy_tree
 
 _PROBE = Path(__file__).parent / "worker" / "probe.py"
+_SCRIPTS = (*SHARED_SCRIPTS, _PROBE, _PROBE.with_name("perstack_encoding.py"))
 _CONTROL, _ELSEWHERE = "/perstack/control", "/perstack/home"
+# The plain run of a suite has no CI variables, and its files are new.
+_ENVIRONMENT = {"PYTHONPATH": "", "PYTHONSTARTUP": "", "PYTHONOPTIMIZE": "", "CI": "true", "GITHUB_ACTIONS": "true"}
+_LONG_AGO_S = 1_000_000_000
 _LIMIT_S, _NEIGHBOURS_S = 20.0, 0.8
 
 
@@ -65,9 +70,10 @@ class Asker:
         control.mkdir(parents=True)
         elsewhere.mkdir()
         elsewhere.chmod(0o777)  # the sandbox's user is another one
-        for script in (*SHARED_SCRIPTS, _PROBE):
+        for script in _SCRIPTS:
             shutil.copyfile(script, control / script.name)
         await copy_tree(tree, workspace, leave_out=self.is_test)
+        await anyio.to_thread.run_sync(_make_old, workspace)
         nonce, mounts = secrets.token_hex(32), (Mount(control, _CONTROL), Mount(elsewhere, _ELSEWHERE, writable=True))
         async with (
             listening(control, nonce) as channel,
@@ -87,7 +93,7 @@ class Asker:
                 # neither of the start flags of the runners: it should look like any other process
                 [python.interpreter, "-c", _START.format(home=home, script=join(inside, _PROBE.name))],
                 cwd=".",
-                env={"PYTHONPATH": "", "PYTHONSTARTUP": "", "PYTHONOPTIMIZE": ""},
+                env=_ENVIRONMENT,
                 stdin=json.dumps(request).encode(),
                 timeout_s=_LIMIT_S,
                 output_limit=OUTPUT_LIMIT,
@@ -100,6 +106,11 @@ _START = (
     "import os, sys; os.chdir({home!r}); __file__ = {script!r}; sys.path[0] = os.path.dirname(__file__); "
     "exec(compile(open(__file__).read(), __file__, 'exec'))"
 )
+
+
+def _make_old(workspace: Path) -> None:
+    for path in workspace.rglob("*.py"):
+        os.utime(path, (_LONG_AGO_S, _LONG_AGO_S), follow_symlinks=False)
 
 
 def _asked(questions: Questions) -> dict[str, Any]:
