@@ -62,11 +62,13 @@ def _in_system(folder: Path) -> bool:
 
 
 def _with_siblings(folder: Path) -> list[Path]:
-    """A folder of programs and what belongs to it; version switchers (`…/shims`) and Go need their whole root."""
+    """A folder of programs and what belongs to it; version switchers (`…/shims`), Go and npm's programs need their whole root."""
     if folder.name == "shims" and folder.parent not in _NEVER:
         return [folder.parent]
     if (folder / "go").is_file() and (folder.parent / "src" / "runtime").is_dir():
         return [folder.parent]  # Go compiles its standard library from its sources
+    if folder.name == ".bin" and folder.parent.name == "node_modules":
+        return [folder.parent]  # programs of npm packages load their neighbours
     return [folder, *(sibling for name in _SIBLINGS if (sibling := folder.parent / name).exists())]
 
 
