@@ -62,7 +62,7 @@ def _in_system(folder: Path) -> bool:
 
 
 def _with_siblings(folder: Path) -> list[Path]:
-    """A folder of programs and what belongs to it; version switchers (`…/shims`), Go and npm's programs need their whole root."""
+    """A folder of programs and what belongs to it; version switchers (`…/shims`), Go and npm need their whole root."""
     if folder.name == "shims" and folder.parent not in _NEVER:
         return [folder.parent]
     if (folder / "go").is_file() and (folder.parent / "src" / "runtime").is_dir():
