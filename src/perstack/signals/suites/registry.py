@@ -11,18 +11,21 @@ from perstack.signals.ctest.suite import CTEST
 from perstack.signals.difference.plan import difference_of
 from perstack.signals.go.suite import GO
 from perstack.signals.http.plan import http_of
+from perstack.signals.maven.suite import MAVEN
 from perstack.signals.node.suites import JEST, NODE_TEST, VITEST
 from perstack.signals.pytest.suite import PYTEST
+from perstack.signals.screenshot.plan import screenshot_of
 from perstack.signals.suites.contract import Framework
 from perstack.signals.unittest.suite import UNITTEST
 
 FRAMEWORKS: Mapping[str, Framework] = {
-    framework.name: framework for framework in (PYTEST, UNITTEST, NODE_TEST, JEST, VITEST, GO, CARGO, CTEST)
+    framework.name: framework for framework in (PYTEST, UNITTEST, NODE_TEST, JEST, VITEST, GO, CARGO, CTEST, MAVEN)
 }
 
 OTHER_KINDS: Mapping[SignalKind, Callable[[SignalSpec], Framework]] = {
     SignalKind.DIFF: difference_of,
     SignalKind.HTTP: http_of,
+    SignalKind.SCREENSHOT: screenshot_of,
 }
 """Kinds beside test suites that need something of the base, or more than one command."""
 
@@ -43,6 +46,11 @@ def _recognised(run: Sequence[str]) -> Framework | None:
     words = [word.rpartition("/")[2] for word in run]
     if {"pytest", "py.test"} & set(words):
         return PYTEST
+    for tool, found in (("vitest", VITEST), ("jest", JEST)):
+        if tool in words:
+            return found
+    if words[:1] == ["node"] and "--test" in words:
+        return NODE_TEST
     for program, framework in (("go", GO), ("cargo", CARGO)):
         if any(pair == (program, "test") for pair in pairwise(words)):
             return framework
