@@ -1,6 +1,7 @@
 """Detection of Go, Rust, Maven, Gradle, CMake and Make projects. Pure.
 
-Tests are judged by the exit code of their own command, builds and linters by their diagnostics.
+Tests of Go and Rust are run by the verifier, others judged by the exit code of their own command, builds and linters
+by their diagnostics.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def _go(repository: Repository) -> Iterator[Found]:
             continue
         run = "go test -count=1 ./..."
         yield Found(
-            f"go: go.mod{place(folder)}; judged by the exit code as one",
-            must("tests", SignalKind.COMMAND, run, folder=folder),
+            f"go: go.mod{place(folder)}; every test is judged by itself",
+            must("tests", SignalKind.TEST, run, framework="go", folder=folder),
         )
         why = "go vet: comes with go; its findings are compared with the base's"
         yield Found(why, check("vet", "go vet ./...", folder=folder))
@@ -50,8 +51,8 @@ def _rust(repository: Repository) -> Iterator[Found]:
         workspace = " --workspace" if "[workspace]" in _manifest(repository, folder) else ""
         run = f"cargo test{workspace}{locked}"
         yield Found(
-            f"cargo: Cargo.toml{place(folder)}; judged by the exit code as one",
-            must("tests", SignalKind.COMMAND, run, folder=folder),
+            f"cargo: Cargo.toml{place(folder)}; every test is judged by itself",
+            must("tests", SignalKind.TEST, run, framework="cargo", folder=folder),
         )
         lints = re.search(r"^\[(?:workspace\.)?lints\b.*clippy", _manifest(repository, folder), re.MULTILINE)
         if lints or repository.any(*(f"{folder}/{name}".removeprefix("/") for name in ("clippy.toml", ".clippy.toml"))):

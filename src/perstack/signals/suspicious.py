@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from perstack.core.verdict import PolicyFinding, ReasonCode
+from perstack.signals.cargo.split import product_of
 from perstack.signals.suspicious_cases import Case, known_cases, special_cases, special_data
 from perstack.signals.suspicious_encoding import as_read, declared_encoding, is_plain
 from perstack.signals.suspicious_equality import expected_classes, weaker_equality
@@ -113,7 +114,10 @@ def _hits(file: Changed, project: Project) -> Iterator[Hit]:
     else:
         suffix = file.path.rpartition(".")[2].lower()
         if suffix in LANGUAGES:
-            yield from scan_tokens(LANGUAGES[suffix], file.before, file.after, file.added)
+            before, after = file.before, file.after
+            if suffix == "rs":
+                before, after = product_of(before), product_of(after)
+            yield from scan_tokens(LANGUAGES[suffix], before, after, file.added)
         elif suffix not in _PROSE and len(file.after) < _LARGE:
             yield from special_data(file.before, file.after, project.cases())
             yield from spelled_data(file.before, file.after, project.cases())

@@ -37,7 +37,7 @@ _SCRIPT: Final = (
     _pattern("messages", "sends messages to the process above", r"\bprocess\s*\.\s*send\b", certain=False),
     _pattern("spelled", "loads a module whose name is put together", r"\b(?:require|import)\(\s*['\"`][\w:@/.-]*['\"`]\s*\+\s*['\"`]|(?:globalThis|global|process|window)\s*\[\s*['\"`]\w*['\"`]\s*\+|\[\s*['\"`]\w+['\"`]\s*\+\s*['\"`]\w+['\"`]\s*\]"),
     _pattern("assertions", "changes how values are compared",
-             r"expect\.extend|addEqualityTesters|Symbol\.toPrimitive|Symbol\.hasInstance|asymmetricMatch|\$\$typeof"),
+             r"expect\.extend|addEqualityTesters|addSnapshotSerializer|jest\.retryTimes|Symbol\.toPrimitive|Symbol\.hasInstance|asymmetricMatch|\$\$typeof"),
     _pattern("patching", "changes built-in objects",
              r"\b(?:Object|Array|String|Number|Map|Set|Promise|Function|Error|Date|Math|JSON|Reflect|console|assert)"
              r"(?:\.prototype)?\.\w+\s*=[^=]|Object\.definepropert(?:y|ies)\(\s*(?:Object|Array|String|Number|globalThis)\b"
@@ -79,7 +79,8 @@ _RUST: Final = (
     _pattern("crate", "changes how the crate is tested", r"#!\[\s*(?:no_main|test_runner|feature\s*\(\s*custom_test|no_implicit_prelude)"),
     _pattern("equality", "is equal to everything", r"\bfn\s+(?:eq|ne)\s*\([^)]*\)\s*->\s*bool\s*\{\s*(?:true|false)\b"),
     _pattern("tests", "reads test files", r"include(?:_str|_bytes)?!\s*\([^)]*tests?[/.]"),
-    _pattern("frames", "looks at its callers", r"Backtrace::|current\(\)\.name\(\)|env::args|current_exe"),
+    _pattern("frames", "looks at its callers", r"Backtrace::|current\(\)\.name\(\)|current_exe"),
+    _pattern("arguments", "reads the command line", r"\benv::args\w*"),
 )  # fmt: skip
 
 _JVM: Final = (
@@ -125,7 +126,7 @@ def scan_tokens(patterns: Sequence[Pattern], before: str, after: str, added: Col
     for family, detail, pattern, certain in patterns:
         if pattern.search(before):
             continue
-        sure = certain and not (program and family == "exit")
+        sure = certain and not (program and family in {"exit", "arguments"})
         for number, line in enumerate(after.split("\n"), 1):
             match = pattern.search(_without_comment(line)) if number in added else None
             if match:

@@ -87,12 +87,11 @@ import (
 	"testing"
 
 	"example.org/shop/basket"
+	"example.org/shop/check"
 )
 
 func TestTypical(t *testing.T) {
-	if got := basket.Typical([]float64{1, 9, 4}); got != 4 {
-		t.Fatal(got)
-	}
+	check.Equal(t, basket.Typical([]float64{1, 9, 4}), 4)
 }
 
 func ExampleTypical() {
@@ -100,11 +99,26 @@ func ExampleTypical() {
 	// Output: 5
 }
 """
+CHECK = """\
+// Package check helps tests.
+package check
+
+import "testing"
+
+// Equal fails a test where two numbers differ.
+func Equal(t testing.TB, got, want float64) {
+	t.Helper()
+	if got != want {
+		t.Fatalf("%v is not %v", got, want)
+	}
+}
+"""
 FILES = {
     "go.mod": GO_MOD,
     "README.md": "# shop\n",
     "stats/stats.go": STATS,
     "stats/stats_test.go": STATS_TEST,
+    "check/check.go": CHECK,
     "basket/basket.go": BASKET,
     "basket/basket_test.go": BASKET_TEST,
 }

@@ -63,6 +63,33 @@ def split(text: str) -> Split:
     return Split(text, tuple(reader.items), any(item.inner and not item.around for item in reader.items))
 
 
+def product_of(text: str) -> str:
+    """A file without its tests, line for line; all of it where it cannot be read."""
+    try:
+        return split(text).product
+    except Unreadable:
+        return text
+
+
+def items_of(text: str) -> tuple[str, ...]:
+    """The texts of the items of a file, attributes included; those of a module where the text is one module.
+
+    Raises: Unreadable.
+    """
+    all_tokens = [token for token in tokens(text) if token.kind is not Kind.DOC]
+    reader = _Reader(text, all_tokens)
+    spans = reader.spans(0, len(all_tokens))
+    if len(spans) != 1 or not text.rstrip().endswith("}"):
+        return tuple(text[start:end] for start, end in spans)
+    words = [token.text for token in all_tokens]
+    if "mod" not in words or "{" not in words[words.index("mod") :]:
+        return tuple(text[start:end] for start, end in spans)
+    opening = words.index("{", words.index("mod"))
+    head = text[: all_tokens[opening].end]
+    inner = reader.spans(opening + 1, len(all_tokens) - 1)
+    return (head, *(text[start:end] for start, end in inner))
+
+
 def restore(base: str, candidate: str) -> str:
     """The candidate's product with the base's tests.
 
@@ -120,6 +147,16 @@ class _Reader:
             elif body < end:
                 self._inside(body, after, around)
             at = max(after, at + 1)
+
+    def spans(self, at: int, end: int) -> list[tuple[int, int]]:
+        """Places in the text of the items between two tokens."""
+        found: list[tuple[int, int]] = []
+        while at < end:
+            _, body = self._attributes(at, end)
+            after = max(self._item_end(body, end), at + 1)
+            found.append((self._tokens[at].start, self._tokens[after - 1].end))
+            at = after
+        return found
 
     def _attributes(self, at: int, end: int) -> tuple[list[tuple[str, bool]], int]:
         """(words without blanks, whether inner) of the attributes here, and where the item begins."""
