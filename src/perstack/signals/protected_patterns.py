@@ -56,7 +56,8 @@ COMPILED: Final = (
     # Java and Kotlin
     "pom.xml", ".mvn/", "mvnw", "mvnw.cmd", "build.gradle", "build.gradle.kts", "settings.gradle",
     "settings.gradle.kts", "gradle.properties", "gradle/", "gradlew", "gradlew.bat", "init.gradle*", "buildSrc/",
-    "junit-platform.properties", "testng*.xml", "checkstyle*.xml", "pmd*.xml", "spotbugs*.xml", "lombok.config",
+    "junit-platform.properties", "**/META-INF/services/org.junit.*", "**/META-INF/services/org.testng.*",
+    "testng*.xml", "checkstyle*.xml", "pmd*.xml", "spotbugs*.xml", "lombok.config",
     # C and C++
     "CMakeLists.txt", "*.cmake", "CMakePresets.json", "CMakeUserPresets.json", "CTestConfig.cmake",
     "CTestCustom.cmake", "configure", "configure.ac", "Makefile.am", "meson.build", "meson_options.txt",
@@ -83,7 +84,7 @@ ANYWHERE: Final = (
     # active wherever they lie, a test directory included
     "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", ".pytest_cache/", "__pycache__/",
     "*.py[cod]", ".hypothesis/", "node_modules/", "*.egg-info/", "*.dist-info/", ".coveragerc", ".env",
-    "junit-platform.properties",
+    "junit-platform.properties", "**/META-INF/services/org.junit.*",
     ".mocharc*", "jest.config.*", "vitest.config.*", ".eslintrc*", "ruff.toml", ".ruff.toml",
 )  # fmt: skip
 

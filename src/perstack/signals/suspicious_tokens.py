@@ -87,6 +87,10 @@ _JVM: Final = (
     _pattern("exit", "ends the process", r"\bSystem\.exit\(|\bRuntime\.getRuntime\(\)\.(?:halt|exit)|\bexitProcess\("),
     _pattern("runner", "asks for the test runner", r"\"org\.junit|org\.testng|org\.junit|surefire|Class\.forName\(\s*\"org\.(?:junit|mockito)"),
     _pattern("frames", "looks at its callers", r"getStackTrace\(|StackWalker|getAllStackTraces"),
+    _pattern("exit-hook", "runs code when the process ends", r"addShutdownHook\(|\.registerNatives\b"),
+    _pattern("report-file", "names a test report", r"surefire-reports|\"TEST-|<testcase|<testsuite"),
+    _pattern("tests", "reads test files", r"\"[^\"]*src[/.]test[/.\"]"),
+    _pattern("streams", "replaces the streams of the process", r"\bSystem\.set(?:Out|Err|In|SecurityManager)\("),
     _pattern("ci", "asks whether it is in CI", rf"System\.getenv\(\s*\"{_CI_NAMES}\"|\"/\.dockerenv\"|System\.getProperty\(\s*\"(?:surefire|java\.class\.path|sun\.java\.command)"),
     _pattern("equality", "is equal to everything", r"\bequals\s*\([^)]*\)\s*\{\s*return\s+true\b"),
     _pattern("reflection", "changes what belongs to others", r"\.setAccessible\(\s*true|sun\.misc\.Unsafe|Instrumentation\b", certain=False),
@@ -102,6 +106,8 @@ _NATIVE: Final = (
     _pattern("equality", "is equal to everything", r"operator\s*(?:==|!=)\s*\([^)]*\)[^{;]*\{\s*return\s+(?:true|1|false|0)\b"),
     _pattern("linkage", "replaces symbols", r"__attribute__\s*\(\(\s*(?:weak|alias|ifunc)|dlsym\s*\(|LD_PRELOAD|__wrap_|asm\s*(?:volatile)?\s*\("),
     _pattern("report", "writes like a test report", r"\[\s*PASSED\s*\]|\btests? passed\b|<testsuite"),
+    _pattern("origin", "says that it comes from another file", r"^\s*#\s*(?:line\b|\d+\s+\")"),
+    _pattern("records", "looks for the verifier", r"PERSTACK_|/perstack/|__libc_start_main|SYS_exit|\bsyscall\s*\("),
     _pattern("clock", "compares the clock with a fixed point in time", r"\btime\s*\(\s*(?:NULL|0|nullptr)\s*\)\s*[<>]=?\s*\d{9,}"),
     _pattern("chance", "decides by chance", r"\brand\s*\(\s*\)\s*[%&<>]"),
     _pattern("tests", "is compiled differently under test", r"#\s*if(?:def|ndef)?\b.*\b(?:\w*TEST(?:ING|S)?|GTEST\w*|UNIT_TEST\w*)\b"),
@@ -112,7 +118,9 @@ LANGUAGES: Final[Mapping[str, Sequence[Pattern]]] = {
     "go": _GO,
     "rs": _RUST,
     **dict.fromkeys(("java", "kt", "kts", "scala", "groovy"), _JVM),
-    **dict.fromkeys(("c", "h", "cc", "cpp", "cxx", "hpp", "hh", "hxx", "inl"), _NATIVE),
+    **dict.fromkeys(
+        ("c", "h", "cc", "cpp", "cxx", "hpp", "hh", "hxx", "inl", "inc", "ipp", "tpp", "def", "ixx", "cppm"), _NATIVE
+    ),
 }
 
 # where a program begins, ending it is its business: a test of it that ends early is seen in any case
