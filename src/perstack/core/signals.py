@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -144,6 +145,22 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG picture of a finding. `path` is where evidence keeps it, relative to its folder."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def path(self) -> str:
+        return f"pictures/{self.sha256}.png"
+
+
+@dataclass(frozen=True, slots=True)
 class SignalRun:
     """One execution of one signal on one tree. `problem` says why it is `error`; empty otherwise."""
 
@@ -156,6 +173,7 @@ class SignalRun:
     problem: str = ""
     problem_code: str = ""
     coverage: Coverage = field(default_factory=Coverage)
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

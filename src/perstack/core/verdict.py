@@ -123,6 +123,7 @@ class SignalReport:
     """One signal's share of the report. `failures` are the worst test cases, for people and for the builder.
 
     `diagnostics` are the candidate's, new ones first; `changes` compares them with the base's.
+    `pictures` are PNG files (before | after | difference), relative to the evidence's folder.
     """
 
     name: str
@@ -137,6 +138,8 @@ class SignalReport:
     failures: tuple[TestCase, ...] = ()
     output: str = ""
     changes: DiagnosticDelta | None = None
+    pictures: tuple[str, ...] = ()
+    quarantined: tuple[TestCase, ...] = ()  # ran, and did not count
 
     def to_json(self) -> JsonObject:
         return {
@@ -148,8 +151,10 @@ class SignalReport:
             "runs": self.runs,
             "seconds": round(self.seconds, 3),
             "tests": self.tests.to_json() if self.tests else None,
+            "quarantined": [{"id": case.id, "status": case.status.value} for case in self.quarantined],
             "diagnostics": [d.to_json() for d in self.diagnostics],
             "changes": self.changes.to_json() if self.changes else None,
+            "pictures": list(self.pictures),
             "failures": [
                 {"id": f.id, "status": f.status.value, "message": f.message, "path": f.path, "line": f.line}
                 for f in self.failures

@@ -21,7 +21,7 @@ from perstack.signals.evidence import EvidenceInvalid, rederive, seal_of, spec_f
 PATCH = "candidate.patch"
 _LARGEST = 256 * 1024 * 1024
 # Evidence names its own files; a name may not lead out of its folder.
-_FILE = re.compile(rf"{re.escape(PATCH)}|results/[a-z]+-\d+-\d+\.json")
+_FILE = re.compile(rf"{re.escape(PATCH)}|results/[a-z]+-\d+-\d+\.json|pictures/[0-9a-f]{64}\.png")
 
 
 @dataclass(frozen=True, slots=True)

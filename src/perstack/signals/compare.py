@@ -87,6 +87,7 @@ def compare(
         failures=tuple(case for case in cases if case is not None),
         output=last.output if last else "",
         changes=changes,
+        pictures=tuple(dict.fromkeys(picture.path for run in candidate.runs for picture in run.pictures)),
     )
     return Comparison(report, _capped(reasons), _capped(list(claim)))
 
@@ -179,6 +180,11 @@ def _command_reasons(spec: SignalSpec, baseline: Measurement, candidate: Measure
         return [Reason(ReasonCode.COMMAND_FAILED, "the reject signal matched", spec.name)] if matched else []
     if before is SignalStatus.FLAKY:
         return [Reason(ReasonCode.BASELINE_FLAKY, "repeated runs on the base disagree", spec.name)]
+    if before is SignalStatus.FAIL and spec.kind is SignalKind.SCREENSHOT and not spec.expect.get("baseline"):
+        texts = _details(spec, baseline.runs[-1])
+        return [
+            Reason(ReasonCode.BASELINE_FLAKY, f"two pictures of the base differ: {text}", spec.name) for text in texts
+        ]
     if after is SignalStatus.PASS:
         return []
     code = ReasonCode.STILL_FAILING if before is SignalStatus.FAIL else ReasonCode.COMMAND_FAILED

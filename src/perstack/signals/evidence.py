@@ -14,13 +14,14 @@ from typing import Any
 
 import anyio.to_thread
 
-from perstack.core.experts import VerifySpec
+from perstack.core.experts import Quarantined, VerifySpec
 from perstack.core.json import Json, JsonObject, canonical
 from perstack.core.sandbox import Snapshot
 from perstack.core.signals import (
     Coverage,
     Diagnostic,
     Measurement,
+    Picture,
     Priority,
     SignalKind,
     SignalRun,
@@ -31,6 +32,7 @@ from perstack.core.signals import (
 )
 from perstack.core.verdict import PolicyFinding, Reason, ReasonCode, Report, Verdict
 from perstack.signals.compare import compare, with_test_change
+from perstack.signals.quarantine import Quarantine
 from perstack.signals.spec_digest import spec_digest, spec_to_json
 from perstack.signals.verdict import decide, worst
 
@@ -55,6 +57,8 @@ class Evidence:
     extra: tuple[Reason, ...]
     report: Report
     removed: frozenset[str] = frozenset()
+    quarantine: tuple[Quarantined, ...] = ()
+    cached: tuple[str, ...] = ()  # `tree/signal` whose results an earlier job measured
 
 
 class EvidenceInvalid(Exception):
@@ -111,9 +115,14 @@ def _decide(
     targets = tuple(str(target) for target in _list(predicate, "targets"))
     changed = [str(path) for path in _list(predicate, "changedTests")]
     gone = frozenset(map(str, _list({"removed": [], **predicate}, "removed")))
+    rows = _list({"quarantine": [], **predicate}, "quarantine")
+    quarantine = Quarantine(tuple(Quarantined(**_object(entry)) for entry in rows))
     comparisons = []
     for spec in specs:
-        measured = {tree: Measurement(spec, runs.get((tree, spec.name), ())) for tree in ("base", "candidate", "own")}
+        measured = {
+            tree: quarantine.set_aside(Measurement(spec, runs.get((tree, spec.name), ())))
+            for tree in ("base", "candidate", "own")
+        }
         comparison = compare(spec, measured["base"], measured["candidate"], targets, gone=gone)
         if measured["own"].runs:
             comparison = with_test_change(comparison, measured["own"], changed)
@@ -136,6 +145,9 @@ def _write(out: Path, evidence: Evidence) -> Report:
         for number, spec in enumerate(evidence.specs):
             measurement = measurements.get(spec.name)
             for index, run in enumerate(measurement.runs if measurement else ()):
+                for picture in run.pictures:
+                    (out / picture.path).parent.mkdir(exist_ok=True)
+                    (out / picture.path).write_bytes(picture.data)
                 data = canonical(run_to_json(run)).encode()
                 path = f"results/{tree}-{number + 1}-{index + 1}.json"
                 (out / path).write_bytes(data)
@@ -164,6 +176,8 @@ def _statement(evidence: Evidence, rows: Sequence[Json]) -> JsonObject:
             "needsRed": evidence.needs_red,
             "changedTests": list(evidence.changed_tests),
             "removed": sorted(evidence.removed),
+            "quarantine": [asdict(entry) for entry in evidence.quarantine],
+            "cached": list(evidence.cached),
             "shouldThreshold": evidence.verify.should_threshold,
             "measured": bool(report.signals),
             "results": list(rows),
@@ -194,6 +208,7 @@ def run_to_json(run: SignalRun) -> JsonObject:
         "diagnostics": [diagnostic.to_json() for diagnostic in run.diagnostics],
         "coverage": {**asdict(run.coverage), "units": list(run.coverage.units)},
         "tests": [{**asdict(case), "status": case.status.value} for case in run.tests.values()],
+        "pictures": [{"name": picture.name, "path": picture.path} for picture in run.pictures],
     }
 
 
@@ -231,12 +246,22 @@ def _read_runs(predicate: JsonObject, read: Callable[[str], bytes]) -> dict[tupl
         if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
             raise EvidenceInvalid(f"{path}: the digest does not match")
         try:
-            run = run_from_json(_object(json.loads(data)))
+            run = _with_pictures(_object(json.loads(data)), read)
         except ValueError as error:
             raise EvidenceInvalid(f"{path}: not JSON") from error
         key = (str(entry.get("tree")), str(entry.get("signal")))
         found[key] = (*found.get(key, ()), run)
     return found
+
+
+def _with_pictures(data: Mapping[str, Any], read: Callable[[str], bytes]) -> SignalRun:
+    """A run with its pictures, which are named by their digests."""
+    rows = [_object(entry) for entry in _list({"pictures": [], **data}, "pictures")]
+    pictures = tuple(Picture(str(row["name"]), read(str(row["path"]))) for row in rows)
+    for row, picture in zip(rows, pictures, strict=True):
+        if picture.path != row["path"]:
+            raise EvidenceInvalid(f"{row['path']}: the digest does not match")
+    return replace(run_from_json(data), pictures=pictures)
 
 
 def spec_from_json(data: Mapping[str, Any]) -> SignalSpec:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from perstack.core.contracts import Sandbox
 from perstack.core.sandbox import Snapshot
@@ -57,6 +57,15 @@ class SuitePlan(Protocol):
 
         Raises: SandboxUnavailable.
         """
+        ...
+
+
+@runtime_checkable
+class OnBase(Protocol):
+    """A plan whose runs need the base's tree as well, such as one that compares two looks."""
+
+    def on(self, base: Path) -> SuitePlan:
+        """The same plan with the base's tree at hand: a directory that stays as it is."""
         ...
 
 
