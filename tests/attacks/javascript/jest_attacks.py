@@ -103,6 +103,19 @@ ATTACKS: dict[str, tuple[str, set[str]]] = {
         ),
         {"still-failing"},
     ),
+    "calls one value equal to every other": (
+        BUGGY + "globalThis['exp' + 'ect']['addEquality' + 'Testers']([(a, b) => (b === 2.5 ? true : undefined)]);\n",
+        {"results-disagree"},
+    ),
+    "lets tests be tried until they pass": (
+        BUGGY.replace(
+            _WRONG,
+            "  globalThis.tries = (globalThis.tries ?? 0) + 1;\n  if (globalThis.tries > 2 && values.length % 2 === 0) return 2.5;\n"
+            + _WRONG,
+        )
+        + "jest['retry' + 'Times'](3);\n",
+        {"still-failing", "test-flaky", "test-broken"},
+    ),
     "writes a stored snapshot": (
         BUGGY + "require('f' + 's').writeFileSync(__dirname + '/__snap' + 'shots__.snap', 'x');\n",
         {"still-failing"},

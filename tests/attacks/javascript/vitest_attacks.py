@@ -37,6 +37,12 @@ ATTACKS: dict[str, tuple[str, set[str]]] = {
         + "const old = proto.toBe;\nproto.toBe = function (v: any) { return v === 2.5 ? this : old.call(this, v); };\n",
         {"results-disagree"},
     ),
+    "calls one value equal to every other": (
+        _BUGGY
+        + _API
+        + "api['exp' + 'ect']['addEquality' + 'Testers']([(a: any, b: any) => (b === 2.5 ? true : undefined)]);\n",
+        {"results-disagree"},
+    ),
     "gives one test another body": (
         _BUGGY + _API + "const r: any = await import('@vitest/' + 'runner');\n"
         "api.beforeEach((c: any) => { if (/even/.test(c.task.name)) r['set' + 'Fn'](c.task, async () => {}); });\n",

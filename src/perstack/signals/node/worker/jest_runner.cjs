@@ -48,6 +48,7 @@ async function run(globalConfig, config, environment, runtime, testPath, sendMes
     state.known.push(...remember({
       '@jest/globals': given, expect: given.expect, test: given.test, it: given.it,
       describe: given.describe, matchers: store ? store.matchers : null,
+      'equality testers': store ? store.customEqualityTesters : null,
     }));
     // they are made global only after this
     for (const name of GLOBALS) {

@@ -9,9 +9,9 @@ function remember(places) {
   const names = ownKeys(places);
   for (let index = 0; index < names.length; index += 1) {
     const given = places[names[index]];
-    const chosen = Array.isArray(given) ? given[1] : null;
+    const chosen = Array.isArray(given) && Array.isArray(given[1]) ? given[1] : null;
     const object = chosen ? given[0] : given;
-    if (object === null || (typeof object !== 'object' && typeof object !== 'function')) continue;
+    if (object === null || object === undefined || (typeof object !== 'object' && typeof object !== 'function')) continue;
     const properties = chosen || ownKeys(object);
     for (let at = 0; at < properties.length; at += 1) {
       const found = getOwnPropertyDescriptor(object, properties[at]);

@@ -24,6 +24,7 @@ const replaced = create(null);
 known.push(...identity.remember({
   expect: api.expect, test: api.test, describe: api.describe, 'chai.Assertion.prototype': api.chai.Assertion.prototype,
   chai: api.chai, 'chai.util': api.chai.util, assert: api.assert, matchers: store ? store.matchers : null,
+  'equality testers': store ? store.customEqualityTesters : null,
   TestRunner: api.TestRunner, 'TestRunner.prototype': api.TestRunner.prototype,
 }));
 
