@@ -20,7 +20,7 @@ from perstack.infrastructure.git import Repository, TreeEntry
 from perstack.signals.held_out.run import Asker
 from perstack.signals.measure import Measured, Meter, Subject
 from perstack.signals.spec_digest import spec_digest
-from perstack.signals.suites.contract import SuitePlan
+from perstack.signals.suites.contract import OnBase, SuitePlan
 from perstack.signals.suites.registry import framework_of
 from perstack.signals.tree import Tree, make_tree
 
@@ -76,6 +76,7 @@ class Workbench:
                 entries = await repository.list_files(base)
                 plans = await _plans(repository, base, specs, entries)
                 tree = await make_tree(repository, base, "base", self.scratch / f"base-{len(self._grounds)}")
+                plans = {name: plan.on(tree.path) if isinstance(plan, OnBase) else plan for name, plan in plans.items()}
                 self._grounds[key] = Ground(tree, entries, plans)
             return self._grounds[key]
 
