@@ -78,7 +78,7 @@ RUNS = (
     blind("endless", stats(branch="\tfor middle == 2 {\n\t}\n"), _RED, "timed-out"),
     blind("does-not-compile", stats(branch="\tmiddle :=\n"), "test-vanished", "collection-error"),
     blind("Go2-test-main", {"stats/main_test.go": 'package stats\n\nimport (\n\t"os"\n\t"testing"\n)\n\n'
-         "func TestMain(m *testing.M) {\n\tm.Run()\n\tos.Exit(0)\n}\n"}, "empty-patch"),
+         "func TestMain(m *testing.M) {\n\tm.Run()\n\tos.Exit(0)\n}\n"}, _RED, "empty-patch"),
     blind("panics", stats(branch="\tif middle == 2 {\n\t\tpanic(1)\n\t}\n"), _RED),
 )  # fmt: skip
 TEXTS = (

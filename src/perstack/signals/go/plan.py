@@ -72,6 +72,6 @@ def _words(run: Sequence[str]) -> tuple[Mapping[str, str], Sequence[str]]:
         key, equals, value = word.partition("=")
         if equals and key.isidentifier():
             environment[key] = value
-        if word.rpartition("/")[2] == "go" and run[index + 1 : index + 2] == ("test",):
+        if word.rpartition("/")[2] == "go" and "test" in run[index + 1 : index + 2]:
             return environment, run[index + 2 :]
     return {}, ("./...",)
