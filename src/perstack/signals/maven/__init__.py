@@ -1,0 +1,1 @@
+"""The adapter for Maven projects: built and tested by the verifier's own command, with canaries in every module."""
