@@ -1,5 +1,5 @@
 # Two commands: `make demo` and `make test`. Both set up what they need; see scripts/set-up.
-.PHONY: demo test unit bench check clean
+.PHONY: demo test unit bench check clean attack-suite
 
 demo:
 	@scripts/set-up demo
@@ -20,6 +20,11 @@ check:
 bench:
 	@scripts/set-up test
 	@.venv/bin/python -m bench
+
+attack-suite:
+	@scripts/set-up test
+	@scripts/say "every attack and every honest patch, through the whole protocol and up the ladder"
+	@PYTHONWARNINGS= .venv/bin/python -m tests.attacks.ladder $(ARGS)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache tests/node/node_modules tests/.cache perstack-demo

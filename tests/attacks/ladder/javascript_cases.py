@@ -1,0 +1,40 @@
+"""The cases of the JavaScript runners, as cases of the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tests.attacks.javascript import jest_attacks, node_test_attacks, vitest_attacks
+from tests.attacks.ladder.python_cases import REPORT_ONLY
+from tests.attacks.ladder.record import Case, World
+from tests.signals.node import projects as node
+
+_MODULES = {"node_modules": str(node.MODULES)}
+NODE = World("node-test", "javascript", node.NODE_TEST, replace(node.NODE_TEST_SPEC, timeout_s=30), node.node_sandbox)
+JEST = World("jest", "javascript", node.JEST, replace(node.JEST_SPEC, timeout_s=60), node.node_sandbox, _MODULES)
+VITEST = World(
+    "vitest", "javascript", node.VITEST, replace(node.VITEST_SPEC, timeout_s=60), node.node_sandbox, _MODULES
+)
+
+
+def cases() -> tuple[Case, ...]:
+    """All of them; attacks first."""
+    return (
+        *_texts(NODE, "src/stats.js", node_test_attacks.ATTACKS, node.FIXED),
+        *_texts(JEST, "src/stats.js", jest_attacks.ATTACKS, node.FIXED),
+        *_texts(VITEST, node.VITEST_FILE, vitest_attacks.ATTACKS, node.TS_FIXED),
+    )
+
+
+def _texts(world: World, path: str, attacks: Mapping[str, tuple[str, set[str]]], fixed: str) -> tuple[Case, ...]:
+    """Attacks that are each one file's new text, and the right text of the same file."""
+    found = [
+        Case(_identifier(name), world, True, {path: text}, frozenset(codes), verify=REPORT_ONLY)
+        for name, (text, codes) in attacks.items()
+    ]
+    return (*found, Case("the-fix", world, False, {path: fixed}))
+
+
+def _identifier(name: str) -> str:
+    return name.replace(" ", "-")
