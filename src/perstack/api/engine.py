@@ -166,7 +166,7 @@ class Job:
         proving = await to_thread.run_sync(importlib.import_module, _PROVING)
         ground = await self._prepare(verify.repository, verify.base, verify.config)
         with self.stage("verify"):
-            report: Report = await proving.verified(verify, ground, out=out or self.folder)
+            report: Report = await proving.verified(verify, ground, host=self.engine.host, out=out or self.folder)
             self.emit("decideVerdict", {"report": report.to_json()})
         self.emit("finishJob", {"outcome": "verified", "verdict": report.verdict.value})
         return report

@@ -10,12 +10,13 @@ from pathlib import Path
 from perstack.api.host import Fix, Ground, Host, Verify
 from perstack.api.kit import Workplace, open_kit
 from perstack.core.contracts import Session
-from perstack.core.experts import PipelineSpec
+from perstack.core.experts import PipelineSpec, VerifySpec
 from perstack.core.outcome import FixOutcome
 from perstack.core.verdict import Report
 from perstack.runtime.pipeline import FixPipeline, FixRequest, Tools
 from perstack.runtime.request import MakeSkills
 from perstack.runtime.staff import Staff
+from perstack.signals.cache import ResultCache, toolchain_of
 from perstack.signals.protocol import Verifier, VerifyRequest
 
 
@@ -40,13 +41,13 @@ async def fixed(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, 
         async with open_kit(host, place, ground.emit) as made:
             yield made.skills_of
 
-    tools = Tools(ground.sandbox, _verifier(ground), staff, ground.emit, time.monotonic, kit)
+    tools = Tools(ground.sandbox, _verifier(ground, host, fix.config.verify), staff, ground.emit, time.monotonic, kit)
     return await FixPipeline(request, pipeline, tools).run()
 
 
-async def verified(verify: Verify, ground: Ground, *, out: Path) -> Report:
+async def verified(verify: Verify, ground: Ground, *, host: Host, out: Path) -> Report:
     """The verification protocol on one patch. Raises: UserError, InfrastructureErrors."""
-    return await _verifier(ground).verify(
+    return await _verifier(ground, host, verify.config.verify).verify(
         VerifyRequest(
             repository=verify.repository,
             base=verify.base,
@@ -61,5 +62,8 @@ async def verified(verify: Verify, ground: Ground, *, out: Path) -> Report:
     )
 
 
-def _verifier(ground: Ground) -> Verifier:
-    return Verifier(ground.sandbox, ground.emit, ground.scratch / "verify")
+def _verifier(ground: Ground, host: Host, verify: VerifySpec) -> Verifier:
+    cache = ResultCache(host.cache / "results", toolchain_of(host.path)) if verify.cache == "auto" else None
+    if cache is not None:
+        cache.collect()
+    return Verifier(ground.sandbox, ground.emit, ground.scratch / "verify", cache)

@@ -109,6 +109,15 @@ class PipelineSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A test (id or glob) that is run and told, and does not count until the end of the day `until` (UTC, ISO)."""
+
+    test: str
+    until: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class VerifySpec:
     """`[verify]`: what the candidate may not touch and what makes it fail. Globs as in `.gitignore`."""
 
@@ -120,6 +129,8 @@ class VerifySpec:
     should_threshold: int = -1  # how many `should` signals may fail; -1: any number
     suspicious: str = "fail"  # fail | report
     held_out: str = "auto"  # auto | off
+    cache: str = "auto"  # auto | off
+    quarantine: tuple[Quarantined, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,8 @@ def _verify(verify: schema_harness.Verify) -> data.VerifySpec:
         should_threshold=-1 if verify.should_threshold is None else verify.should_threshold,
         suspicious=verify.suspicious,
         held_out=verify.held_out,
+        cache=verify.cache,
+        quarantine=tuple(data.Quarantined(q.test, q.until.isoformat(), q.reason) for q in verify.quarantine),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
@@ -52,6 +53,14 @@ def _inside(value: str) -> str:
     return value
 
 
+def _day(value: object) -> object:
+    if isinstance(value, date):
+        return value
+    if not isinstance(value, str) or re.fullmatch(r"\d{4}-\d\d-\d\d", value) is None:
+        raise ValueError('expected a day, such as "2026-12-31"')
+    return date.fromisoformat(value)
+
+
 def _exit_codes(value: object) -> object:
     codes = value if isinstance(value, list) else [value]
     if not codes or not all(isinstance(code, int) and not isinstance(code, bool) and 0 <= code < 256 for code in codes):
@@ -76,6 +85,7 @@ Commands = Annotated[
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Inside = Annotated[str, AfterValidator(_inside)]
 Mask = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Positive, Positive]
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Number = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -217,6 +227,14 @@ class Signal(Table):
     start_timeout: Positive = Field(default=30_000, description="Of a service: limit of its start, milliseconds.")
 
 
+class Quarantine(Table):
+    """A test that does not count until a day."""
+
+    test: str = Field(min_length=1, max_length=1000, description="Id, or a glob over ids: * and ? match anything.")
+    until: Day = Field(description="The last day on which it does not count, UTC.")
+    reason: str = Field(min_length=1, description="Why it is here, for people.")
+
+
 class Verify(Table):
     """What a candidate may not do."""
 
@@ -231,6 +249,12 @@ class Verify(Table):
     suspicious: Literal["fail", "report"] = "fail"
     held_out: Literal["auto", "off"] = Field(
         default="auto", description="Checks that no builder sees, for Python suites."
+    )
+    cache: Literal["auto", "off"] = Field(
+        default="auto", description="Keep results of signals that proved deterministic, for the very same tree."
+    )
+    quarantine: list[Quarantine] = Field(
+        default_factory=list, description="Flaky tests that are run and reported, and do not count for a while."
     )
 
 

@@ -17,6 +17,7 @@ from perstack.core.json import JsonObject
 from perstack.core.sandbox import Snapshot
 from perstack.core.signals import Measurement, SignalSpec
 from perstack.infrastructure.git import Repository, TreeEntry
+from perstack.signals.cache import ResultCache, Setting
 from perstack.signals.held_out.run import Asker
 from perstack.signals.measure import Measured, Meter, Subject
 from perstack.signals.spec_digest import spec_digest
@@ -57,8 +58,15 @@ class Ground:
 class Workbench:
     """Where trees are made and signals are run, at most two at a time."""
 
-    def __init__(self, sandbox: Sandbox, emit: Callable[[str, JsonObject], None], scratch: Path) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        emit: Callable[[str, JsonObject], None],
+        scratch: Path,
+        cache: ResultCache | None = None,
+    ) -> None:
         self._sandbox = sandbox
+        self.cache = cache
         self._emit = emit
         self.scratch = scratch / f"verify-{uuid4().hex[:8]}"
         self._grounds: dict[tuple[str, str], Ground] = {}
@@ -87,23 +95,39 @@ class Workbench:
         async with ground.lock:
             missing = [spec for spec in specs if _key(spec, snapshot) not in ground.measured]
             subjects = [Subject(spec, ground.tree, ground.plans.get(spec.name)) for spec in missing]
-            fresh = await self.measure(subjects, snapshot)
+            fresh = await self.measure(subjects, snapshot, setting=self.setting(ground, snapshot))
             ground.measured.update({_key(spec, snapshot): fresh[spec.name] for spec in missing})
             return {spec.name: ground.measured[_key(spec, snapshot)] for spec in specs}
 
     async def measure(
-        self, subjects: Sequence[Subject], snapshot: Snapshot, *, runs: int | None = None
+        self,
+        subjects: Sequence[Subject],
+        snapshot: Snapshot,
+        *,
+        runs: int | None = None,
+        setting: Setting | None = None,
     ) -> dict[str, Measured]:
-        """Measure signals side by side; results by signal name."""
+        """Measure signals side by side; results by signal name. With `setting`, kept results count and are kept."""
         meter, found = self.meter(snapshot), dict[str, Measured]()
 
         async def one(subject: Subject) -> None:
-            found[subject.spec.name] = await meter.measure(subject, runs=runs)
+            spec, tree = subject.spec, subject.tree.digest
+            cache = self.cache if setting is not None and runs is None else None
+            known = None
+            if cache is not None and setting is not None:
+                known = await anyio.to_thread.run_sync(cache.measured, spec, tree, setting)
+            found[spec.name] = known or await meter.measure(subject, runs=runs)
+            if cache is not None and setting is not None:
+                await anyio.to_thread.run_sync(cache.keep, found[spec.name], tree, setting)
 
         async with anyio.create_task_group() as group:
             for subject in subjects:
                 group.start_soon(one, subject)
         return found
+
+    def setting(self, ground: Ground, snapshot: Snapshot) -> Setting:
+        """What beside a tree decides about results on this ground."""
+        return Setting(self._sandbox.name, snapshot, ground.tree.digest)
 
     def meter(self, snapshot: Snapshot) -> Meter:
         """A meter that shares this workbench's capacity."""

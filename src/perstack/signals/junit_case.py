@@ -17,6 +17,7 @@ _MESSAGE_LIMIT = 2000
 _ROOTS = frozenset({"testsuites", "testsuite"})
 _RED = frozenset({TestStatus.FAILED, TestStatus.ERROR})
 _OUTCOMES = {"failure": TestStatus.FAILED, "error": TestStatus.ERROR, "skipped": TestStatus.SKIPPED}
+_SILENT = frozenset({"system-out", "system-err", "properties", "property"})
 # What a retry leaves behind. A flaky case passed in the end, for its tool; it did not simply pass.
 _RETRIES = {
     "rerunfailure": TestStatus.FAILED, "rerunerror": TestStatus.FAILED,
@@ -87,7 +88,8 @@ class Cases:
         raise ReportInvalid(f"{self._name} declares a document type")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        tag = tag.rpartition(":")[2]
+        if ":" in tag:
+            tag = tag.rpartition(":")[2]
         if not self._tags and tag not in _ROOTS:
             raise ReportInvalid(f"the root element is <{tag[:40]}>, not <testsuites> or <testsuite>")
         self._tags.append(tag)
@@ -97,7 +99,7 @@ class Cases:
             self._open.append(_Open(attributes))
         elif tag in _ROOTS:
             self._suite(attributes)
-        else:
+        elif tag not in _SILENT:
             self._say(tag.lower(), attributes)
 
     def _suite(self, attributes: dict[str, str]) -> None:

@@ -35,13 +35,14 @@ class Measured:
 
     `shuffled` is a run in another order of test files whose difference to the plain run was shown to come from the
     order alone; it is not among the measurement's runs. `order_dependent` are the tests it concerns.
-    `replaced` are functions of the test runner that were replaced while it ran.
+    `replaced` are functions of the test runner that were replaced while it ran. `cached`: seen by an earlier job.
     """
 
     measurement: Measurement
     shuffled: SignalRun | None = None
     order_dependent: frozenset[str] = frozenset()
     replaced: frozenset[str] = frozenset()
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

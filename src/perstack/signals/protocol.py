@@ -11,6 +11,7 @@ from perstack.core.sandbox import Snapshot
 from perstack.core.signals import SignalSpec
 from perstack.core.verdict import Report
 from perstack.infrastructure.git import Repository
+from perstack.signals.cache import ResultCache
 from perstack.signals.concurrency import plain_errors
 from perstack.signals.evidence import write_evidence
 from perstack.signals.ground import Baseline, Workbench
@@ -22,9 +23,15 @@ __all__ = ["Baseline", "Verifier", "VerifyRequest"]
 class Verifier:
     """Computes verdicts. One instance serves one job; a base is measured once for all its rounds."""
 
-    def __init__(self, sandbox: Sandbox, emit: Callable[[str, JsonObject], None], scratch: Path) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        emit: Callable[[str, JsonObject], None],
+        scratch: Path,
+        cache: ResultCache | None = None,
+    ) -> None:
         self._emit = emit
-        self._bench = Workbench(sandbox, emit, scratch)
+        self._bench = Workbench(sandbox, emit, scratch, cache)
 
     async def baseline(
         self, repository: Repository, base: str, specs: Sequence[SignalSpec], snapshot: Snapshot

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import anyio
@@ -19,23 +21,26 @@ import anyio.to_thread
 
 from perstack.core.errors import UserError
 from perstack.core.experts import VerifySpec
+from perstack.core.json import JsonObject
 from perstack.core.sandbox import Snapshot
-from perstack.core.signals import Measurement, Priority, SignalKind, SignalRun, SignalSpec, TestCase, TestStatus
+from perstack.core.signals import Priority, SignalKind, SignalRun, SignalSpec, TestStatus
 from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCode, Report, SignalReport, Verdict
 from perstack.infrastructure.git import Repository
+from perstack.signals.cache import checks_key
 from perstack.signals.compare import Comparison, compare, with_test_change
-from perstack.signals.compare_tests import lies_in
 from perstack.signals.compiler import tool_of
 from perstack.signals.configuration_chain import configuration_chain
 from perstack.signals.evidence import Evidence
 from perstack.signals.ground import Ground, Workbench
 from perstack.signals.held_out.check import Fixed, check_held_out
+from perstack.signals.judged import judged_measurement
 from perstack.signals.loosened import TYPE_CHECKERS, loosened
 from perstack.signals.measure import Measured, Subject
 from perstack.signals.necessity import Budget, Probe, check_hunks, is_red_on_base
 from perstack.signals.planted import Trees, check_planted
 from perstack.signals.policy import check_policy
 from perstack.signals.protected import Protection
+from perstack.signals.quarantine import Quarantine, forbidden_targets, remarks
 from perstack.signals.tree import Effective, Tree, effective_tree, make_tree
 from perstack.signals.verdict import decide, worst
 
@@ -62,6 +67,7 @@ class VerifyRequest:
     out: Path | None = None
     targets: tuple[str, ...] = ()
     needs_red: bool = True
+    today: date = field(default_factory=lambda: datetime.now(UTC).date())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,7 @@ class Verification:
         self._comparisons: tuple[Comparison, ...] = ()
         self._extra: list[Reason] = []
         self._remarks: list[str] = []
+        self._quarantine = Quarantine.on(request.today, request.verify.quarantine)
 
     async def run(self) -> Report:
         """All steps; stops early only where going on is pointless."""
@@ -118,7 +125,33 @@ class Verification:
             return self._conclude(())
         await self._measure(ground, effective)
         self._comparisons = tuple(self._compare(spec) for spec in request.specs)
+        self._extra += forbidden_targets(self._quarantine, request.targets)
+        self._remark_quarantine()
         report = self._conclude(())
+        return await self._checked(effective, ground, protection) if report.verdict is Verdict.PASS else report
+
+    async def _checked(self, effective: Effective, ground: Ground, protection: Protection) -> Report:
+        """What is asked once every signal is content; an answer for exactly the same question is kept."""
+        request, cache = self._request, self._bench.cache
+        own_tests = effective.own_tests_tree
+        asked = {"patch": request.patch, "verify": asdict(request.verify), "targets": request.targets, "own": own_tests,
+                 "red": request.needs_red}  # fmt: skip
+        setting = self._bench.setting(ground, request.snapshot)
+        key = checks_key(setting, request.specs, self._found.candidate_tree, **asked)
+        all_known = all(m.cached for found in (self._found.base, self._found.candidate) for m in found.values())
+        known = await anyio.to_thread.run_sync(cache.checked, key) if cache and all_known else None
+        if known is not None:
+            self._remarks.append("what follows the signals' own results was checked by an earlier job")
+            return self._conclude(tuple(HunkNecessity(**entry) for entry in _rows(known, "necessity")))
+        report = await self._check(effective, ground, protection)
+        if cache is not None and report.verdict is Verdict.PASS:
+            said: JsonObject = {"necessity": [asdict(entry) for entry in report.necessity]}
+            await anyio.to_thread.run_sync(cache.keep_checked, key, said)
+        return report
+
+    async def _check(self, effective: Effective, ground: Ground, protection: Protection) -> Report:
+        """Planted errors, held-out questions, necessity; each as long as nothing speaks against the candidate."""
+        request, report = self._request, self._conclude(())
         if report.verdict is Verdict.PASS:
             await self._look_for_silence(effective, ground)
             report = self._conclude(())
@@ -165,7 +198,8 @@ class Verification:
 
         async def candidate() -> None:
             subjects = [Subject(spec, candidate_tree, ground.plans.get(spec.name)) for spec in request.specs]
-            found["candidate"] = await bench.measure(subjects, request.snapshot, runs=runs)
+            setting = bench.setting(ground, request.snapshot)
+            found["candidate"] = await bench.measure(subjects, request.snapshot, runs=runs, setting=setting)
 
         async def own_tests() -> None:
             tree = await make_tree(
@@ -185,8 +219,14 @@ class Verification:
 
     def _compare(self, spec: SignalSpec) -> Comparison:
         before, after = self._found.base[spec.name], self._found.candidate[spec.name]
+        aside = self._quarantine.set_aside
         judged = judged_measurement(before, after)
-        comparison = compare(spec, before.measurement, judged, self._request.targets, gone=self._removed)
+        comparison = compare(spec, aside(before.measurement), aside(judged), self._request.targets, gone=self._removed)
+        report = replace(comparison.report, quarantined=self._quarantine.cases(judged))
+        comparison = replace(comparison, report=report)
+        if before.cached or after.cached:
+            which = " and ".join(name for name, m in (("base", before), ("candidate", after)) if m.cached)
+            self._remarks.append(f"{spec.name}: the results of {which} are an earlier job's, for the same trees")
         strange = sorted(after.replaced - before.replaced)
         if strange:
             detail = f"the code under test replaced functions of the test runner: {', '.join(strange[:5])}"
@@ -198,7 +238,13 @@ class Verification:
         if own is None:
             return comparison
         self._remark_added(spec.name, before.measurement.runs[0], own.measurement.runs[0])
-        return with_test_change(comparison, own.measurement, self._changed_tests)
+        return with_test_change(comparison, aside(own.measurement), self._changed_tests)
+
+    def _remark_quarantine(self) -> None:
+        """Tests that do not count are told, each time."""
+        runs = [run for measured in self._found.base.values() for run in measured.measurement.runs]
+        aside = [case for comparison in self._comparisons for case in comparison.report.quarantined]
+        self._remarks += remarks(self._quarantine, (identity for run in runs for identity in run.tests), aside)
 
     def _remark_added(self, name: str, before: SignalRun, own: SignalRun) -> None:
         """Tests that the candidate brings are told, and never count."""
@@ -314,7 +360,19 @@ class Verification:
             extra=tuple(self._extra),
             report=report,
             removed=self._removed,
+            quarantine=self._quarantine.active,
+            cached=tuple(
+                f"{tree}/{name}"
+                for tree, measured in (("base", found.base), ("candidate", found.candidate))
+                for name in measured
+                if measured[name].cached
+            ),
         )
+
+
+def _rows(known: JsonObject, name: str) -> list[dict[str, Any]]:
+    rows = known.get(name)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _fixed(signal: SignalReport) -> tuple[str, ...]:
@@ -339,27 +397,3 @@ def _looser_types(comparison: Comparison, trees: Trees) -> list[Reason]:
         if how := loosened(path, before, after):
             found.append(Reason(ReasonCode.TYPES_LOOSENED, f"{path}: {how}", comparison.report.name))
     return found
-
-
-def judged_measurement(before: Measured, after: Measured) -> Measurement:
-    """What of the candidate's runs is judged.
-
-    A run in another order of files counts where a test that passed on the base in any order depends on it now.
-    """
-    base_runs = before.measurement.runs
-    runs = tuple(_with_collected_files(base_runs, run) for run in after.measurement.runs)
-    newly = [
-        identity
-        for identity in after.order_dependent - before.order_dependent
-        if all(identity in run.tests and run.tests[identity].status is TestStatus.PASSED for run in base_runs)
-    ]
-    shuffled = (after.shuffled,) if after.shuffled is not None and newly else ()
-    return replace(after.measurement, runs=(*runs, *shuffled))
-
-
-def _with_collected_files(base_runs: Sequence[SignalRun], run: SignalRun) -> SignalRun:
-    """Files that could not be collected on the base and hold tests now: they did not vanish."""
-    broken = {i for r in base_runs for i, case in r.tests.items() if case.status is TestStatus.ERROR and "::" not in i}
-    holding = {file for file in broken if any(lies_in(identity, file) for identity in run.tests)}
-    collected = {file: TestCase(file, TestStatus.PASSED) for file in holding if file not in run.tests}
-    return replace(run, tests={**run.tests, **collected}) if collected else run
