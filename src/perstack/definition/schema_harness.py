@@ -46,6 +46,11 @@ def _pattern(value: str) -> str:
     return value
 
 
+def _replacement(value: list[str]) -> list[str]:
+    _pattern(value[0])
+    return value
+
+
 def _inside(value: str) -> str:
     parts = value.replace("\\", "/").split("/")
     if value.startswith("/") or ".." in parts or "\0" in value:
@@ -84,7 +89,8 @@ Commands = Annotated[
 ]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Inside = Annotated[str, AfterValidator(_inside)]
-Mask = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Positive, Positive]
+Mask = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=4, max_length=4)]
+Replacement = Annotated[list[str], Field(min_length=2, max_length=2), AfterValidator(_replacement)]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Number = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -158,7 +164,7 @@ class Expect(Table):
         default_factory=dict, description="Of `diff`: file that `run` writes = golden file of the base it must equal."
     )
     ignore: Strings = Field(default_factory=list, description="Of `diff`: files that are not compared (globs).")
-    replace: list[tuple[Pattern, str]] = Field(
+    replace: list[Replacement] = Field(
         default_factory=list, description="Of `diff`: [regular expression, replacement], applied to both sides."
     )
     requests: list[Request] = Field(default_factory=list, description="Of `http`: requests, in order.")

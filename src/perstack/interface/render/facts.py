@@ -137,7 +137,8 @@ def effort(signal: SignalReport) -> str:
     kept = f"{signal.tests.pass_to_pass:,} stayed green; " if signal.tests else ""
     if signal.changes and signal.changes.unchanged:
         kept = f"{signal.changes.unchanged:,} as before; "
-    return f"{kept}{count(signal.runs, 'run')}, {signal.seconds:.1f} s"
+    seen = f"; before, after, difference: {', '.join(signal.pictures)} of the evidence" if signal.pictures else ""
+    return f"{kept}{count(signal.runs, 'run')}, {signal.seconds:.1f} s{seen}"
 
 
 def rows_of_tests(signal: SignalReport, limit: int) -> Iterator[tuple[str, str, str, str]]:

@@ -185,9 +185,12 @@ class ScreenshotPlan:
             blank = [name for name, data in after.pictures.items() if is_blank(read_png(data), self._free(name))]
             if blank and all(is_blank(read_png(data), self._free(name)) for name, data in wanted.items()):
                 return _error(run, ReasonCode.SIGNAL_ERROR, f"{blank[0]}: nothing is to be seen, on the base neither")
-            wrong = dict.fromkeys(blank, "a picture of next to one colour")
             found = {name: self._compare(name, data, after.pictures) for name, data in wanted.items()}
-            wrong |= {name: outcome.problem for name, outcome in found.items() if outcome.problem}
+            wrong = {name: outcome.problem for name, outcome in found.items() if outcome.problem}
+            if wrong.keys() - {_COLOUR, _SIZE}:
+                wrong = {name: text for name, text in wrong.items() if name not in {_COLOUR, _SIZE}}
+            for name in blank:
+                wrong[name] = "; ".join(["next to one colour, nothing is to be seen", *filter(None, [wrong.get(name)])])
             wrong |= dict.fromkeys(self._extra(wanted, after), "is not among the baseline's pictures")
             if self.page and not wrong and (still := self._still(before, after)):
                 return _error(run, ReasonCode.CANARY_FAILED, still)
