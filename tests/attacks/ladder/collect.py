@@ -12,6 +12,7 @@ _SOURCES = {
     "javascript": "tests.attacks.ladder.javascript_cases",
     "go": "tests.attacks.ladder.go_cases",
     "rust": "tests.attacks.ladder.rust_cases",
+    "java": "tests.attacks.ladder.java_cases",
     "c": "tests.attacks.ladder.c_cases",
 }
 LANGUAGES = tuple(_SOURCES)

@@ -23,7 +23,7 @@ class Patch(Protocol):
 
 
 def cases_of(world: World, attacks: Iterable[Patch], honest: Iterable[Patch]) -> tuple[Case, ...]:
-    """Cases of one folder; attacks first. The same attack may be there twice, once for its run and once for its text."""
+    """Cases of one folder; attacks first. One may be there twice: for what its run says, and its text."""
     found: dict[str, Case] = {}
     for case in attacks:
         name = case.name if case.name not in found else f"{case.name}-by-{'run' if case.blind else 'text'}"
