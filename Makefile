@@ -1,5 +1,5 @@
 # Two commands: `make demo` and `make test`. Both set up what they need; see scripts/set-up.
-.PHONY: demo test unit bench check clean attack-suite
+.PHONY: demo test unit nightly bench check clean attack-suite
 
 demo:
 	@scripts/set-up demo
@@ -16,6 +16,10 @@ unit:
 
 check:
 	@scripts/test check
+
+nightly:
+	@scripts/set-up test
+	@scripts/test nightly
 
 bench:
 	@scripts/set-up test

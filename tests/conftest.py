@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -54,11 +55,23 @@ SLOW_FILES = frozenset(
 )
 
 
+# Attacks in slow languages: a sample of each file runs with the slow tests, all of them in `scripts/test nightly`.
+NIGHTLY_FOLDERS = ("attacks/c/", "attacks/go/", "attacks/java/", "attacks/javascript/", "attacks/rust/")
+_SAMPLE = 2
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Path(__file__).parent
+    seen: Counter[tuple[str, bool]] = Counter()
     for item in items:
-        if item.path.relative_to(tests).as_posix() in SLOW_FILES:
+        place = item.path.relative_to(tests).as_posix()
+        if place in SLOW_FILES:
             item.add_marker(pytest.mark.slow)
+        if place.startswith(NIGHTLY_FOLDERS) and item.get_closest_marker("slow"):
+            kind = (place, "honest" in item.name)
+            seen[kind] += 1
+            if seen[kind] > _SAMPLE:
+                item.add_marker(pytest.mark.nightly)
 
 
 _skipped: list[str] = []
