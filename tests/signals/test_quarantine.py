@@ -11,8 +11,9 @@ import pytest
 from perstack.core.errors import UserError
 from perstack.core.experts import Quarantined, VerifySpec
 from perstack.core.signals import Measurement, SignalKind, SignalRun, SignalSpec, SignalStatus, TestCase, TestStatus
-from perstack.core.verdict import Verdict
+from perstack.core.verdict import Report, Verdict
 from perstack.definition.load import load_config
+from perstack.interface.render.facts import colours, result_table
 from perstack.signals.audit import audit
 from perstack.signals.compare import compare
 from perstack.signals.quarantine import Quarantine, forbidden_targets, names, remarks
@@ -142,3 +143,13 @@ async def test_a_candidate_cannot_put_its_failures_in_quarantine(tmp_path: Path)
     report = await project.verify({"perstack.toml": hidden, "calc.py": BUGGY + "\nX = 1\n"})
     assert report.verdict is Verdict.FAIL
     assert {"protected-path", "still-failing"} <= codes(report)
+
+
+def test_comments_count_and_name_what_was_set_aside() -> None:
+    aside = Quarantine.on(DAY, [FLAKY])
+    base = runs({"t.py::a": "passed", "t.py::flaky[1]": "failed"})
+    found = compare(SPEC, aside.set_aside(base), aside.set_aside(base))
+    signal = replace(found.report, quarantined=aside.cases(base))
+    assert colours([signal]) == "1 stayed green, 1 in quarantine"
+    assert "in quarantine, not counted" in result_table(Report(Verdict.PASS, (), (signal,)))
+    assert signal.to_json()["quarantined"] == [{"id": "t.py::flaky[1]", "status": "failed"}]

@@ -133,7 +133,7 @@ def _signal(name: str, signal: schema_harness.Signal) -> SignalSpec:
         kind=SignalKind(kind),
         run=run,
         framework=framework if kind == "test" else "",
-        priority=Priority(signal.priority),
+        priority=Priority.MUST if signal.reject else Priority(signal.priority),
         reject=signal.reject,
         repeat=signal.repeat,
         timeout_s=signal.timeout / 1000,

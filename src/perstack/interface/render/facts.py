@@ -102,6 +102,7 @@ def colours(signals: Sequence[SignalReport]) -> str:
         (sum(len(d.fail_to_pass) for d in deltas), "red → green"),
         (sum(len(c.fixed) for c in changes), "fixed for compilers"),
         (sum(d.pass_to_pass for d in deltas), "stayed green"),
+        (sum(len(signal.quarantined) for signal in signals), "in quarantine"),
     )
     return ", ".join(f"{number:,} {word}" for number, word in counts if number)
 
@@ -166,6 +167,7 @@ def _groups(signal: SignalReport) -> tuple[tuple[Sequence[str], str, str, str], 
         (delta.skipped, "🟢", "⚪", "skipped"),
         (delta.flaky, "🟡", "🟡", "flaky"),
         (delta.fail_to_pass, "🔴", "🟢", "fixed"),
+        ([case.id for case in signal.quarantined], "🟡", "🟡", "in quarantine, not counted"),
     )
 
 
