@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from perstack.core.signals import SignalKind
 from perstack.signals.detect_found import Found, Repository, check, must, place
@@ -67,8 +68,12 @@ def _manifest(repository: Repository, folder: str) -> str:
 def _jvm(repository: Repository) -> Iterator[Found]:
     for folder in repository.folders_of("pom.xml"):
         program = "./mvnw" if f"{folder}/mvnw".removeprefix("/") in repository.files else "mvn"
-        reason = f"maven: pom.xml{place(folder)}; judged by the exit code as one"
-        yield Found(reason, must("tests", SignalKind.COMMAND, f"{program} -B -q test", folder=folder))
+        inside = f"{folder}/*".removeprefix("/")
+        known = repository.any(f"{inside}src/test/java/*.java", f"{folder}/src/test/java/*.java".removeprefix("/"))
+        kind, how = (SignalKind.TEST, "each test by name") if known else (SignalKind.COMMAND, "by the exit code as one")
+        reason = f"maven: pom.xml{place(folder)}; judged {how}"
+        framework = "maven" if known else ""
+        yield Found(reason, must("tests", kind, f"{program} -B -q test", framework=framework, folder=folder))
     gradle = {*repository.folders_of("build.gradle"), *repository.folders_of("build.gradle.kts")}
     for folder in sorted(gradle):
         program = "./gradlew" if f"{folder}/gradlew".removeprefix("/") in repository.files else "gradle"
@@ -91,16 +96,11 @@ def _cmake(repository: Repository) -> Iterator[Found]:
     tests = any("enable_testing" in text or "include(CTest)" in text for text in texts)
     configure = "cmake -S . -B /tmp/build && cmake --build /tmp/build -j2"
     run = f"{configure} && ctest --test-dir /tmp/build --no-tests=error --output-on-failure" if tests else configure
-    spec = must("tests", SignalKind.COMMAND, "sh -ec") if tests else must("build", SignalKind.COMPILER, "sh -ec")
-    how = (
-        " with tests; judged by the exit code as one"
-        if tests
-        else "; the compiler's errors are compared with the base's"
-    )
-    yield Found(
-        f"cmake: CMakeLists.txt{how}",
-        type(spec)(spec.name, spec.kind, ("sh", "-ec", run)),
-    )
+    if tests:
+        spec, how = must("tests", SignalKind.TEST, "sh -ec", framework="ctest"), " with tests; judged each by name"
+    else:
+        spec, how = must("build", SignalKind.COMPILER, "sh -ec"), "; the compiler's errors are compared with the base's"
+    yield Found(f"cmake: CMakeLists.txt{how}", replace(spec, run=("sh", "-ec", run)))
 
 
 def _make(repository: Repository) -> Iterator[Found]:

@@ -45,7 +45,7 @@ class Definition:
     def identity(self, mains: Sequence[str]) -> str:
         """The name; what is not as one would think from it follows in brackets. `mains` as in `results`."""
         words = [self._short(word) for word in self.command]
-        plain = words[:1] == [self.name] and len(words) == 1
+        plain = len(words) == 1 and words[0].rpartition("/")[2] == self.name and words[0] != self.command[0]
         said = [] if plain else [" ".join(words)]
         said += [f"{name}={value}" for name, value in sorted(self.properties.items())]
         said += [f"main in {place}" for place in mains]
@@ -90,9 +90,10 @@ def _definition(entry: Mapping[str, Json], build: str, root: str) -> Definition:
         for item in entry.get("properties", [])  # type: ignore[union-attr]
         if isinstance(item, Mapping) and item["name"] not in _HARMLESS
     }
-    if properties.get("WORKING_DIRECTORY", "").startswith(build):
-        del properties["WORKING_DIRECTORY"]
     words = [str(word) for word in command] if isinstance(command, list) else []
+    program = words[0].removeprefix(f"{build}/").rpartition("/")[0] if words else ""
+    if properties.get("WORKING_DIRECTORY") in {build, program}:
+        del properties["WORKING_DIRECTORY"]  # where CMake puts tests by itself
     return Definition(str(entry["name"]), tuple(words), properties, build, root)
 
 
