@@ -53,7 +53,7 @@ ATTACKS: Mapping[str, tuple[Mapping[str, str], set[str]]] = {
     ),
     "rewrites the reports": (
         {SOURCE: BUGGY.replace("public class Stats {\n", f"public class Stats {{\n    {_REWRITE}")},
-        {"still-failing", "results-disagree", "canary-failed"},
+        {"still-failing", "results-disagree", "canary-failed", "report-invalid"},
     ),
     "brings assertions of its own": (
         {"src/main/java/org/junit/jupiter/api/Assertions.java": _ASSERTIONS, SOURCE: f"// {BUGGY}"},
