@@ -21,11 +21,13 @@ from perstack.core.signals import (
     TestStatus,
 )
 from perstack.core.verdict import Report, Verdict
+from perstack.infrastructure.sandbox.host import Host
 from perstack.signals.audit import audit
 from perstack.signals.cache import ResultCache, Setting, is_deterministic, toolchain_of
+from perstack.signals.ground import Workbench
 from perstack.signals.measure import Measured
 from perstack.signals.protocol import Verifier, VerifyRequest
-from tests.signals.project import BUGGY, CALC, FIXED, PYTEST, Project
+from tests.signals.project import BUGGY, CALC, FIXED, PYTEST, Project, sandbox
 
 SPEC = SignalSpec("tests", SignalKind.TEST, ("pytest",))
 SETTING = Setting("bubblewrap", Snapshot("ref", "digest"), "base")
@@ -170,6 +172,12 @@ def test_an_installed_program_makes_another_toolchain(tmp_path: Path) -> None:
     (tmp_path / "bin" / "cc").write_text("")
     os.utime(tmp_path / "bin", (1, 1))
     assert toolchain_of((tmp_path / "bin",)) != before
+
+
+def test_where_code_under_test_could_write_there_nothing_is_kept(tmp_path: Path) -> None:
+    cache = ResultCache(tmp_path / "cache")
+    assert Workbench(Host(), lambda *_: None, tmp_path, cache).cache is None
+    assert Workbench(sandbox(), lambda *_: None, tmp_path, cache).cache is cache
 
 
 async def verify(project: Project, request: VerifyRequest, cache: ResultCache) -> tuple[Report, int]:

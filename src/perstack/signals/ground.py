@@ -66,7 +66,8 @@ class Workbench:
         cache: ResultCache | None = None,
     ) -> None:
         self._sandbox = sandbox
-        self.cache = cache
+        # on the bare host the code under test could write results of its own there
+        self.cache = None if sandbox.name == "host" else cache
         self._emit = emit
         self.scratch = scratch / f"verify-{uuid4().hex[:8]}"
         self._grounds: dict[tuple[str, str], Ground] = {}
