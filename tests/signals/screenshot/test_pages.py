@@ -123,5 +123,12 @@ async def test_a_folder_of_the_base_is_reached_by_a_fix_and_by_nothing_else(tmp_
     faked = await project.verify({"site/index.html": served}, wanted)
     assert faked.verdict is Verdict.FAIL
     assert "still-failing" in codes(faked)
+    data = base64.b64encode(first.getvalue()).decode()
+    parts = "\n".join(f'data += "{data[i : i + 100]}";' for i in range(0, len(data), 100))
+    inline = f"let data = '';\n{parts}\ndocument.body.style.margin = 0;\n"
+    inline += 'document.body.innerHTML = `<img src="data:image/png;base64,${data}">`;\n'
+    pasted = await project.verify({"site/app.js": inline}, wanted)
+    assert pasted.verdict is Verdict.FAIL
+    assert "canary-failed" in codes(pasted)
     removed = await project.verify({"shots/640x400.png": None, "site/style.css": STYLE}, wanted)
     assert "protected-path" in codes(removed)

@@ -54,7 +54,7 @@ def read_png(data: bytes) -> Image.Image:
             raise PictureInvalid(f"{image.width}×{image.height} pixels, or animated: cannot be compared")
         image = image.convert("RGBA")
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise PictureInvalid(f"not a readable PNG picture: {error}") from error
+        raise PictureInvalid(f"not a readable PNG picture ({type(error).__name__})") from error
     white = Image.new("RGBA", image.size, (255, 255, 255, 255))
     return Image.alpha_composite(white, image).convert("RGB")
 
