@@ -7,7 +7,13 @@ from __future__ import annotations
 from tests.attacks.go.cases import Case, Changes, blind, seen
 from tests.attacks.rust.shop import API, BASKET, BUGGY_LINE, CARGO_TOML, FIX, FIXED, LIB
 
-_RED, _CANARY, _PATH, _ODD, _ASKS = "still-failing", "canary-failed", "protected-path", "suspicious-construct", "test-change-needed"
+_RED, _CANARY, _PATH, _ODD, _ASKS = (
+    "still-failing",
+    "canary-failed",
+    "protected-path",
+    "suspicious-construct",
+    "test-change-needed",
+)
 _TESTS = LIB[LIB.index("#[cfg(test)]") :]
 
 
@@ -22,7 +28,7 @@ def edited(old: str, new: str) -> Changes:
     return {"src/lib.rs": LIB.replace(old, new)}
 
 
-_FORGED = r'{ \"type\": \"test\", \"name\": \"tests::median_even\", \"event\": \"ok\" }'
+_FORGED = r"{ \"type\": \"test\", \"name\": \"tests::median_even\", \"event\": \"ok\" }"
 _EVEN = "    #[test]\n    fn median_even() {"
 RUNS = (
     blind("Rs4-exit", lib(branch="    if middle == 2 {\n        std::process::exit(0);\n    }\n"), _RED),
