@@ -98,7 +98,7 @@ async def test_added_configuration_and_plugins_do_not_reach_the_run(project: Pro
 async def test_tests_the_candidate_brings_are_told_and_never_count(project: Project) -> None:
     report = await project.verify({"calc.py": FIXED, "tests/test_more.py": "def test_more():\n    assert True\n"})
     assert report.verdict is Verdict.PASS
-    assert report.remarks == ("tests: the candidate brings 1 test(s) of its own, 1 pass",)
+    assert "tests: the candidate brings 1 test(s) of its own, 1 pass" in report.remarks
     assert report.signals[0].tests is not None
     assert report.signals[0].tests.pass_to_pass == 3
 
