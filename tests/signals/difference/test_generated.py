@@ -147,7 +147,8 @@ async def test_bad_commands_are_told_and_never_green(
     tmp_path: Path, script: str, expect: dict[str, list[str]], wanted: str
 ) -> None:
     project = Project.make(tmp_path, {"codegen.py": "", "README.md": "x\n"})
-    spec = SignalSpec("g", SignalKind.DIFF, ("python3", "codegen.py"), repeat=1, timeout_s=8, expect=expect)
+    limit = 6 if wanted == "timed-out" else 60
+    spec = SignalSpec("g", SignalKind.DIFF, ("python3", "codegen.py"), repeat=1, timeout_s=limit, expect=expect)
     report = await project.verify({"codegen.py": script}, spec, needs_red=False)
     assert report.verdict is not Verdict.PASS
     assert wanted in codes(report)
