@@ -1,4 +1,4 @@
-"""Did errors go away because types became looser? Pure: two versions of a file in, one sentence out.
+"""Did errors go away because types became looser, or were promised by a file without code?
 
 Counts what says nothing on purpose: `Any`, casts, annotations that are gone from functions that stay. An honest change
 may need one of them; no machine can tell, so that a person has to look.
@@ -11,13 +11,34 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from perstack.core.verdict import Reason, ReasonCode, SignalReport
+from perstack.signals.syntax import parse
+from perstack.signals.tree import Tree
+
 TYPE_CHECKERS: Final = frozenset({"mypy", "pyright", "tsc", "auto"})
 """Tools whose errors go away with types."""
 PYTHON: Final = (".py", ".pyi")
+DECLARATIONS: Final = (".pyi", ".d.ts", ".d.mts", ".d.cts")
+"""Files that a checker believes in place of code."""
 TYPESCRIPT: Final = (".ts", ".tsx", ".mts", ".cts")
 _RESULT = "the result"
 _TS_LOOSE = re.compile(r"[:<|&]\s*any\b|,\s*any\s*[>,]|\bas\s+(?:any|never|unknown\s+as)\b")
 _TS_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
+
+
+def looser_types(report: SignalReport, base: Tree, candidate: Tree) -> list[Reason]:
+    """Where a type checker's errors may be gone because types say less than before, or are promised without code."""
+    if report.changes is None or not report.changes.fixed:
+        return []
+    found = []
+    for path in dict.fromkeys(diagnostic.path for diagnostic in report.changes.fixed if diagnostic.path):
+        if path in base.files and path in candidate.files:
+            texts = ((tree.path / path).read_text(encoding="utf-8", errors="replace") for tree in (base, candidate))
+            if how := loosened(path, *texts):
+                found.append(f"{path}: {how}")
+    promised = sorted(path for path in candidate.files - base.files if path.endswith(DECLARATIONS))
+    found += [f"{path}: declares types that no checked code has to keep" for path in promised]
+    return [Reason(ReasonCode.TYPES_LOOSENED, detail, report.name) for detail in found]
 
 
 def loosened(path: str, before: str, after: str) -> str:
@@ -32,7 +53,7 @@ def loosened(path: str, before: str, after: str) -> str:
 
 def _python(before: str, after: str) -> str:
     try:
-        old, new = ast.parse(before), ast.parse(after)
+        old, new = parse(before), parse(after)
     except (SyntaxError, ValueError, RecursionError):
         return ""
     known = {name: typed for name, typed, _ in _annotated(old)}

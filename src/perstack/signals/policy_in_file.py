@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from perstack.signals.cargo.lexer import Kind, Unreadable, tokens
 from perstack.signals.cargo.split import items_of, split
 from perstack.signals.policy_tests import TestEdit
+from perstack.signals.syntax import parse
 
 _RUST_TEST_FN = re.compile(r"#\[(?:\w+::)*test\b[^\]]*\]")
 _RUST_SILENCERS = ("#[ignore", "#[should_panic", "#[cfg", "#![cfg", "cfg_attr")
@@ -47,7 +48,7 @@ def _examples(text: str) -> list[tuple[str, str]]:
     """(source, expected output) of every docstring example."""
     found: list[tuple[str, str]] = []
     try:
-        tree = ast.parse(text)
+        tree = parse(text)
     except (SyntaxError, ValueError):
         return found
     parser = doctest.DocTestParser()

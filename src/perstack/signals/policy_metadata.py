@@ -13,6 +13,8 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
+from perstack.signals.syntax import parse
+
 _WORDS = frozenset(
     {"version", "description", "authors", "maintainers", "author", "author_email", "author-email", "maintainer",
      "maintainer_email", "contributors", "keywords", "classifiers", "urls", "url", "project_urls", "homepage",
@@ -90,7 +92,7 @@ def _setup_cfg(text: str) -> object:
 
 
 def _setup_py(text: str) -> object:
-    tree = ast.parse(text)
+    tree = parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             for keyword in node.keywords:

@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import PurePosixPath
 
 from perstack.signals.policy_patch import Hunk
+from perstack.signals.syntax import parse
 
 _SILENCERS = re.compile(
     r"\bskip(?:if|unless|test)?\b|\bxfail\b|\bimportorskip\b|pytestmark|expectedFailure|pytest_plugins|\bcollect_ignore"
@@ -51,7 +52,7 @@ def classify(path: str, before: str, after: str, hunks: Sequence[Hunk]) -> TestE
 
 def _classify_python(before: str, after: str) -> TestEdit:
     try:
-        old, new = ast.parse(before), ast.parse(after)
+        old, new = parse(before), parse(after)
     except (SyntaxError, ValueError, RecursionError):
         return TestEdit.REMOVAL
     if only_adds(old.body, new.body):

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from perstack.core.verdict import PolicyFinding, ReasonCode
 from perstack.signals.policy_patch import FileChange
+from perstack.signals.syntax import parse
 
 _RUNNER = frozenset(
     {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "exceptiongroup", "tomli", "pygments", "coverage",
@@ -124,7 +125,7 @@ def _imported(base_files: Mapping[str, str], read_base: Callable[[str], bytes | 
     names: set[str] = set()
     for path in [path for path in base_files if path.endswith(".py")][:_MANY]:
         try:
-            tree = ast.parse(read_base(path) or b"")
+            tree = parse(read_base(path) or b"")
         except (SyntaxError, ValueError):
             continue
         for node in ast.walk(tree):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from perstack.signals.suspicious_rules import Hit
+from perstack.signals.syntax import parse
 
 _COMMON = frozenset({"", " ", None, True, False, 2, -1, 10, 100, "a", "b", "x"})
 _LIMIT = 5000
@@ -42,7 +43,7 @@ def known_cases(texts: Iterable[str]) -> tuple[Case, ...]:
     found: dict[Case, None] = {}
     for text in texts:
         try:
-            tree = ast.parse(text)
+            tree = parse(text)
         except (SyntaxError, ValueError, RecursionError):
             continue
         for node in ast.walk(tree):
@@ -126,7 +127,7 @@ def _leaves(node: ast.AST) -> list[Leaf]:
 def special_cases(before: str, after: str, cases: Sequence[Case]) -> Iterator[Hit]:
     """New tables and branches of `after` that answer known cases by name."""
     try:
-        old, new = ast.parse(before), ast.parse(after)
+        old, new = parse(before), parse(after)
     except (SyntaxError, ValueError, RecursionError):
         return
     if not cases:
@@ -202,7 +203,7 @@ def _shape_of_text(key: ast.expr) -> str:
     if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
         return ""
     try:
-        spelled = ast.parse(key.value.strip(), mode="eval").body
+        spelled = parse(key.value.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError):
         return ""
     return _shape(spelled) if _literal(spelled) else ""

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from perstack.signals.suspicious_rules import Hit
+from perstack.signals.syntax import parse
 
 _ASSERTIONS = frozenset({"assertEqual", "assertNotEqual", "assertListEqual", "assertCountEqual"})
 
@@ -20,7 +21,7 @@ def expected_classes(texts: Iterable[str]) -> frozenset[str]:
     asked: set[str] = set()
     for text in texts:
         try:
-            tree = ast.parse(text)
+            tree = parse(text)
         except (SyntaxError, ValueError, RecursionError):
             continue
         for left, right in _compared(tree):
@@ -50,7 +51,7 @@ def _made(node: ast.expr) -> set[str]:
 def weaker_equality(before: str, after: str, expected: frozenset[str]) -> Iterator[Hit]:
     """Classes of `expected` that compare less than they did."""
     try:
-        old, new = ast.parse(before), ast.parse(after)
+        old, new = parse(before), parse(after)
     except (SyntaxError, ValueError, RecursionError):
         return
     known = {node.name: node for node in ast.walk(old) if isinstance(node, ast.ClassDef)}

@@ -26,6 +26,7 @@ from perstack.signals.suspicious_rules import (
     When,
 )
 from perstack.signals.suspicious_words import scan_words
+from perstack.signals.syntax import parse
 
 _OWN_PROCESS = frozenset({"os.getpid", "os.getppid", "os.getpgid", "os.getpgrp"})
 _OWN_FILES = ("os.open", "tempfile.mkstemp", "os.pipe", "pty.openpty", "os.memfd_create")
@@ -34,7 +35,7 @@ _OWN_FILES = ("os.open", "tempfile.mkstemp", "os.pipe", "pty.openpty", "os.memfd
 def scan_python(text: str, test_names: Sequence[str]) -> tuple[Hit, ...] | None:
     """Every construct worth a look, whether new or not; None when the text does not parse."""
     try:
-        tree = ast.parse(text)
+        tree = parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return None
     places = Places.of(tree)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from perstack.signals.suspicious_cases import Case
 from perstack.signals.suspicious_rules import Hit
+from perstack.signals.syntax import parse
 
 _WORD = re.compile(r"[^\s,;:|/=<>()\[\]{}\"']+")
 _PLAIN = frozenset({"", "0", "1", "2", "-1", "10", "100", "True", "False", "None", "a", "b", "x"})
@@ -22,7 +23,7 @@ _LONG = 4  # words of a case with its answer
 def spelled_cases(before: str, after: str, cases: Sequence[Case]) -> Iterator[Hit]:
     """Python: constants of the module in the order of the text."""
     try:
-        old, new = _constants(ast.parse(before)), _constants(ast.parse(after))
+        old, new = _constants(parse(before)), _constants(parse(after))
     except (SyntaxError, ValueError, RecursionError):
         return
     yield from _spelled([word for word, _ in old], new, cases)

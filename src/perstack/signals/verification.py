@@ -34,7 +34,7 @@ from perstack.signals.evidence import Evidence
 from perstack.signals.ground import Ground, Workbench
 from perstack.signals.held_out.check import Fixed, check_held_out
 from perstack.signals.judged import judged_measurement
-from perstack.signals.loosened import TYPE_CHECKERS, loosened
+from perstack.signals.loosened import TYPE_CHECKERS
 from perstack.signals.measure import Measured, Subject
 from perstack.signals.necessity import Budget, Probe, check_hunks, is_red_on_base
 from perstack.signals.planted import Trees, check_planted
@@ -266,7 +266,9 @@ class Verification:
                 self._extra += finding.reasons
                 self._remarks += [finding.remark] if finding.remark else []
                 if tool_of(spec) in TYPE_CHECKERS:
-                    self._extra += await anyio.to_thread.run_sync(_looser_types, comparison, trees)
+                    self._extra += await anyio.to_thread.run_sync(
+                        looser_types, comparison.report, trees.base, trees.candidate
+                    )
 
     async def _hold_out(self, report: Report, ground: Ground, protection: Protection) -> None:
         """Calls of the fixed tests, and calls near to them, where no test runner is loaded."""
@@ -382,18 +384,3 @@ def _fixed(signal: SignalReport) -> tuple[str, ...]:
     if signal.tests is not None:
         return signal.tests.fail_to_pass
     return tuple(d.fingerprint for d in signal.changes.fixed) if signal.changes else ()
-
-
-def _looser_types(comparison: Comparison, trees: Trees) -> list[Reason]:
-    """Files whose errors are gone and whose types say less than before."""
-    found: list[Reason] = []
-    changes = comparison.report.changes
-    for path in dict.fromkeys(diagnostic.path for diagnostic in changes.fixed if diagnostic.path) if changes else ():
-        if path not in trees.base.files or path not in trees.candidate.files:
-            continue
-        before, after = (
-            (tree.path / path).read_text(encoding="utf-8", errors="replace") for tree in (trees.base, trees.candidate)
-        )
-        if how := loosened(path, before, after):
-            found.append(Reason(ReasonCode.TYPES_LOOSENED, f"{path}: {how}", comparison.report.name))
-    return found

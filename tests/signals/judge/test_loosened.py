@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from perstack.signals.loosened import loosened
+from perstack.core.signals import Diagnostic, DiagnosticDelta, Priority, SignalKind, SignalStatus
+from perstack.core.verdict import ReasonCode, SignalReport
+from perstack.signals.loosened import loosened, looser_types
+from perstack.signals.tree import Tree
 
 BASE = "from typing import Any, cast\n\n\nclass A:\n    def f(self, a: int, b: str = '') -> int:\n        return g(a)\n"
 
@@ -53,3 +59,15 @@ def test_typescript(line: str, loose: bool) -> None:
 def test_other_languages_and_what_cannot_be_read_are_left_alone() -> None:
     assert loosened("a.c", "int a;", "void *a;") == ""
     assert loosened("a.py", "def (", "x: Any = 1") == ""
+
+
+@pytest.mark.parametrize(("path", "doubted"), [("body.pyi", True), ("src/body.d.ts", True), ("body.py", False)])
+def test_a_promise_of_types_without_code_is_doubted(tmp_path: Path, path: str, doubted: bool) -> None:
+    base = Tree("base", tmp_path, frozenset({"calc.py"}), "")
+    candidate = Tree("candidate", tmp_path, frozenset({"calc.py", path}), "")
+    (tmp_path / "calc.py").write_text(BASE)
+    fixed = Diagnostic("calc.py", 1, "error", "wrong type")
+    report = SignalReport("types", SignalKind.COMPILER, Priority.MUST, SignalStatus.PASS, SignalStatus.FAIL, 1, 1.0)
+    found = looser_types(replace(report, changes=DiagnosticDelta(fixed=(fixed,))), base, candidate)
+    assert [reason.code for reason in found] == ([ReasonCode.TYPES_LOOSENED] if doubted else [])
+    assert looser_types(report, base, candidate) == []

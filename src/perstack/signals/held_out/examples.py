@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
+from perstack.signals.syntax import parse
+
 _BUILTINS = frozenset(
     {"abs", "bool", "bytes", "dict", "float", "frozenset", "int", "len", "list", "max", "min", "range", "repr", "round",
      "set", "sorted", "str", "sum", "tuple", "True", "False", "None"}
@@ -61,7 +63,7 @@ class _Scope:
 def examples_of(text: str, provided: Collection[str]) -> tuple[Example, ...]:
     """All examples of one test file. `provided` are the top-level packages of the project."""
     try:
-        tree = ast.parse(text)
+        tree = parse(text)
     except (SyntaxError, ValueError):
         return ()
     if not is_quiet(tree):
