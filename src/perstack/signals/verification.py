@@ -34,7 +34,7 @@ from perstack.signals.evidence import Evidence
 from perstack.signals.ground import Ground, Workbench
 from perstack.signals.held_out.check import Fixed, check_held_out
 from perstack.signals.judged import judged_measurement
-from perstack.signals.loosened import TYPE_CHECKERS
+from perstack.signals.loosened import TYPE_CHECKERS, looser_types
 from perstack.signals.measure import Measured, Subject
 from perstack.signals.necessity import Budget, Probe, check_hunks, is_red_on_base
 from perstack.signals.planted import Trees, check_planted
