@@ -34,15 +34,18 @@ SLOW_FILES = frozenset(
         "infrastructure/test_sandbox_setup.py",
         "interface/test_job_refusals.py",
         "interface/test_log_command.py",
+        "interface/test_render_hostile.py",
         "interface/test_run.py",
         "interface/test_run_refusals.py",
         "providers/test_conduct.py",
         "runtime/test_going_on.py",
+        "runtime/test_public_layout.py",
         "runtime/test_replay.py",
         "runtime/test_team_runs.py",
         "search/test_build.py",
         "search/test_demo_project.py",
         "signals/diagnostics/test_bad_input.py",
+        "signals/judge/test_soft.py",
         "signals/test_back_ends.py",
         "signals/test_compiler.py",
         "signals/test_compiler_attacks.py",
@@ -51,6 +54,7 @@ SLOW_FILES = frozenset(
         "signals/test_protocol.py",
         "signals/test_pytest_zoo.py",
         "signals/test_real_shapes.py",
+        "skills/mcp/test_offers.py",
     }
 )
 

@@ -46,6 +46,7 @@ WHY = {
     ReasonCode.OUTPUT_LIMIT: "A run printed more than its limit",
     ReasonCode.SIGNAL_ERROR: "A signal could not be run; that says nothing about the change",
     ReasonCode.HELD_OUT_FAILED: "A check fails that the builder had not seen",
+    ReasonCode.HELD_OUT_DOUBTFUL: "A check that the builder had not seen speaks against the fix",
     ReasonCode.REVERT_STILL_GREEN: "The tests are as green without the change, or without a part of it that matters",
     ReasonCode.NEW_DIAGNOSTIC: "A compiler or linter reports something new",
     ReasonCode.STAGE_VANISHED: "A compiler or linter no longer looks at something that it looked at before",
