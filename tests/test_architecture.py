@@ -118,7 +118,7 @@ def test_a_hazard_has_one_place(what: str, allowed: tuple[str, ...], modules: se
 
 
 # A program that hands in no environment means its own; that is read here, once a call.
-ENVIRONMENT = ("interface/", "api/surroundings.py")
+ENVIRONMENT = ("interface/", "api/machine.py")
 
 
 def test_the_environment_is_read_in_the_interface_only() -> None:

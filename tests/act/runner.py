@@ -115,9 +115,9 @@ class Act:
         )
 
     def leftovers(self) -> set[str]:
-        """What is in the home directory although nobody asked for it: not act's own, nor an empty cache."""
+        """What is in the home directory although nobody asked for it: not act's own, nor what our cache keeps."""
         files = {p.relative_to(self.home).as_posix() for p in self.home.rglob("*") if p.is_file()}
-        return {name for name in files if not re.match(r"\.(config|cache)/act/|\.rustup/", name)}
+        return {name for name in files if not re.match(r"\.(config|cache)/act/|\.cache/perstack/|\.rustup/", name)}
 
 
 def _pip() -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from perstack.api.install import Installation, collect, write
 from perstack.api.locked import Locked, package_of
-from perstack.api.surroundings import surroundings
+from perstack.api.machine import surroundings
 from perstack.core.errors import InfrastructureError, UserError
 from perstack.core.experts import Expert, SkillSpec
 from perstack.definition.lock import Lock, LockedPackage, LockedSkill, locked_expert

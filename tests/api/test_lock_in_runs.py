@@ -9,7 +9,7 @@ import pytest
 
 import perstack
 from perstack.api.install import collect, write
-from perstack.api.surroundings import surroundings
+from perstack.api.machine import surroundings
 from perstack.testing import Collect, done, reply
 from tests.api.kit import changed, options
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from perstack.api.install import write as write_lock
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
     from perstack.api.running import require_possible
-    from perstack.api.surroundings import surroundings
+    from perstack.api.machine import surroundings
     from perstack.definition.document import json_schema_text, reference
     from perstack.definition.load import find_config
     from perstack.definition.topology import resolve_expert
@@ -100,7 +100,7 @@ _PLACES = {
     "api.install": "Installation collect write_lock=write",
     "api.running": "require_possible",
     "api.repository": "GitRemote commit detect_signals open_bare",
-    "api.surroundings": "surroundings",
+    "api.machine": "surroundings",
     "definition.document": "json_schema_text reference",
     "definition.load": "find_config",
     "definition.topology": "resolve_expert expert_lines=tree_lines",

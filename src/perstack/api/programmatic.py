@@ -34,7 +34,7 @@ from perstack.api.engine import Engine
 from perstack.api.host import Host
 from perstack.api.orders import check_options, config_from, order
 from perstack.api.stream import RunStream
-from perstack.api.surroundings import surroundings
+from perstack.api.machine import surroundings
 from perstack.core.contracts import Provider
 from perstack.core.errors import BudgetExceeded, UserError
 from perstack.core.events import Event, EventSink
