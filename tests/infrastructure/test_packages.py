@@ -125,8 +125,9 @@ async def test_wrong_names_and_programs_are_told(sandbox: Sandbox, tmp_path: Pat
 @pytest.mark.slow
 async def test_a_registry_that_cannot_be_reached_is_told(sandbox: Sandbox, tmp_path: Path) -> None:
     closed = "http://127.0.0.1:9/"
-    spec = SandboxSpec(env=(("NPM_CONFIG_REGISTRY", closed), ("UV_DEFAULT_INDEX", closed), ("UV_HTTP_RETRIES", "0"),
-                            ("NPM_CONFIG_FETCH_RETRIES", "0"), ("PIP_INDEX_URL", closed), ("PIP_RETRIES", "0")))  # fmt: skip
+    values = {"NPM_CONFIG_REGISTRY": closed, "UV_DEFAULT_INDEX": closed, "PIP_INDEX_URL": closed}
+    tries = {"NPM_CONFIG_FETCH_RETRIES": "0", "UV_HTTP_RETRIES": "0", "PIP_RETRIES": "1"}
+    spec = SandboxSpec(env=tuple((values | tries).items()))
     made = await plain(sandbox, tmp_path, spec)
     for command, word in (("npx", NPM), ("uvx", PYPI)):
         with pytest.raises(UserError, match="the registry cannot be reached") as failure:

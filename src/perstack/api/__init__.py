@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from perstack.api.host import Fix, Host, Run, Verify
     from perstack.api.install import Installation, collect
     from perstack.api.install import write as write_lock
+    from perstack.api.machine import surroundings
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
     from perstack.api.running import require_possible
-    from perstack.api.machine import surroundings
     from perstack.definition.document import json_schema_text, reference
     from perstack.definition.load import find_config
     from perstack.definition.topology import resolve_expert

@@ -32,9 +32,9 @@ from perstack.api.asking import (
 from perstack.api.checkout import FixCheckout, VerifyCheckout, fix_checkout, verify_checkout
 from perstack.api.engine import Engine
 from perstack.api.host import Host
+from perstack.api.machine import surroundings
 from perstack.api.orders import check_options, config_from, order
 from perstack.api.stream import RunStream
-from perstack.api.machine import surroundings
 from perstack.core.contracts import Provider
 from perstack.core.errors import BudgetExceeded, UserError
 from perstack.core.events import Event, EventSink
