@@ -7,7 +7,6 @@ import json
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from posixpath import join, normpath
 from random import SystemRandom
@@ -15,10 +14,10 @@ from random import SystemRandom
 import anyio.to_thread
 
 from perstack.core.sandbox import ExecResult, Mount, Snapshot
-from perstack.core.signals import SignalRun, SignalSpec, SignalStatus
+from perstack.core.signals import SignalSpec
 from perstack.core.verdict import ReasonCode
 from perstack.signals.channel import Channel, listening
-from perstack.signals.command import OUTPUT_LIMIT, kept_output
+from perstack.signals.command import OUTPUT_LIMIT
 from perstack.signals.environment import Variation
 from perstack.signals.junit import ReportInvalid, iterate_junit
 from perstack.signals.pytest.canary import Canaries, make_canaries
@@ -26,18 +25,15 @@ from perstack.signals.pytest.configuration import BLOCKED_PLUGINS, PytestPlan
 from perstack.signals.pytest.results import Expectations, Problem, Results, check_xml, read_results
 from perstack.signals.suites.contract import Place, SuiteRun
 from perstack.signals.suites.python import (
-    RED,
     SHARED_SCRIPTS,
-    failures_as_text,
-    hide_canaries,
     packages_on_disk,
+    suite_run,
     unfinished,
 )
 
 _WORKER = Path(__file__).parent / "worker"
 _SCRIPTS = (*SHARED_SCRIPTS, _WORKER / "runner.py", _WORKER / "perstack_collected.py")
 _CONTROL, _OUT = "/perstack/control", "/perstack/out"
-_NOT_STARTED = 4  # pytest: usage error, or a conftest.py that cannot be imported
 
 
 async def run_pytest(place: Place, *, spec: SignalSpec, plan: PytestPlan) -> SuiteRun:
@@ -95,22 +91,7 @@ def _conclude(spec: SignalSpec, result: ExecResult, channel: Channel, *, expecte
     if problem is None and finish is not None:
         results = read_results(channel.records, finish, result.exit_code, expected)
         problem = results.problem or _check_report(xml, str(finish.get("xml")), results, expected.canaries)
-    red = any(case.status in RED for case in results.tests.values())
-    status = SignalStatus.FAIL if red else SignalStatus.PASS
-    run = SignalRun(
-        status=status if problem is None else SignalStatus.ERROR,
-        seconds=result.seconds,
-        exit_code=result.exit_code if problem else int(red),
-        tests=results.tests,
-        output=failures_as_text(results.tests.values()),
-    )
-    if problem is not None:
-        output = hide_canaries(kept_output(result), expected.canaries)
-        text = problem.text
-        if result.exit_code == _NOT_STARTED and (lines := output.strip().splitlines()):
-            text = f"{text}: {lines[-1].removeprefix('E').strip()}"
-        run = replace(run, problem=text, problem_code=problem.code.value, output=output)
-    return SuiteRun(run, results.replaced)
+    return suite_run(result, results, problem, expected.canaries, mark="E")
 
 
 def _check_report(xml: Path, digest: str, results: Results, canaries: Canaries) -> Problem | None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from perstack.core.sandbox import ExecResult
-from perstack.core.signals import SignalSpec, TestCase, TestStatus
+from perstack.core.signals import SignalRun, SignalSpec, SignalStatus, TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
 from perstack.signals.channel import Channel
 from perstack.signals.command import kept_output
 from perstack.signals.pytest.canary import Canaries
 from perstack.signals.pytest.layout import packages_of
-from perstack.signals.pytest.results import Problem
+from perstack.signals.pytest.results import Problem, Results
+from perstack.signals.suites.contract import SuiteRun
 
+_NOT_STARTED = 4  # usage error, or a file of the suite that cannot be loaded
 RED = frozenset({TestStatus.FAILED, TestStatus.ERROR})
 SHARED_SCRIPTS = tuple(
     Path(__file__).parents[1] / "pytest" / "worker" / f"perstack_{name}.py"
@@ -39,6 +42,28 @@ def unfinished(runner: str, spec: SignalSpec, result: ExecResult, channel: Chann
         text = f"the test process ended with exit code {result.exit_code} and no finish record{where}"
         return Problem(ReasonCode.REPORT_MISSING, text)
     return None
+
+
+def suite_run(
+    result: ExecResult, results: Results, problem: Problem | None, canaries: Canaries, *, mark: str = ""
+) -> SuiteRun:
+    """What a run came to. `mark` is what the runner writes before the lines that say why it could not start."""
+    red = any(case.status in RED for case in results.tests.values())
+    status = SignalStatus.FAIL if red else SignalStatus.PASS
+    run = SignalRun(
+        status=status if problem is None else SignalStatus.ERROR,
+        seconds=result.seconds,
+        exit_code=result.exit_code if problem else int(red),
+        tests=results.tests,
+        output=failures_as_text(results.tests.values()),
+    )
+    if problem is not None:
+        output = hide_canaries(kept_output(result), canaries)
+        text = problem.text
+        if result.exit_code == _NOT_STARTED and (lines := output.strip().splitlines()):
+            text = f"{text}: {lines[-1].removeprefix(mark).strip()}"
+        run = replace(run, problem=text, problem_code=problem.code.value, output=output)
+    return SuiteRun(run, results.replaced)
 
 
 def packages_on_disk(workspace: Path, python_path: tuple[str, ...]) -> dict[str, str]:

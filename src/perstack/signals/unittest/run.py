@@ -6,7 +6,6 @@ import json
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from posixpath import join, normpath
 from random import SystemRandom
@@ -14,19 +13,17 @@ from random import SystemRandom
 import anyio.to_thread
 
 from perstack.core.sandbox import ExecResult, Mount, Snapshot
-from perstack.core.signals import SignalRun, SignalSpec, SignalStatus
+from perstack.core.signals import SignalSpec
 from perstack.signals.channel import Channel, listening
-from perstack.signals.command import OUTPUT_LIMIT, kept_output
+from perstack.signals.command import OUTPUT_LIMIT
 from perstack.signals.environment import Variation
 from perstack.signals.pytest.canary import Canaries
 from perstack.signals.pytest.results import Expectations, Results, read_results
 from perstack.signals.suites.contract import Place, SuiteRun
 from perstack.signals.suites.python import (
-    RED,
     SHARED_SCRIPTS,
-    failures_as_text,
-    hide_canaries,
     packages_on_disk,
+    suite_run,
     unfinished,
 )
 from perstack.signals.unittest.canary import make_canaries
@@ -34,7 +31,6 @@ from perstack.signals.unittest.plan import UnittestPlan
 
 _SCRIPTS = (*SHARED_SCRIPTS, *(Path(__file__).parent / "worker" / f"{n}.py" for n in ("runner", "perstack_tests")))
 _CONTROL = "/perstack/control"
-_NOT_STARTED = 4
 
 
 async def run_unittest(place: Place, *, spec: SignalSpec, plan: UnittestPlan) -> SuiteRun:
@@ -80,22 +76,7 @@ def _conclude(spec: SignalSpec, result: ExecResult, channel: Channel, expected: 
     if problem is None and finish is not None:
         results = read_results(channel.records, finish, result.exit_code, expected)
         problem = results.problem
-    red = any(case.status in RED for case in results.tests.values())
-    status = SignalStatus.FAIL if red else SignalStatus.PASS
-    run = SignalRun(
-        status=status if problem is None else SignalStatus.ERROR,
-        seconds=result.seconds,
-        exit_code=result.exit_code if problem else int(red),
-        tests=results.tests,
-        output=failures_as_text(results.tests.values()),
-    )
-    if problem is not None:
-        output = hide_canaries(kept_output(result), expected.canaries)
-        text = problem.text
-        if result.exit_code == _NOT_STARTED and (lines := output.strip().splitlines()):
-            text = f"{text}: {lines[-1]}"
-        run = replace(run, problem=text, problem_code=problem.code.value, output=output)
-    return SuiteRun(run, results.replaced)
+    return suite_run(result, results, problem, expected.canaries)
 
 
 def _request(plan: UnittestPlan, canaries: Canaries, variation: Variation, *, snapshot: Snapshot) -> dict[str, object]:
