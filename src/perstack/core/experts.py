@@ -133,16 +133,52 @@ class VerifySpec:
     quarantine: tuple[Quarantined, ...] = ()
 
 
+# Events that act unless `[github] on` says otherwise. `push` and `schedule` act only where a workflow names them.
+DEFAULT_EVENTS = (
+    "pull_request",
+    "issue_comment",
+    "pull_request_review_comment",
+    "issues",
+    "check_run",
+    "workflow_run",
+    "workflow_dispatch",
+    "repository_dispatch",
+    "schedule",
+    "push",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRule:
+    """`[github.commands.<name>]`: who may give one command. Empty `roles` and `teams` are those of `[github]`."""
+
+    enabled: bool = True
+    roles: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class GithubSpec:
     """`[github]`: who may trigger and where results go. Roles are GitHub's `role_name`s."""
 
     roles: tuple[str, ...] = ("admin", "maintain", "write")
+    teams: tuple[str, ...] = ()  # `org/slug`; members may what the roles may
+    commands: Mapping[str, CommandRule] = field(default_factory=dict)
     allowed_bots: tuple[int, ...] = ()  # numeric user ids
+    on: tuple[str, ...] = DEFAULT_EVENTS
     label: str = "perstack"
+    assignee: str = ""  # login; an issue assigned to it is a request for a fix
     branch_prefix: str = "perstack/fix-"
     verify_pull_requests: bool = True
     fork_policy: str = "suggest"  # suggest | deny
+    approval: str = "never"  # never | always: a fix needs `/perstack approve <sha>` of its plan
+    cooldown_s: float = 0.0  # between two jobs that one person asks for
+    jobs_per_actor: int = 50  # a day
+    jobs_per_day: int = 0  # of everybody together; 0: no limit
+    tokens_per_day: int = 0  # of everybody together; 0: no limit
+    commits: str = "auto"  # auto | api | push
+    review_comments: bool = True  # diagnostics and suggestions as inline comments
+    sarif: bool = False
     check_name: str = "perstack"
 
 

@@ -17,6 +17,14 @@ class Action(StrEnum):
 
     FIX = "fix"
     VERIFY = "verify"
+    PLAN = "plan"
+    REVIEW = "review"
+    RUN = "run"
+    APPROVE = "approve"
+    RETRY = "retry"
+    STOP = "stop"
+    EXPLAIN = "explain"
+    CREATE_EXPERT = "create-expert"
     HELP = "help"
 
 
@@ -48,7 +56,13 @@ class Trigger:
     number: int = 0
     is_pull_request: bool = False
     comment_id: int = 0
+    is_review_comment: bool = False  # the comment hangs on a line of the diff: other addresses on the forge
     arguments: str = ""
+    expert: str = ""  # whom `run` asks for, without the @
+    approved: str = ""  # the commit that `approve` names, 7 to 40 hex digits
+    failed_run: int = 0  # the workflow run whose failing jobs are the task, or whose artifact is published
+    run_attempt: int = 0
+    commands: int = 1  # which command of one comment this is, from 1
     title: str = ""
     text: str = ""
     head_sha: str = ""
@@ -129,6 +143,59 @@ class PullRequestRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewComment:
+    """One remark at lines of the new side of a pull request's diff. `start` of 0 is a single line.
+
+    `body` is Markdown; a suggestion is a fenced block in it that replaces exactly these lines.
+    """
+
+    path: str
+    line: int
+    body: str
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OwnComment:
+    """A comment that we wrote ourselves, by author id. `data` is what we hid in it (see `upsert_comment`)."""
+
+    id: int
+    number: int
+    key: str
+    body: str
+    url: str = ""
+    updated_at: str = ""  # ISO 8601
+    data: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRun:
+    """A workflow run as the API told it now. Branch and repository of the head are a stranger's words."""
+
+    id: int
+    name: str
+    event: str
+    status: str
+    conclusion: str
+    head_sha: str
+    head_branch: str
+    head_repository_id: int
+    attempt: int = 1
+    path: str = ""  # the workflow file
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedJob:
+    """A red job of a workflow run with the end of its log (untrusted, redacted, at most some 64 KiB)."""
+
+    id: int
+    name: str
+    step: str
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ref:
     """Something created on the forge: its id and where people see it."""
 
@@ -182,8 +249,23 @@ class Forge(Protocol):
         """Add a reaction (`eyes`, `confused`, …) to what carried the trigger; nothing to react to is fine."""
         ...
 
-    def upsert_comment(self, number: int, key: str, body: str) -> Ref:
-        """Create or edit in place our one comment with this key, recognised by marker and author id."""
+    def upsert_comment(self, number: int, key: str, body: str, data: Mapping[str, Json] | None = None) -> Ref:
+        """Create or edit in place our one comment with this key, recognised by marker and author id.
+
+        `data` is hidden in it, for later jobs: public, small (4 KiB), no secret. None keeps what is there.
+        """
+        ...
+
+    def own_comment(self, number: int, key: str) -> OwnComment | None:
+        """Our comment with this key, None where there is none."""
+        ...
+
+    def own_comments_since(self, since: str) -> tuple[OwnComment, ...]:
+        """Our comments of the whole repository that changed since a time (ISO 8601), newest first, at most 1,000."""
+        ...
+
+    def review(self, number: int, head_sha: str, body: str, comments: Sequence[ReviewComment]) -> Ref:
+        """Post one review (a comment, never an approval). What the forge refuses is sent without it; none twice."""
         ...
 
     def start_check(self, name: str, head_sha: str, output: CheckOutput, *, external_id: str) -> Ref: ...
@@ -194,12 +276,46 @@ class Forge(Protocol):
         """Fetch a commit into the bare git directory `into` (created when missing), with its history if asked."""
         ...
 
-    def push(self, commit: CommitRequest) -> None:
-        """Publish a commit. Raises Superseded when the branch is no longer at `expected`."""
+    def push(self, commit: CommitRequest) -> str:
+        """Publish a commit, through the API (signed there) where it can say everything the commit says, else by git.
+
+        Returns the SHA the branch has now: a commit made by the API has another one, with the same tree.
+        Raises Superseded when the branch is no longer at `expected`; ForgeError with a sentence for people.
+        """
         ...
 
     def open_pull_request(self, request: PullRequestRequest) -> Ref:
         """Open a pull request, or find the open one of the same branch and update it."""
+        ...
+
+    def teams_of(self, actor: Actor, teams: Sequence[str]) -> frozenset[str]:
+        """Which of these teams (`org/slug`) the actor is an active member of; none that could not be asked for."""
+        ...
+
+    def commit_author(self, sha: str) -> int:
+        """Account id of a commit's committer, 0 where the forge knows none."""
+        ...
+
+    def find_checks(self, head_sha: str, name: str) -> tuple[tuple[Ref, str, CheckStatus], ...]:
+        """Our check runs of this name on a commit: the run, its external id, its state. Bounded."""
+        ...
+
+    def workflow_run(self, run_id: int) -> WorkflowRun: ...
+
+    def failed_jobs(self, run_id: int) -> tuple[FailedJob, ...]:
+        """The red jobs of a workflow run with the ends of their logs; at most ten."""
+        ...
+
+    def artifact(self, run_id: int, name: str) -> bytes | None:
+        """The ZIP of a workflow run's artifact, None where there is none. Untrusted; at most 64 MiB."""
+        ...
+
+    def cancel_run(self, run_id: int) -> bool:
+        """Ask for a workflow run to be cancelled; False where the token may not."""
+        ...
+
+    def upload_sarif(self, sha: str, ref: str, sarif: str) -> str:
+        """Upload SARIF 2.1.0 text to code scanning; the id of the upload, empty where it is not permitted."""
         ...
 
     def write_summary(self, markdown: str) -> None: ...
