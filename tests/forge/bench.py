@@ -59,9 +59,9 @@ class Bench:
     def trigger(self, body: str = "/perstack fix") -> Trigger:
         """A real comment on the server and the trigger its event becomes."""
         _, payload = self.scene.comment(body)
-        trigger = read_event("issue_comment", payload)
-        assert isinstance(trigger, Trigger)
-        return trigger
+        triggers = read_event("issue_comment", payload)
+        assert isinstance(triggers, tuple)
+        return triggers[0]
 
     @property
     def comments(self) -> list[Comment]:

@@ -15,8 +15,8 @@ from tests.forge.payloads import all_published, comment, example, published
 
 def trigger(event: str, payload: dict[str, Any], **options: str) -> Trigger:
     result = read_event(event, payload, **options)
-    assert isinstance(result, Trigger), result
-    return result
+    assert isinstance(result, tuple), result
+    return result[0]
 
 
 def ignored(event: str, payload: dict[str, Any]) -> str:
@@ -35,7 +35,7 @@ def test_every_published_payload_is_understood() -> None:
 
 def _triggers(name: str, payload: dict[str, Any]) -> bool:
     """Published examples hold no command of ours, and some pull request examples are of closed ones."""
-    return isinstance(read_event(name, payload), Trigger)
+    return isinstance(read_event(name, payload), tuple)
 
 
 def test_a_comment_on_a_pull_request_becomes_a_trigger() -> None:

@@ -151,21 +151,25 @@ def test_faults_are_used_up(client: Client) -> None:
     assert client("").status == 200
 
 
+def _trigger(event: str, payload: dict[str, Any]) -> Trigger:
+    """The one request that an event is."""
+    triggers = read_event(event, payload)
+    assert isinstance(triggers, tuple)
+    (trigger,) = triggers
+    return trigger
+
+
 def test_events_are_about_what_is_on_the_server(client: Client) -> None:
     scene = client.scene
     comment, payload = scene.comment("/perstack fix")
-    asked = read_event("issue_comment", payload)
-    assert isinstance(asked, Trigger)
+    asked = _trigger("issue_comment", payload)
     assert (asked.repository, asked.number, asked.comment_id) == (scene.name, 2, comment.id)
     assert asked.actor.id == scene.actor.id
-    opened = read_event("pull_request", scene.pull_request_event())
-    assert isinstance(opened, Trigger)
+    opened = _trigger("pull_request", scene.pull_request_event())
     assert opened.head_sha == scene.head_sha
-    labeled = read_event("issues", scene.issue_event())
-    assert isinstance(labeled, Trigger)
+    labeled = _trigger("issues", scene.issue_event())
     assert (labeled.number, labeled.title) == (1, "Sums are wrong")
-    started = read_event("workflow_dispatch", scene.dispatch_event(command="verify", pull_request="2"))
-    assert isinstance(started, Trigger)
+    started = _trigger("workflow_dispatch", scene.dispatch_event(command="verify", pull_request="2"))
     assert (started.action, started.number) == (Action.VERIFY, 2)
 
 
@@ -182,8 +186,7 @@ def test_it_runs_as_a_process_with_a_scene_of_given_files(tmp_path: Path) -> Non
             assert process.stdout is not None
             facts = json.loads(process.stdout.readline())
             payload = json.loads(Path(facts["event_path"]).read_text(encoding="utf-8"))
-            asked = read_event(facts["event_name"], payload)
-            assert isinstance(asked, Trigger)
+            asked = _trigger(facts["event_name"], payload)
             assert (asked.arguments, asked.is_pull_request) == ("it", False)
             url = f"{facts['url']}/repos/{facts['repository']}/contents/src/a.py"
             assert send(url, token=facts["token"]).body["size"] == 6

@@ -26,6 +26,7 @@ class Action(StrEnum):
     EXPLAIN = "explain"
     CREATE_EXPERT = "create-expert"
     HELP = "help"
+    PUBLISH = "publish"  # the result that an unprivileged run left; asked for by a workflow, never by a comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,15 @@ class Trigger:
     title: str = ""
     text: str = ""
     head_sha: str = ""
+    base_sha: str = ""  # what a push was pushed on, empty for a new branch
+    head_repository_id: int = 0  # where the head of a workflow run lies, 0 where the payload does not say
     ref: str = ""
+    label: str = ""  # the label that was added; whether it asks for anything is `[github] label`
+    assignee: str = ""  # likewise, `[github] assignee`
+    place: str = ""  # `path:line` of a review comment
     url: str = ""
     default_branch: str = ""
+    edited: bool = False  # the command came in by an edit
     actor_checked: bool = False  # True where the forge itself lets only writers cause the event
     hidden: int = 0
     notes: tuple[str, ...] = ()

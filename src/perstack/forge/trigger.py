@@ -19,8 +19,8 @@ _VERIFY_ON = frozenset({"opened", "synchronize", "reopened", "ready_for_review"}
 _REF = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//|\.lock$|\.lock/))[^\x00-\x20~^:?*\[\\\x7f]{1,244}(?<![./])")
 
 
-def read_event(name: str, payload: Payload, *, label: str = DEFAULT_LABEL) -> Trigger | Ignored:
-    """What one event asks for; `label` is the issue label that asks for a fix.
+def read_event(name: str, payload: Payload, *, label: str = DEFAULT_LABEL) -> tuple[Trigger, ...] | Ignored:
+    """What one event asks for, in order; `label` is the issue label that asks for a fix.
 
     Raises: UserError naming the field where the payload is not what GitHub sends for this event.
     """
@@ -32,7 +32,8 @@ def read_event(name: str, payload: Payload, *, label: str = DEFAULT_LABEL) -> Tr
     }
     if name not in readers:
         return Ignored(f"the event `{name}` asks for nothing")
-    return readers[name]()
+    trigger = readers[name]()
+    return trigger if isinstance(trigger, Ignored) else (trigger,)
 
 
 def _issue_comment(payload: Payload) -> Trigger | Ignored:

@@ -42,10 +42,14 @@ def command(sandbox: str, provider: str, model: str) -> int:
 
 
 def _answer(env: dict[str, str], sandbox: str, provider: str, model: str) -> int:
-    trigger = read_trigger(env)
-    if isinstance(trigger, Ignored):
-        click.echo(f"perstack: nothing to do: {trigger.why}")
+    triggers = read_triggers(env)
+    if isinstance(triggers, Ignored):
+        click.echo(f"perstack: nothing to do: {triggers.why}")
         return ExitCode.OK
+    return max(_job(env, trigger, sandbox, provider, model) for trigger in triggers)
+
+
+def _job(env: dict[str, str], trigger: Trigger, sandbox: str, provider: str, model: str) -> int:
     storage = Path(env.get("RUNNER_TEMP") or ".") / "perstack"
 
     async def work() -> JobResult:
@@ -73,8 +77,8 @@ def tell_failure(env: Mapping[str, str], error: PerstackError) -> None:
         click.echo(workflow_command("error", str(error), {"title": "Perstack"}))
 
 
-def read_trigger(env: Mapping[str, str]) -> Trigger | Ignored:
-    """The trigger in the event file.
+def read_triggers(env: Mapping[str, str]) -> tuple[Trigger, ...] | Ignored:
+    """What the event file asks for, in order.
 
     Raises: UserError when the variables, the file or the payload are not what Actions gives.
     """

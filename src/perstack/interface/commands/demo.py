@@ -115,10 +115,10 @@ async def _job(engine: api.Engine, scene: Scene, folder: Path, view: LiveView) -
     )
     forge.add_issue(ISSUE, scene.title, scene.body)
     forge.set_role(Actor(str(MAINTAINER["login"]), int(str(MAINTAINER["id"]))), "write")
-    trigger = read_event("issue_comment", read_payload(scene.event))
-    if isinstance(trigger, Ignored):
-        raise UserError(f"{scene.event}: {trigger.why}")
-    return await ForgeJob(forge, engine, trigger, scratch=engine.host.scratch, watch=view).run()
+    triggers = read_event("issue_comment", read_payload(scene.event))
+    if isinstance(triggers, Ignored):
+        raise UserError(f"{scene.event}: {triggers.why}")
+    return await ForgeJob(forge, engine, triggers[0], scratch=engine.host.scratch, watch=view).run()
 
 
 def _show(console: Console, scene: Scene, result: JobResult, folder: Path) -> None:
