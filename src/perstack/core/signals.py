@@ -48,12 +48,13 @@ class TestStatus(StrEnum):
 
 
 class SignalStatus(StrEnum):
-    """Outcome of one signal on one tree. `error`: it could not be run or understood."""
+    """Outcome of one signal on one tree. `error`: it could not be run or understood; `not-run`: nobody tried."""
 
     PASS = "pass"  # noqa: S105  # a status word, not a password
     FAIL = "fail"
     FLAKY = "flaky"
     ERROR = "error"
+    NOT_RUN = "not-run"
 
 
 @dataclass(frozen=True, slots=True)

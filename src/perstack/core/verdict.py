@@ -82,8 +82,10 @@ class ReasonCode(StrEnum):
     TIMED_OUT = "timed-out"
     OUTPUT_LIMIT = "output-limit"
     SIGNAL_ERROR = "signal-error"
+    NOT_RUN = "not-run"
     HELD_OUT_FAILED = "held-out-failed"
     HELD_OUT_DOUBTFUL = "held-out-doubtful"
+    EXPERT_CHECK_FAILED = "expert-check-failed"
     REVERT_STILL_GREEN = "revert-still-green"
     NEW_DIAGNOSTIC = "new-diagnostic"
     STAGE_VANISHED = "stage-vanished"
@@ -140,6 +142,7 @@ class SignalReport:
     changes: DiagnosticDelta | None = None
     pictures: tuple[str, ...] = ()
     quarantined: tuple[TestCase, ...] = ()  # ran, and did not count
+    note: str = ""  # why there is no result
 
     def to_json(self) -> JsonObject:
         return {
@@ -155,6 +158,7 @@ class SignalReport:
             "diagnostics": [d.to_json() for d in self.diagnostics],
             "changes": self.changes.to_json() if self.changes else None,
             "pictures": list(self.pictures),
+            "note": self.note,
             "failures": [
                 {"id": f.id, "status": f.status.value, "message": f.message, "path": f.path, "line": f.line}
                 for f in self.failures

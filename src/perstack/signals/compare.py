@@ -35,6 +35,7 @@ class Comparison:
     reasons: tuple[Reason, ...]
     claim: tuple[Reason, ...] = ()
     """Why this signal cannot show red before green; counts only where that has to be shown."""
+    rejects: bool = False
 
 
 def compare(
@@ -89,7 +90,14 @@ def compare(
         changes=changes,
         pictures=tuple(dict.fromkeys(picture.path for run in candidate.runs for picture in run.pictures)),
     )
-    return Comparison(report, _capped(reasons), _capped(list(claim)))
+    return Comparison(report, _capped(reasons), _capped(list(claim)), spec.reject)
+
+
+def not_run(spec: SignalSpec, why: str, baseline: Measurement) -> Comparison:
+    """The row of a signal that nobody tried on the candidate. Never better than `inconclusive`."""
+    before = measured_status(baseline) if baseline.runs else SignalStatus.NOT_RUN
+    report = SignalReport(spec.name, spec.kind, spec.priority, SignalStatus.NOT_RUN, before, 0, 0.0, note=why)
+    return Comparison(report, (Reason(ReasonCode.NOT_RUN, why, spec.name),), (), spec.reject)
 
 
 def with_test_change(restored: Comparison, own_tests: Measurement, changed_tests: Collection[str]) -> Comparison:

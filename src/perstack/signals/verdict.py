@@ -54,8 +54,10 @@ TABLE: Final = MappingProxyType(
         ReasonCode.TIMED_OUT: Verdict.FAIL,
         ReasonCode.OUTPUT_LIMIT: Verdict.FAIL,
         ReasonCode.SIGNAL_ERROR: Verdict.ERROR,
+        ReasonCode.NOT_RUN: Verdict.INCONCLUSIVE,
         ReasonCode.HELD_OUT_FAILED: Verdict.FAIL,
         ReasonCode.HELD_OUT_DOUBTFUL: Verdict.INCONCLUSIVE,
+        ReasonCode.EXPERT_CHECK_FAILED: Verdict.INCONCLUSIVE,
         ReasonCode.REVERT_STILL_GREEN: Verdict.INCONCLUSIVE,
         ReasonCode.NEW_DIAGNOSTIC: Verdict.FAIL,
         ReasonCode.STAGE_VANISHED: Verdict.FAIL,
@@ -89,8 +91,8 @@ def decide(
     and failures of `should` signals within the threshold are in the report, not among the reasons.
     """
     reasons = [*extra, *(_from_policy(finding) for finding in policy if finding.blocks)]
-    if not any(_gates(comparison) for comparison in comparisons):
-        reasons.append(Reason(ReasonCode.NO_SIGNALS, "no signal with priority `must` was measured"))
+    if not any(_can_prove(comparison) for comparison in comparisons):
+        reasons.append(Reason(ReasonCode.NO_SIGNALS, _nothing_gates(comparisons)))
     for comparison in comparisons:
         if _gates(comparison):
             reasons.extend(comparison.reasons)
@@ -103,14 +105,31 @@ def decide(
     return worst(unique), tuple(ranked)
 
 
+def settles(comparison: Comparison, *, needs_red: bool) -> bool:
+    """Whether this signal alone decides that the candidate is refused, whatever the others would say."""
+    reasons = (*comparison.reasons, *(comparison.claim if needs_red else ()))
+    return _gates(comparison) and worst(reasons) in {Verdict.FAIL, Verdict.ERROR}
+
+
 def _gates(comparison: Comparison) -> bool:
     return comparison.report.priority is Priority.MUST
+
+
+def _can_prove(comparison: Comparison) -> bool:
+    """Whether a signal's green says something: a reject signal that does not match is no proof."""
+    return _gates(comparison) and not comparison.rejects
+
+
+def _nothing_gates(comparisons: Sequence[Comparison]) -> str:
+    kinds = [f"`{c.report.name}` {'only rejects' if c.rejects else 'is `should`'}" for c in comparisons[:5]]
+    said = f": {', '.join(kinds)}" if kinds else ""
+    return f'nothing here can prove a candidate{said}; set `priority = "must"` for a signal that checks it'
 
 
 def _turned_green(comparison: Comparison) -> bool:
     """Whether a gating signal shows red on the base and green now."""
     report = comparison.report
-    if not _gates(comparison):
+    if not _can_prove(comparison):
         return False
     if report.tests is not None:
         return bool(report.tests.fail_to_pass)
@@ -120,7 +139,7 @@ def _turned_green(comparison: Comparison) -> bool:
 
 
 def _beyond_threshold(comparisons: Sequence[Comparison], threshold: int) -> list[Reason]:
-    failed = [comparison for comparison in comparisons if not _gates(comparison) and comparison.reasons]
+    failed = [c for c in comparisons if not _gates(c) and c.reasons and c.report.status is not SignalStatus.NOT_RUN]
     if threshold < 0 or len(failed) <= threshold:
         return []
     return [reason for comparison in failed for reason in comparison.reasons]

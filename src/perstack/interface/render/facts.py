@@ -30,6 +30,7 @@ MARK = {
     SignalStatus.FAIL: "🔴",
     SignalStatus.FLAKY: "🟡",
     SignalStatus.ERROR: "⚪",
+    SignalStatus.NOT_RUN: "⚪",
 }
 _ANSI = re.compile(r"\x1b(?:\[[0-?]{0,40}[ -/]{0,10}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|[@-Z\\-_])")
 _FOLD_TAG = re.compile(r"<(?=/?details)", re.IGNORECASE)
@@ -135,6 +136,8 @@ def _signal_row(signal: SignalReport) -> str:
 
 def effort(signal: SignalReport) -> str:
     """What stands behind a signal's row; tests that changed colour have rows of their own."""
+    if signal.status is SignalStatus.NOT_RUN:
+        return prose(signal.note, 200)
     kept = f"{signal.tests.pass_to_pass:,} stayed green; " if signal.tests else ""
     if signal.changes and signal.changes.unchanged:
         kept = f"{signal.changes.unchanged:,} as before; "

@@ -19,6 +19,7 @@ DOT = {
     "fail": ("●", "red"),
     "flaky": ("●", "yellow"),
     "error": ("●", "magenta"),
+    "not-run": ("○", "dim"),
     "running": ("○", "cyan"),
 }
 

@@ -33,6 +33,7 @@ COLOUR = {
     SignalStatus.FAIL: "red",
     SignalStatus.FLAKY: "yellow",
     SignalStatus.ERROR: "magenta",
+    SignalStatus.NOT_RUN: "dim",
 }
 VERDICT_COLOUR = {
     Verdict.PASS: "bold green",
