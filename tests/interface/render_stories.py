@@ -11,7 +11,7 @@ from perstack.core.signals import Priority, SignalKind, SignalStatus, TestCase, 
 from perstack.core.usage import Usage
 from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCode, Report, SignalReport, Verdict
 from perstack.interface.progress import JobView
-from perstack.interface.render.markdown import Story
+from perstack.interface.story import Story
 
 BASE = "d06ed504c581a2b1f0aa21b3c4d5e6f708192a3b"
 COMMIT = "32633c74b5ed3fc476aa53b21e382a1f546f38b9"

@@ -22,7 +22,7 @@ from perstack.interface.calls import call
 from perstack.interface.progress import JobView
 from perstack.interface.publish import Publication, outputs
 from perstack.interface.render import markdown
-from perstack.interface.render.markdown import Story
+from perstack.interface.story import Story
 
 UPDATE_EVERY_S = 5.0
 LAST_WORDS_S = 6.0  # a cancelled Actions step has 7.5 s between the first signal and the next

@@ -16,7 +16,7 @@ from perstack.forge.contract import CheckStatus, CommitRequest, Forge, PullReque
 from perstack.forge.trust import Allowed
 from perstack.interface.calls import call
 from perstack.interface.render import markdown
-from perstack.interface.render.markdown import Story
+from perstack.interface.story import Story
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ What a model wrote is quoted in one section of its own, last, without images, me
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from perstack.core.outcome import Candidate, Ending, FixOutcome
@@ -25,6 +24,7 @@ from perstack.interface.render.sentences import (
     VERDICT_MARK,
     VERIFIED,
 )
+from perstack.interface.story import Story
 
 FOOTER = "<sub>Perstack: only signals decide; nothing a model says can turn this green.</sub>"
 PROVED = (
@@ -39,30 +39,6 @@ ROOM = 60_000  # UTF-16 units of one text; the forge takes 65,535, and its marke
 MAX_SOFT = 5_000
 MAX_REMARKS = 3
 MAX_WARNINGS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """One job as the forge shows it. Empty fields are left out of the texts."""
-
-    action: str
-    actor: str
-    base: str
-    outcome: FixOutcome | None = None
-    report: Report | None = None
-    commit: str = ""
-    branch: str = ""
-    pull_url: str = ""
-    check_url: str = ""
-    run_url: str = ""
-    note: str = ""
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def verdict(self) -> Verdict:
-        if self.outcome is not None:
-            return self.outcome.verdict
-        return self.report.verdict if self.report else Verdict.ERROR
 
 
 def progress_comment(action: str, actor: str, base: str, view: JobView) -> str:
