@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import anyio.to_thread
+
 from perstack.core.contracts import Sandbox
+from perstack.core.experts import VerifySpec
 from perstack.core.json import JsonObject
 from perstack.core.sandbox import Snapshot
 from perstack.core.signals import SignalSpec
@@ -15,7 +18,10 @@ from perstack.signals.cache import ResultCache
 from perstack.signals.concurrency import plain_errors
 from perstack.signals.evidence import write_evidence
 from perstack.signals.ground import Baseline, Workbench
-from perstack.signals.verification import Verification, VerifyRequest
+from perstack.signals.held_out.written_check import Draft, draft_of, suites_of
+from perstack.signals.preparation import VerifyRequest
+from perstack.signals.protected import Protection
+from perstack.signals.verification import Verification
 
 __all__ = ["Baseline", "Verifier", "VerifyRequest"]
 
@@ -46,6 +52,21 @@ class Verifier:
         statuses = {name: [run.status.value for run in m.measurement.runs] for name, m in measured.items()}
         self._emit("measureBaseline", {"signals": statuses})
         return Baseline(base, measured)
+
+    async def draft(
+        self, repository: Repository, base: str, specs: Sequence[SignalSpec], snapshot: Snapshot, verify: VerifySpec
+    ) -> Draft | None:
+        """What checks can be written about, from the base alone; None where no suite offers a way to ask.
+
+        Raises: SandboxUnavailable; UserError for a test configuration of the base that cannot be read.
+        """
+        with plain_errors():
+            ground = await self._bench.ground(repository, base, specs)
+            measured = await self._bench.measure_base(ground, specs, snapshot)
+        runs = {name: found.measurement.runs for name, found in measured.items()}
+        is_test = Protection.of(verify, tuple(specs), ground.paths, frozenset()).is_test_file
+        suites = suites_of(specs, ground.plans, runs)
+        return await anyio.to_thread.run_sync(draft_of, suites, ground.tree, is_test)
 
     async def verify(self, request: VerifyRequest) -> Report:
         """Run the whole protocol on one candidate.

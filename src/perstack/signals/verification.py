@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, date, datetime
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,12 +19,9 @@ import anyio
 import anyio.to_thread
 
 from perstack.core.errors import UserError
-from perstack.core.experts import VerifySpec
 from perstack.core.json import JsonObject
-from perstack.core.sandbox import Snapshot
 from perstack.core.signals import Priority, SignalKind, SignalRun, SignalSpec, TestStatus
 from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCode, Report, SignalReport, Verdict
-from perstack.infrastructure.git import Repository
 from perstack.signals.cache import checks_key
 from perstack.signals.compare import Comparison, compare, with_test_change
 from perstack.signals.compiler import tool_of
@@ -33,12 +29,14 @@ from perstack.signals.configuration_chain import configuration_chain
 from perstack.signals.evidence import Evidence
 from perstack.signals.ground import Ground, Workbench
 from perstack.signals.held_out.check import Fixed, check_held_out
+from perstack.signals.held_out.written_check import Pair, check_written
 from perstack.signals.judged import judged_measurement
 from perstack.signals.loosened import TYPE_CHECKERS, looser_types
 from perstack.signals.measure import Measured, Subject
 from perstack.signals.necessity import Budget, Probe, check_hunks, is_red_on_base
 from perstack.signals.planted import Trees, check_planted
 from perstack.signals.policy import check_policy
+from perstack.signals.preparation import CANDIDATE, OWN, Prepared, VerifyRequest
 from perstack.signals.protected import Protection
 from perstack.signals.quarantine import Quarantine, forbidden_targets, remarks
 from perstack.signals.tree import Effective, Tree, effective_tree, make_tree
@@ -48,26 +46,6 @@ from perstack.signals.verdict import decide, worst
 _STOP = frozenset(
     {ReasonCode.PATH_ESCAPE, ReasonCode.SPECIAL_FILE, ReasonCode.PATCH_TOO_LARGE, ReasonCode.PATCH_DOES_NOT_APPLY}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyRequest:
-    """What to verify. `patch` is text against `base`; `targets` are test ids that must turn green.
-
-    `needs_red`: something must be red on the base and green on the candidate. False for pull requests, where all
-    green before and after is a pass. `out` is where results and evidence are written, None for nowhere.
-    """
-
-    repository: Repository
-    base: str
-    patch: str
-    specs: tuple[SignalSpec, ...]
-    verify: VerifySpec
-    snapshot: Snapshot
-    out: Path | None = None
-    targets: tuple[str, ...] = ()
-    needs_red: bool = True
-    today: date = field(default_factory=lambda: datetime.now(UTC).date())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,42 +78,61 @@ class Verification:
 
     async def run(self) -> Report:
         """All steps; stops early only where going on is pointless."""
+        prepared = await self.prepare()
+        if prepared is None:
+            return self._conclude(())
+        await self._measure(prepared)
+        ground, request = prepared.ground, self._request
+        self._comparisons = tuple(self._compare(spec) for spec in request.specs)
+        self._extra += forbidden_targets(self._quarantine, request.targets)
+        self._remark_quarantine()
+        report = self._conclude(())
+        if report.verdict is not Verdict.PASS:
+            return report
+        return await self._checked(prepared.effective, ground, prepared.protection)
+
+    async def prepare(self) -> Prepared | None:
+        """Everything before the first run: policy and trees. None where nothing is to be run; `run` says why."""
         request = self._request
         if not request.patch.strip():
-            return self._refuse(ReasonCode.EMPTY_PATCH, "the candidate changes nothing")
+            self._refuse(ReasonCode.EMPTY_PATCH, "the candidate changes nothing")
+            return None
         if not request.specs:
-            return self._refuse(ReasonCode.NO_SIGNALS, "no signal is configured or was detected")
+            self._refuse(ReasonCode.NO_SIGNALS, "no signal is configured or was detected")
+            return None
         try:
             tree = await request.repository.apply(request.base, request.patch)
         except UserError as error:
-            return self._refuse(ReasonCode.PATCH_DOES_NOT_APPLY, error.message)
+            self._refuse(ReasonCode.PATCH_DOES_NOT_APPLY, error.message)
+            return None
         ground = await self._bench.ground(request.repository, request.base, request.specs)
         self._base_tree = ground.tree.digest
         referred = await anyio.to_thread.run_sync(configuration_chain, ground.tree.files, ground.tree.read)
         protection = Protection.of(request.verify, request.specs, ground.paths, referred)
         self._policy = await self._check_policy(ground, protection, tree)
         if any(finding.code in _STOP and finding.blocks for finding in self._policy):
-            return self._conclude(())
+            return None
         effective = await effective_tree(request.repository, request.base, tree, protection, ground.paths)
         self._changed_tests = effective.changed_tests
         self._removed = frozenset(section.path for section in effective.sections if section.deleted)
         if not effective.sections and not effective.own_tests_tree:
             detail = "nothing is left of the patch without protected files and caches"
-            self._extra.append(Reason(ReasonCode.EMPTY_PATCH, detail))
-            return self._conclude(())
-        await self._measure(ground, effective)
-        self._comparisons = tuple(self._compare(spec) for spec in request.specs)
-        self._extra += forbidden_targets(self._quarantine, request.targets)
-        self._remark_quarantine()
-        report = self._conclude(())
-        return await self._checked(effective, ground, protection) if report.verdict is Verdict.PASS else report
+            self._refuse(ReasonCode.EMPTY_PATCH, detail)
+            return None
+        candidate = await make_tree(request.repository, effective.tree, "candidate", self._folder("candidate"))
+        own = None
+        if effective.own_tests_tree:
+            name = "candidate with its own tests"
+            own = await make_tree(request.repository, effective.own_tests_tree, name, self._folder("own"))
+        self._candidate_tree = candidate
+        return Prepared(ground, effective, protection, candidate, own)
 
     async def _checked(self, effective: Effective, ground: Ground, protection: Protection) -> Report:
         """What is asked once every signal is content; an answer for exactly the same question is kept."""
         request, cache = self._request, self._bench.cache
         own_tests = effective.own_tests_tree
         asked = {"patch": request.patch, "verify": asdict(request.verify), "targets": request.targets, "own": own_tests,
-                 "red": request.needs_red}  # fmt: skip
+                 "red": request.needs_red, "checks": request.checks}  # fmt: skip
         setting = self._bench.setting(ground, request.snapshot)
         key = checks_key(setting, request.specs, self._found.candidate_tree, **asked)
         all_known = all(m.cached for found in (self._found.base, self._found.candidate) for m in found.values())
@@ -157,6 +154,9 @@ class Verification:
             report = self._conclude(())
         if report.verdict is Verdict.PASS and request.verify.held_out == "auto":
             await self._hold_out(report, ground, protection)
+            report = self._conclude(())
+        if report.verdict is Verdict.PASS and request.verify.held_out == "auto":
+            await self._ask_written(report, effective, ground, protection)
             report = self._conclude(())
         if report.verdict is not Verdict.PASS:
             return report
@@ -184,11 +184,10 @@ class Verification:
 
         return await anyio.to_thread.run_sync(judge)
 
-    async def _measure(self, ground: Ground, effective: Effective) -> None:
+    async def _measure(self, prepared: Prepared) -> None:
         """Base and candidate, side by side and in exactly the same configuration; the candidate's own tests apart."""
-        request, bench = self._request, self._bench
-        candidate_tree = await make_tree(request.repository, effective.tree, "candidate", self._folder("candidate"))
-        self._candidate_tree = candidate_tree
+        request, bench, ground = self._request, self._bench, prepared.ground
+        setting = bench.setting(ground, request.snapshot)
         found: dict[str, Mapping[str, Measured]] = {"own": {}}
         # a candidate that the policy refused cannot pass any more: one run tells its builder enough
         runs = 1 if any(finding.blocks for finding in self._policy) else None
@@ -197,25 +196,18 @@ class Verification:
             found["base"] = await bench.measure_base(ground, request.specs, request.snapshot)
 
         async def candidate() -> None:
-            subjects = [Subject(spec, candidate_tree, ground.plans.get(spec.name)) for spec in request.specs]
-            setting = bench.setting(ground, request.snapshot)
+            subjects = prepared.subjects(request.specs, CANDIDATE)
             found["candidate"] = await bench.measure(subjects, request.snapshot, runs=runs, setting=setting)
 
         async def own_tests() -> None:
-            tree = await make_tree(
-                request.repository, effective.own_tests_tree, "candidate with its own tests", self._folder("own")
-            )
-            subjects = [
-                Subject(spec, tree, plan) for spec in request.specs if (plan := ground.plans.get(spec.name)) is not None
-            ]
-            found["own"] = await bench.measure(subjects, request.snapshot, runs=1)
+            subjects = prepared.subjects(request.specs, OWN)
+            found["own"] = await bench.measure(subjects, request.snapshot, runs=1, setting=setting)
 
         async with anyio.create_task_group() as group:
             group.start_soon(base)
             group.start_soon(candidate)
-            if effective.own_tests_tree:
-                group.start_soon(own_tests)
-        self._found = _Found(found["base"], found["candidate"], found["own"], candidate_tree.digest)
+            group.start_soon(own_tests)
+        self._found = _Found(found["base"], found["candidate"], found["own"], prepared.candidate.digest)
 
     def _compare(self, spec: SignalSpec) -> Comparison:
         before, after = self._found.base[spec.name], self._found.candidate[spec.name]
@@ -287,6 +279,19 @@ class Verification:
                 asked = f"{found.calls} call(s) of its tests and {found.neighbours} near to them"
                 self._remarks.append(f"{signal.name}: held-out checks asked {asked} without the test runner")
 
+    async def _ask_written(self, report: Report, effective: Effective, ground: Ground, protection: Protection) -> None:
+        """What an expert wrote from the task alone: at worst a doubt."""
+        written, candidate = self._request.checks, self._candidate_tree
+        if written is None or candidate is None or written.signal not in self._found.base:
+            return
+        changed = [section.path for section in effective.sections]
+        fixed = [test for signal in report.signals for test in _fixed(signal) if signal.tests is not None]
+        asker = self._bench.asker(self._request.snapshot, protection.is_test_file)
+        base_run = self._found.base[written.signal].measurement.runs[0]
+        found = await check_written(written, Pair(ground.tree, candidate, changed, fixed), base_run, asker)
+        self._extra += found.reasons
+        self._remarks += found.remarks
+
     async def _necessity(self, effective: Effective, report: Report, ground: Ground) -> tuple[HunkNecessity, ...]:
         """Take the patch back, whole and in parts: what it fixed must be red again."""
         request = self._request
@@ -310,9 +315,8 @@ class Verification:
     def _folder(self, name: str) -> Path:
         return self._bench.scratch / f"{name}-{uuid4().hex[:8]}"
 
-    def _refuse(self, code: ReasonCode, detail: str) -> Report:
+    def _refuse(self, code: ReasonCode, detail: str) -> None:
         self._extra.append(Reason(code, detail))
-        return self._conclude(())
 
     def _conclude(self, necessity: tuple[HunkNecessity, ...]) -> Report:
         """The verdict of what is known now."""
