@@ -248,6 +248,10 @@ class Forge(Protocol):
 
     def pull_request(self, number: int) -> PullRequest: ...
 
+    def pulls_of(self, sha: str) -> tuple[PullRequest, ...]:
+        """The open pull requests into this repository whose head is this commit, forks' included; at most ten."""
+        ...
+
     def issue_text(self, number: int) -> tuple[str, str]:
         """Title and body of an issue or pull request."""
         ...
@@ -311,6 +315,10 @@ class Forge(Protocol):
 
     def failed_jobs(self, run_id: int) -> tuple[FailedJob, ...]:
         """The red jobs of a workflow run with the ends of their logs; at most ten."""
+        ...
+
+    def artifact_names(self, run_id: int) -> tuple[str, ...]:
+        """Names of a workflow run's artifacts that can still be had; at most a hundred."""
         ...
 
     def artifact(self, run_id: int, name: str) -> bytes | None:
