@@ -6,7 +6,21 @@ from dataclasses import dataclass, field
 
 from perstack.core.outcome import FixOutcome
 from perstack.core.verdict import Report, Verdict
+from perstack.forge.contract import ReviewComment
 from perstack.interface.progress import JobView
+
+
+@dataclass(frozen=True, slots=True)
+class InlineReview:
+    """Remarks that fit the lines of a diff, most useful first, and what is left for a comment to tell.
+
+    `suggestions` of the comments are changes to apply; `rest_changes` counts hunks that no line of the diff could carry.
+    """
+
+    comments: tuple[ReviewComment, ...] = ()
+    rest: tuple[Diagnostic, ...] = ()
+    suggestions: int = 0
+    rest_changes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
