@@ -303,6 +303,10 @@ class Forge(Protocol):
         """Which of these teams (`org/slug`) the actor is an active member of; none that could not be asked for."""
         ...
 
+    def account(self) -> int:
+        """Id of the account that our writes are made as, 0 where it cannot be told."""
+        ...
+
     def commit_author(self, sha: str) -> int:
         """Account id of a commit's committer, 0 where the forge knows none."""
         ...

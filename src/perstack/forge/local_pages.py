@@ -18,6 +18,7 @@ def index_page(repository: str, documents: Mapping[str, Any]) -> str:
         ("Reactions", [f"`{r['content']}` to {r['to']}" for r in documents["reactions"]]),
         ("Check runs", [_check_line(c) for c in documents["check-runs"]]),
         ("Comments", [_comment_line(c) for c in documents["comments"]]),
+        ("Reviews", [_review_line(r) for r in documents["reviews"]]),
         ("Commits", [f"`{c['commit'][:12]}` on {inline_code(c['branch'])}" for c in documents["commits"]]),
         ("Outputs", [f"{inline_code(k)}: {inline_code(str(v)[:200])}" for k, v in documents["outputs"].items()]),
     )
@@ -36,6 +37,12 @@ def index_page(repository: str, documents: Mapping[str, Any]) -> str:
 def comment_page(comment: Mapping[str, Any]) -> str:
     """A comment as it would be seen."""
     return f"{comment['body'].rstrip()}\n"
+
+
+def review_page(review: Mapping[str, Any]) -> str:
+    """A review with its remarks as they would be seen."""
+    remarks = (f"### {inline_code(c['path'])}:{c['line']}\n\n{c['body'].rstrip()}" for c in review["comments"])
+    return "\n\n".join([review["body"].rstrip(), *remarks]) + "\n"
 
 
 def check_page(check: Mapping[str, Any]) -> str:
@@ -81,6 +88,10 @@ def _check_line(check: Mapping[str, Any]) -> str:
         f"[{inline_code(check['name'])} on `{check['head_sha'][:12]}`](checks/{check['id']}.md): "
         f"{_state(check)}, {len(check['annotations'])} annotations"
     )
+
+
+def _review_line(review: Mapping[str, Any]) -> str:
+    return f"[#{review['number']}](reviews/{review['id']}.md), {len(review['comments'])} remarks"
 
 
 def _comment_line(comment: Mapping[str, Any]) -> str:

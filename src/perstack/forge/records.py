@@ -32,15 +32,27 @@ class Records:
         self.write(name, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
     def write(self, name: str, text: str) -> None:
+        """Replace a text file. Raises: ForgeError naming it when the disk refuses."""
+        self.write_bytes(name, text.encode("utf-8", errors="replace"))
+
+    def write_bytes(self, name: str, data: bytes) -> None:
         """Replace a file. Raises: ForgeError naming it when the disk refuses."""
         path = self.root / name
         part = path.with_name(f".{path.name}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(text, encoding="utf-8", errors="replace", newline="\n")
+            part.write_bytes(data)
             part.replace(path)
         except OSError as error:
             raise ForgeError(f"{path}: cannot be written: {error}", hint="Check space and permissions.") from error
+
+    def read_bytes(self, name: str) -> bytes:
+        """A file's bytes. Raises: ForgeError naming it when it cannot be read."""
+        path = self.root / name
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise ForgeError(f"{path}: cannot be read: {error}", hint="Delete the folder and start again.") from error
 
     def update(self, name: str, default: Any, change: Callable[[Any], Any]) -> Any:
         """Load, change, save; returns what was saved."""
