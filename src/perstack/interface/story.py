@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from perstack.core.outcome import FixOutcome
+from perstack.core.json import Json
+from perstack.core.outcome import Candidate, FixOutcome
+from perstack.core.signals import Diagnostic
+from perstack.core.usage import Usage
 from perstack.core.verdict import Report, Verdict
 from perstack.forge.contract import ReviewComment
 from perstack.interface.progress import JobView
@@ -14,7 +18,7 @@ from perstack.interface.progress import JobView
 class InlineReview:
     """Remarks that fit the lines of a diff, most useful first, and what is left for a comment to tell.
 
-    `suggestions` of the comments are changes to apply; `rest_changes` counts hunks that no line of the diff could carry.
+    `suggestions` counts changes to apply among the comments, `rest_changes` those that no lines of the diff could carry.
     """
 
     comments: tuple[ReviewComment, ...] = ()
@@ -53,9 +57,62 @@ class Story:
     claimed: str = ""  # the verdict that an unprivileged job claimed; `report` is what we measured ourselves
     claimed_url: str = ""
     view: JobView = field(default_factory=JobView)
+    history: tuple[Mapping[str, Json], ...] = ()  # earlier results of the same comment, newest first
+    inline: InlineReview | None = None
 
     @property
     def verdict(self) -> Verdict:
         if self.outcome is not None:
             return self.outcome.verdict
         return self.report.verdict if self.report else Verdict.ERROR
+
+    @property
+    def judged(self) -> Report | None:
+        """The report that the texts are about."""
+        return self.report or (self.outcome.report if self.outcome else None)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStory:
+    """A plan that waits for a word of a person. `text` is a model's; `sha256` is its digest."""
+
+    actor: str
+    head: str
+    text: str
+    sha256: str
+    approval_needed: bool = True
+    is_pull_request: bool = True
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
+    run_url: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewStory:
+    """A model's remarks about a pull request: soft, never a conclusion."""
+
+    actor: str
+    head: str
+    text: str
+    inline: InlineReview | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
+    run_url: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStory:
+    """What an expert answered to `run`. `candidate` is what it changed, `report` what the protocol says of that."""
+
+    expert: str
+    actor: str
+    head: str
+    text: str
+    candidate: Candidate | None = None
+    report: Report | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
+    run_url: str = ""
+    warnings: tuple[str, ...] = ()
