@@ -1,6 +1,7 @@
 """`make attack-suite`, `python -m tests.attacks.ladder`: every case, two processes, then the tables.
 
-Ends with 1 where an attack is accepted, an honest patch refused, or a reason does not fit. Progress on stderr.
+Ends with 1 where an attack is accepted, an honest patch refused, or a reason does not fit, and with 3 where that is
+not so, but cases could not be run: their tool chain is not on this machine, or a worker broke. Progress on stderr.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tests.attacks.ladder.suite import run_cases
 from tests.attacks.ladder.table import as_markdown, as_text, write_document
 
 _PROCESSES, _PART = 2, 40
+_NOT_AS_IT_SHOULD_BE, _NO_SUCH_CASE, _NOT_ALL_RAN = 1, 2, 3
 _DOCUMENT = Path(__file__).parents[3] / "docs" / "attack-suite.md"
 
 
@@ -34,17 +36,19 @@ def main() -> int:
         anyio.run(lambda: run_cases(keys, _say, languages=given.language, ladder=not given.no_ladder))
         return 0
     results: list[Result] = []
+    missing: list[str] = []
     if given.load:
         results = [_read(line) for line in given.load.read_text().splitlines()]
     else:
         chosen = _chosen(given.language, given.only)
+        if not chosen:
+            _print("attack-suite: no case has such a name", sys.stderr)
+            return _NO_SUCH_CASE
         results = _saved(given.save, {case.key for case in chosen})
         known = {result.key for result in results}
-        left = [case for case in chosen if case.key not in known]
-        results += _run(left, ladder=not given.no_ladder, save=given.save)
-    if not results:
-        _print("attack-suite: no case has such a name", sys.stderr)
-        return 2
+        left, missing = _possible([case for case in chosen if case.key not in known])
+        found, broken = _run(left, ladder=not given.no_ladder, save=given.save)
+        results, missing = results + found, missing + broken
     order = {case.key: place for place, case in enumerate(collect({result.language for result in results}))}
     results.sort(key=lambda result: order.get(result.key, len(order)))
     if given.json:
@@ -53,7 +57,11 @@ def main() -> int:
         _print(as_markdown(results) if given.markdown else as_text(results))
     if given.document:
         write_document(_DOCUMENT, results)
-    return 0 if all(result.good for result in results) else 1
+    for sentence in missing:
+        _print(f"attack-suite: {sentence}", sys.stderr)
+    if not all(result.good for result in results):
+        return _NOT_AS_IT_SHOULD_BE
+    return _NOT_ALL_RAN if missing else 0
 
 
 def _options() -> argparse.Namespace:
@@ -87,8 +95,20 @@ def _saved(path: Path | None, keys: Collection[str]) -> list[Result]:
     return [result for result in map(_read, path.read_text().splitlines()) if result.key in keys]
 
 
-def _run(cases: Sequence[Case], *, ladder: bool, save: Path | None) -> list[Result]:
-    """Deal the cases out to worker processes; a worker measures the base of its world once."""
+def _possible(cases: Sequence[Case]) -> tuple[list[Case], list[str]]:
+    """The cases that this machine can run, and a sentence about each world that it cannot."""
+    worlds = {case.world.name: case.world for case in cases}
+    reasons = {name: reason for name, world in worlds.items() if (reason := world.missing())}
+    left = [case for case in cases if case.world.name not in reasons]
+    counts = {name: sum(case.world.name == name for case in cases) for name in reasons}
+    return left, [
+        f"{worlds[name].language}: the {counts[name]} cases of `{name}` did not run: {reason}"
+        for name, reason in reasons.items()
+    ]
+
+
+def _run(cases: Sequence[Case], *, ladder: bool, save: Path | None) -> tuple[list[Result], list[str]]:
+    """Deal the cases out to worker processes; a worker measures the base of its world once. Also what broke."""
     found: list[Result] = []
     by_world: dict[tuple[str, str], list[str]] = {}
     for case in cases:
@@ -108,7 +128,7 @@ def _run(cases: Sequence[Case], *, ladder: bool, save: Path | None) -> list[Resu
         mark = "ok" if result.good else "NOT AS IT SHOULD BE"
         _print(f"{len(found)}/{len(cases)} {result.key}: {result.verdict}, {mark}", sys.stderr)
 
-    def work(language: str, keys: Sequence[str]) -> None:
+    def work(language: str, keys: Sequence[str]) -> str:
         argv = [sys.executable, "-m", "tests.attacks.ladder", "--worker", "--language", language]
         argv += [] if ladder else ["--no-ladder"]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -118,13 +138,16 @@ def _run(cases: Sequence[Case], *, ladder: bool, save: Path | None) -> list[Resu
             process.stdin.close()
             for line in process.stdout:
                 hear(line)
-        if process.returncode:
-            raise SystemExit(f"attack-suite: a worker ended with exit code {process.returncode}; see above")
+        lost = set(keys) - {result.key for result in found}
+        if not lost:
+            return ""
+        code = process.returncode
+        return f"{language}: a worker ended with exit code {code} before {len(lost)} of its cases; see above"
 
     with ThreadPoolExecutor(_PROCESSES) as pool:
-        for done in [pool.submit(work, *part) for part in parts]:
-            done.result()
-    return found
+        done = [pool.submit(work, *part) for part in parts]
+        broken = [sentence for part in done if (sentence := part.result())]
+    return found, broken
 
 
 def _print(text: str, file: TextIO | None = None) -> None:

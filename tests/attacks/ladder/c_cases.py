@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
@@ -11,7 +12,13 @@ from tests.attacks.ladder.python_cases import REPORT_ONLY
 from tests.attacks.ladder.record import Case, World
 from tests.signals.ctest.projects import BUGGY, CMAKE, CTEST, FILES, FIXED, HEADER
 
-C = World("ctest", "c", FILES, replace(CTEST, timeout_s=120), Bubblewrap)
+
+def _missing() -> str:
+    absent = [program for program in ("cmake", "ctest", "cc") if shutil.which(program) is None]
+    return f"{', '.join(absent)}: not on this machine" if absent else ""
+
+
+C = World("ctest", "c", FILES, replace(CTEST, timeout_s=120), Bubblewrap, missing=_missing)
 _ALLOWED = replace(REPORT_ONLY, allow=("CMakeLists.txt",))
 _HEADER = HEADER.replace("double mean(", "/* The arithmetic mean. */\ndouble mean(")
 _WITH_BUILD = {"src/stats.c": FIXED, "CMakeLists.txt": f"{CMAKE}# more\n"}

@@ -9,14 +9,18 @@ from perstack.infrastructure.sandbox.bubblewrap import Bubblewrap
 from tests.attacks.java.maven_attacks import ATTACKS, CONFIGURATION, SOURCE
 from tests.attacks.ladder.python_cases import REPORT_ONLY
 from tests.attacks.ladder.record import Case, World
-from tests.signals.maven.projects import FILES, FIXED, MAVEN, REPOSITORY
+from tests.signals.maven.projects import FILES, FIXED, MAVEN, REPOSITORY, missing
 
 
 def _sandbox() -> Sandbox:
     return Bubblewrap((REPOSITORY,))
 
 
-JAVA = World("maven", "java", FILES, MAVEN, _sandbox)
+def _missing() -> str:
+    return "Maven, or the packages it needs, are not on this machine" if missing else ""
+
+
+JAVA = World("maven", "java", FILES, MAVEN, _sandbox, missing=_missing)
 _NOTE = {"README.md": "# demo\n"}
 
 

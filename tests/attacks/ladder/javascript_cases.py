@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 
+from perstack.core.signals import SignalSpec
 from tests.attacks.javascript import jest_attacks, node_test_attacks, vitest_attacks
 from tests.attacks.ladder.python_cases import REPORT_ONLY
 from tests.attacks.ladder.record import Case, World
 from tests.signals.node import projects as node
 
-_MODULES = {"node_modules": str(node.MODULES)}
-NODE = World("node-test", "javascript", node.NODE_TEST, replace(node.NODE_TEST_SPEC, timeout_s=30), node.node_sandbox)
-JEST = World("jest", "javascript", node.JEST, replace(node.JEST_SPEC, timeout_s=60), node.node_sandbox, _MODULES)
-VITEST = World(
-    "vitest", "javascript", node.VITEST, replace(node.VITEST_SPEC, timeout_s=60), node.node_sandbox, _MODULES
-)
+
+def no_node() -> str:
+    """Why nothing of Node runs here."""
+    return "" if shutil.which("node") else "Node.js is not on this machine"
+
+
+def no_modules() -> str:
+    """Why nothing that needs packages of `tests/node` runs here."""
+    return no_node() or ("" if (node.MODULES / "vitest").is_dir() else "`npm ci` was not run in tests/node")
+
+
+def _world(name: str, files: Mapping[str, str], spec: SignalSpec) -> World:
+    links = {"node_modules": str(node.MODULES)}
+    return World(name, "javascript", files, spec, node.node_sandbox, links, missing=no_modules)
+
+
+NODE = World(
+    "node-test", "javascript", node.NODE_TEST, replace(node.NODE_TEST_SPEC, timeout_s=30), node.node_sandbox,
+    missing=no_node,
+)  # fmt: skip
+JEST = _world("jest", node.JEST, replace(node.JEST_SPEC, timeout_s=60))
+VITEST = _world("vitest", node.VITEST, replace(node.VITEST_SPEC, timeout_s=60))
 
 
 def cases() -> tuple[Case, ...]:

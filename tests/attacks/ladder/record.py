@@ -16,11 +16,16 @@ from tests.attacks.project import Specimen, git
 from tests.signals.project import sandbox
 
 
+def _nothing() -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class World:
     """One small repository with a bug, and the signal that shows it. `links` maps paths to targets of symbolic links.
 
-    `laddered`: its cases also climb the rungs below the whole protocol (pytest only).
+    `laddered`: its cases also climb the rungs below the whole protocol (pytest only). `missing` says why its cases
+    cannot run on this machine, empty where they can.
     """
 
     name: str
@@ -31,6 +36,7 @@ class World:
     links: Mapping[str, str] = field(default_factory=dict)
     executable: tuple[str, ...] = ()
     laddered: bool = False
+    missing: Callable[[], str] = _nothing
 
     def make(self, root: Path) -> Specimen:
         """The repository with one base commit."""

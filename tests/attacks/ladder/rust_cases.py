@@ -6,9 +6,9 @@ from tests.attacks.ladder.compiled_cases import cases_of
 from tests.attacks.ladder.record import Case, World
 from tests.attacks.rust.cases import HONEST, RUNS, TEXTS
 from tests.attacks.rust.shop import FILES
-from tests.signals.cargo.toolchain import CARGO_TEST, rust_sandbox
+from tests.signals.cargo.toolchain import CARGO_TEST, missing, rust_sandbox
 
-RUST = World("rust", "rust", FILES, CARGO_TEST, rust_sandbox)
+RUST = World("rust", "rust", FILES, CARGO_TEST, rust_sandbox, missing=missing)
 
 
 def cases() -> tuple[Case, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,16 @@ def test_every_language_has_attacks_and_honest_patches_of_each_world(language: s
     for case in collect([language]):
         worlds.setdefault(case.world.name, set()).add(case.attack)
     assert {True, False} <= set().union(*worlds.values())
+
+
+def test_a_tool_chain_that_is_missing_is_told_and_does_not_end_the_suite() -> None:
+    argv = [sys.executable, "-m", "tests.attacks.ladder", "--no-ladder", "--only", "rust/fix"]
+    done = subprocess.run(
+        argv, env={"PATH": "/nowhere"}, cwd=_PAGE.parents[1], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 3
+    assert "rust: the 5 cases of `rust` did not run: bubblewrap is not installed" in done.stderr
+    assert "all: attacks stopped 0/0" in done.stdout
 
 
 def test_the_page_counts_the_cases_there_are() -> None:
