@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from perstack.api.deferred import DeferredEngine, Jobs
     from perstack.api.engine import Engine, Job
     from perstack.api.history import Archive, JobHistory, Standing
-    from perstack.api.host import Fix, Host, Run, Verify
+    from perstack.api.host import Fix, Host, Review, Run, Verify
     from perstack.api.install import Installation, collect
     from perstack.api.install import write as write_lock
     from perstack.api.machine import surroundings
@@ -55,6 +55,7 @@ __all__ = [
     "Jobs",
     "ReplayReport",
     "Repository",
+    "Review",
     "Route",
     "Run",
     "RunOutcome",
@@ -96,7 +97,7 @@ _PLACES = {
     "api.deferred": "DeferredEngine Jobs",
     "api.engine": "Engine Job",
     "api.history": "Archive JobHistory Standing",
-    "api.host": "Fix Host Run Verify",
+    "api.host": "Fix Host Review Run Verify",
     "api.install": "Installation collect write_lock=write",
     "api.running": "require_possible",
     "api.repository": "GitRemote commit detect_signals open_bare",

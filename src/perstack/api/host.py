@@ -58,6 +58,7 @@ class Fix:
     text: str = ""
     targets: tuple[str, ...] = ()
     pipeline: str = "fix"
+    plan: str = ""  # an approved plan, to be carried out as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,19 @@ class Verify:
     config: Config
     targets: tuple[str, ...] = ()
     needs_red: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A change to look at: what a person asks, the diff from `base` to `head`, the expert that looks."""
+
+    repository: Repository
+    head: str
+    patch: str
+    config: Config
+    title: str = ""
+    text: str = ""
+    expert: str = "@fix/review"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from perstack.api.host import Fix, Ground, Host, Verify
+from perstack.api.host import Fix, Ground, Host, Review, Verify
 from perstack.api.kit import Workplace, open_kit
 from perstack.core.contracts import Session
 from perstack.core.experts import PipelineSpec, VerifySpec
-from perstack.core.outcome import FixOutcome
+from perstack.core.outcome import FixOutcome, Planned, Reviewed
 from perstack.core.verdict import Report
-from perstack.runtime.pipeline import FixPipeline, FixRequest, Tools
+from perstack.runtime.pipeline import FixPipeline, FixRequest, OpenKit, Tools
 from perstack.runtime.request import MakeSkills
+from perstack.runtime.review import ReviewRequest, ReviewTools, review
 from perstack.runtime.staff import Staff
 from perstack.signals.cache import ResultCache, toolchain_of
 from perstack.signals.protocol import Verifier, VerifyRequest
@@ -22,6 +23,17 @@ from perstack.signals.protocol import Verifier, VerifyRequest
 
 async def fixed(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, *, host: Host, out: Path) -> FixOutcome:
     """Plan, build and verify. Raises: InfrastructureErrors."""
+    return await _pipeline(fix, pipeline, staff, ground, host=host, out=out).run()
+
+
+async def planned(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, *, host: Host, out: Path) -> Planned:
+    """Measure the base and have a plan made. Raises: InfrastructureErrors."""
+    return await _pipeline(fix, pipeline, staff, ground, host=host, out=out).plan()
+
+
+def _pipeline(
+    fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, *, host: Host, out: Path
+) -> FixPipeline:  # fmt: skip
     request = FixRequest(
         repository=fix.repository,
         base=fix.base,
@@ -33,16 +45,40 @@ async def fixed(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, 
         scratch=ground.scratch / "fix",
         out=out,
         targets=fix.targets,
+        plan=fix.plan,
     )
 
+    verifier, kit = _verifier(ground, host, fix.config.verify), _kit(ground, host)
+    return FixPipeline(
+        request, pipeline, Tools(ground.sandbox, verifier, staff, ground.emit, time.monotonic, kit)
+    )  # fmt: skip
+
+
+async def reviewed(asked: Review, staff: Staff, ground: Ground, *, host: Host) -> Reviewed:
+    """One expert's remarks on a change. Raises: InfrastructureErrors."""
+    request = ReviewRequest(
+        repository=asked.repository,
+        head=asked.head,
+        patch=asked.patch,
+        title=asked.title,
+        text=asked.text,
+        expert=asked.config.experts[asked.expert],
+        snapshot=ground.snapshot,
+        workspace=ground.scratch / "review",
+    )
+    return await review(
+        request, ReviewTools(ground.sandbox, staff, _kit(ground, host), ground.emit, time.monotonic)
+    )  # fmt: skip
+
+
+def _kit(ground: Ground, host: Host) -> OpenKit:
     @asynccontextmanager
     async def kit(session: Session, workspace: Path, *, read_only: bool) -> AsyncIterator[MakeSkills]:
         place = Workplace(ground.sandbox, ground.snapshot, session, workspace, read_only)
         async with open_kit(host, place, ground.emit) as made:
             yield made.skills_of
 
-    tools = Tools(ground.sandbox, _verifier(ground, host, fix.config.verify), staff, ground.emit, time.monotonic, kit)
-    return await FixPipeline(request, pipeline, tools).run()
+    return kit
 
 
 async def verified(verify: Verify, ground: Ground, *, host: Host, out: Path) -> Report:

@@ -104,3 +104,25 @@ class FixOutcome:
             "usage": self.usage.to_json(),
             "seconds": round(self.seconds, 3),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan for what is red at `base`, or why there is none: then `ended` says how and `why` is one sentence."""
+
+    base: str
+    text: str
+    ended: Ending | None = None
+    why: str = ""
+    failing: tuple[TestCase, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What a review expert said about a change: soft, never a verdict."""
+
+    text: str
+    usage: Usage = field(default_factory=Usage)
+    error: str = ""  # how the expert was stopped, empty where it came to its end
