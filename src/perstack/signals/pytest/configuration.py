@@ -66,6 +66,7 @@ class PytestPlan:
 
     `interpreter` is one program name or absolute path; `cwd_first` says that the command was `python -m pytest`.
     `selection` are the paths and ids of the command as it gives them; `only` replaces them with files below `rootdir`.
+    `part` is (number, of): only the tests of the files that belong to it.
     `source_roots` are where the base keeps its packages, `provides` their names. `version_files` are (path, project)
     of modules that the build would write.
     """
@@ -80,6 +81,7 @@ class PytestPlan:
     python_path: tuple[str, ...]
     environment: Mapping[str, str]
     only: tuple[str, ...] = ()
+    part: tuple[int, int] = (1, 1)
     source_roots: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
     version_files: tuple[tuple[str, str], ...] = ()

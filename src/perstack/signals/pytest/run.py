@@ -117,6 +117,7 @@ def _request(
         "canaries": [{"file": file.file, "text": file.text} for file in canaries.files],
         "token": canaries.token,
         "order": variation.order,
+        "part": list(plan.part),
         "python_path": [*([cwd] if plan.cwd_first else []), *(normpath(join(cwd, path)) for path in paths)],
         "environment": {key: value for key, value in configured.items() if key not in variation.variables},
         "argv": ["pytest", *plan.arguments],

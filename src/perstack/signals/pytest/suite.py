@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from perstack.core.signals import SignalSpec
 from perstack.signals.pytest.configuration import CONFIG_NAMES, PytestPlan, plan_pytest
 from perstack.signals.pytest.run import run_pytest
-from perstack.signals.suites.contract import Framework, Place, SuiteRun
+from perstack.signals.suites.contract import Framework, Part, Place, SuiteRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,10 @@ class PytestSuite:
 
     def narrowed(self, targets: Sequence[str]) -> PytestSuite:
         return replace(self, plan=self.plan.narrowed(targets))
+
+    def part(self, part: Part) -> PytestSuite:
+        """Only the tests of some files; all are collected, so that a file says the same in every part."""
+        return replace(self, plan=replace(self.plan, part=(part.number, part.of)))
 
     async def run(self, spec: SignalSpec, place: Place) -> SuiteRun:
         return await run_pytest(place, spec=spec, plan=self.plan)

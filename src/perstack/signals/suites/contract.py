@@ -6,6 +6,7 @@ the terminal never decides. How that is done differs from framework to framework
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,30 @@ class OnBase(Protocol):
 
     def on(self, base: Path) -> SuitePlan:
         """The same plan with the base's tree at hand: a directory that stays as it is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of `of` parts of something, from 1. Test files belong to a part by a digest of their path."""
+
+    number: int = 1
+    of: int = 1
+
+    def holds(self, path: str) -> bool:
+        """Whether a test file, named relative to the repository's test root, is in this part."""
+        return (
+            int.from_bytes(hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()[:8]) % self.of
+            == self.number - 1
+        )
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A plan that can run a part of its test files. A part without a test is a run with the problem `no-tests`."""
+
+    def part(self, part: Part) -> SuitePlan:
+        """The same plan for one part: every test is in exactly one."""
         ...
 
 

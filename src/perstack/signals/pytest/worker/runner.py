@@ -141,6 +141,7 @@ class Reporter:
         self._workspace = request["workspace"]
         self._token = request["token"]
         self._order = request["order"]
+        self._part, self._parts = request["part"]
         self._emit = emit
         self._canary_files = [os.path.join(canary_dir, canary["file"]) for canary in request["canaries"]]
         self._raised: dict[str, bool] = {}
@@ -161,7 +162,7 @@ class Reporter:
     def pytest_collection_modifyitems(self, items: list[Any]) -> Any:
         """Hide the canaries from everybody else's ordering and deselection; put them first and last."""
         canaries = [item for item in items if self._canary_file(item)]
-        items[:] = [item for item in items if not self._canary_file(item)]
+        items[:] = [item for item in items if not self._canary_file(item) and self._in_part(item)]
         if self._order:
             items.sort(key=self._group)  # stable: tests of one file keep their order
         yield
@@ -219,6 +220,11 @@ class Reporter:
     def _canary_file(self, node: Any) -> str:
         path = os.path.realpath(str(getattr(node, "path", None) or node.fspath))
         return path if path in self._canary_files else ""
+
+    def _in_part(self, item: Any) -> bool:
+        """Whether the file's tests run here, as `Part.holds` in `suites/contract.py` says it."""
+        digest = hashlib.sha256(item.nodeid.partition("::")[0].encode("utf-8", "surrogateescape")).digest()
+        return int.from_bytes(digest[:8], "big") % self._parts == self._part - 1
 
     def _group(self, item: Any) -> str:
         return hashlib.sha256((self._order + item.nodeid.partition("::")[0]).encode()).hexdigest()
