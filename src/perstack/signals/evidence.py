@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from perstack.core.signals import (
     TestStatus,
 )
 from perstack.core.verdict import PolicyFinding, Reason, ReasonCode, Report, Verdict
-from perstack.signals.compare import compare, with_test_change
+from perstack.signals.compare import compare, not_run, with_test_change
 from perstack.signals.quarantine import Quarantine
 from perstack.signals.spec_digest import spec_digest, spec_to_json
 from perstack.signals.verdict import decide, worst
@@ -59,6 +59,7 @@ class Evidence:
     removed: frozenset[str] = frozenset()
     quarantine: tuple[Quarantined, ...] = ()
     cached: tuple[str, ...] = ()  # `tree/signal` whose results an earlier job measured
+    not_run: Mapping[str, str] = field(default_factory=dict)  # why a signal has no result on the candidate
 
 
 class EvidenceInvalid(Exception):
@@ -117,12 +118,16 @@ def _decide(
     gone = frozenset(map(str, _list({"removed": [], **predicate}, "removed")))
     rows = _list({"quarantine": [], **predicate}, "quarantine")
     quarantine = Quarantine(tuple(Quarantined(**_object(entry)) for entry in rows))
+    given_up = _object(predicate.get("notRun", {}))
     comparisons = []
     for spec in specs:
         measured = {
             tree: quarantine.set_aside(Measurement(spec, runs.get((tree, spec.name), ())))
             for tree in ("base", "candidate", "own")
         }
+        if spec.name in given_up:
+            comparisons.append(not_run(spec, str(given_up[spec.name]), measured["base"]))
+            continue
         comparison = compare(spec, measured["base"], measured["candidate"], targets, gone=gone)
         if measured["own"].runs:
             comparison = with_test_change(comparison, measured["own"], changed)
@@ -178,6 +183,7 @@ def _statement(evidence: Evidence, rows: Sequence[Json]) -> JsonObject:
             "removed": sorted(evidence.removed),
             "quarantine": [asdict(entry) for entry in evidence.quarantine],
             "cached": list(evidence.cached),
+            "notRun": dict(evidence.not_run),
             "shouldThreshold": evidence.verify.should_threshold,
             "measured": bool(report.signals),
             "results": list(rows),
@@ -246,7 +252,7 @@ def _read_runs(predicate: JsonObject, read: Callable[[str], bytes]) -> dict[tupl
         if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
             raise EvidenceInvalid(f"{path}: the digest does not match")
         try:
-            run = _with_pictures(_object(json.loads(data)), read)
+            run = run_with_pictures(_object(json.loads(data)), read)
         except ValueError as error:
             raise EvidenceInvalid(f"{path}: not JSON") from error
         key = (str(entry.get("tree")), str(entry.get("signal")))
@@ -254,7 +260,7 @@ def _read_runs(predicate: JsonObject, read: Callable[[str], bytes]) -> dict[tupl
     return found
 
 
-def _with_pictures(data: Mapping[str, Any], read: Callable[[str], bytes]) -> SignalRun:
+def run_with_pictures(data: Mapping[str, Any], read: Callable[[str], bytes]) -> SignalRun:
     """A run with its pictures, which are named by their digests."""
     rows = [_object(entry) for entry in _list({"pictures": [], **data}, "pictures")]
     pictures = tuple(Picture(str(row["name"]), read(str(row["path"]))) for row in rows)

@@ -20,12 +20,13 @@ from perstack.infrastructure.git import Repository, TreeEntry
 from perstack.signals.cache import ResultCache, Setting
 from perstack.signals.held_out.run import Asker
 from perstack.signals.measure import Measured, Meter, Subject
+from perstack.signals.schedule import Slots, in_order
 from perstack.signals.spec_digest import spec_digest
 from perstack.signals.suites.contract import OnBase, SuitePlan
 from perstack.signals.suites.registry import framework_of
 from perstack.signals.tree import Tree, make_tree
 
-_CAPACITY = 2
+_SLOTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Ground:
     tree: Tree
     entries: tuple[TreeEntry, ...]
     plans: Mapping[str, SuitePlan]
-    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    locks: dict[str, anyio.Lock] = field(default_factory=dict)
     measured: dict[str, Measured] = field(default_factory=dict)
 
     @property
@@ -72,7 +73,7 @@ class Workbench:
         self.scratch = scratch / f"verify-{uuid4().hex[:8]}"
         self._grounds: dict[tuple[str, str], Ground] = {}
         self._lock = anyio.Lock()
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._slots: Slots | None = None
 
     async def ground(self, repository: Repository, base: str, specs: Sequence[SignalSpec]) -> Ground:
         """The base on disk and how its suites are run; nothing has been run yet.
@@ -92,56 +93,68 @@ class Workbench:
     async def measure_base(
         self, ground: Ground, specs: Sequence[SignalSpec], snapshot: Snapshot
     ) -> Mapping[str, Measured]:
-        """What of the signals has not been measured on the base before is measured now."""
-        async with ground.lock:
-            missing = [spec for spec in specs if _key(spec, snapshot) not in ground.measured]
-            subjects = [Subject(spec, ground.tree, ground.plans.get(spec.name)) for spec in missing]
-            fresh = await self.measure(subjects, snapshot, setting=self.setting(ground, snapshot))
-            ground.measured.update({_key(spec, snapshot): fresh[spec.name] for spec in missing})
-            return {spec.name: ground.measured[_key(spec, snapshot)] for spec in specs}
+        """What of the signals has not been measured on the base before is measured now, cheapest first."""
+        found = dict[str, Measured]()
 
-    async def measure(
+        async def one(rank: int, spec: SignalSpec) -> None:
+            found[spec.name] = await self.base_of(ground, spec, snapshot, rank=rank)
+
+        async with anyio.create_task_group() as group:
+            for rank, spec in enumerate(in_order(specs, lambda spec: self.seconds_of(ground, spec, snapshot))):
+                group.start_soon(one, rank, spec)
+        return {spec.name: found[spec.name] for spec in specs}
+
+    async def base_of(self, ground: Ground, spec: SignalSpec, snapshot: Snapshot, *, rank: int = 0) -> Measured:
+        """One signal on the base, measured once for all candidates."""
+        key = _key(spec, snapshot)
+        async with ground.locks.setdefault(key, anyio.Lock()):
+            if key not in ground.measured:
+                subject = Subject(spec, ground.tree, ground.plans.get(spec.name))
+                setting = self.setting(ground, snapshot)
+                ground.measured[key] = await self.measure_one(subject, snapshot, setting=setting, rank=rank)
+            return ground.measured[key]
+
+    def seconds_of(self, ground: Ground, spec: SignalSpec, snapshot: Snapshot) -> float | None:
+        """How long a run of a signal took on the base; None where none was seen yet."""
+        known = ground.measured.get(_key(spec, snapshot))
+        return known.measurement.runs[0].seconds if known and known.measurement.runs else None
+
+    async def measure_one(
         self,
-        subjects: Sequence[Subject],
+        subject: Subject,
         snapshot: Snapshot,
         *,
         runs: int | None = None,
         setting: Setting | None = None,
-    ) -> dict[str, Measured]:
-        """Measure signals side by side; results by signal name. With `setting`, kept results count and are kept."""
-        meter, found = self.meter(snapshot), dict[str, Measured]()
-
-        async def one(subject: Subject) -> None:
-            spec, tree = subject.spec, subject.tree.digest
-            cache = self.cache if setting is not None and runs is None else None
-            known = None
-            if cache is not None and setting is not None:
-                known = await anyio.to_thread.run_sync(cache.measured, spec, tree, setting)
-            found[spec.name] = known or await meter.measure(subject, runs=runs)
-            if cache is not None and setting is not None:
-                await anyio.to_thread.run_sync(cache.keep, found[spec.name], tree, setting)
-
-        async with anyio.create_task_group() as group:
-            for subject in subjects:
-                group.start_soon(one, subject)
+        rank: int = 0,
+    ) -> Measured:
+        """Measure one signal on one tree. With `setting`, kept results count and are kept."""
+        spec, tree, slots = subject.spec, subject.tree.digest, self._places()
+        cache = self.cache if setting is not None and runs is None else None
+        if cache is None or setting is None:
+            return await self.meter(snapshot, rank).measure(subject, runs=runs)
+        async with slots.at(rank):  # so that whoever comes first also asks first
+            known = await anyio.to_thread.run_sync(cache.measured, spec, tree, setting)
+        found = known or await self.meter(snapshot, rank).measure(subject)
+        await anyio.to_thread.run_sync(cache.keep, found, tree, setting)
         return found
 
     def setting(self, ground: Ground, snapshot: Snapshot) -> Setting:
         """What beside a tree decides about results on this ground."""
         return Setting(self._sandbox.name, snapshot, ground.tree.digest)
 
-    def meter(self, snapshot: Snapshot) -> Meter:
-        """A meter that shares this workbench's capacity."""
-        return Meter(self._sandbox, snapshot, self.scratch, self._emit, limiter=self._capacity())
+    def meter(self, snapshot: Snapshot, rank: int = 0) -> Meter:
+        """A meter that shares this workbench's slots."""
+        return Meter(self._sandbox, snapshot, self.scratch, self._emit, slots=self._places(), rank=rank)
 
     def asker(self, snapshot: Snapshot, is_test: Callable[[str], bool]) -> Asker:
-        """What puts held-out questions to trees, within the same capacity."""
-        return Asker(self._sandbox, snapshot, self.scratch, self._capacity(), is_test)
+        """What puts held-out questions to trees, within the same slots."""
+        return Asker(self._sandbox, snapshot, self.scratch, self._places(), is_test)
 
-    def _capacity(self) -> anyio.CapacityLimiter:
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(_CAPACITY)
-        return self._limiter
+    def _places(self) -> Slots:
+        if self._slots is None:
+            self._slots = Slots(_SLOTS)
+        return self._slots
 
 
 def _key(spec: SignalSpec, snapshot: Snapshot) -> str:

@@ -25,6 +25,7 @@ from perstack.signals.command import OUTPUT_LIMIT, judge_command, kept_output
 from perstack.signals.compiler import run_compiler
 from perstack.signals.environment import Variation, variation
 from perstack.signals.junit_run import clear_reports, judge_reports, report_pattern
+from perstack.signals.schedule import Slots
 from perstack.signals.suites.contract import Place, SuitePlan, SuiteRun
 from perstack.signals.tree import Tree, copy_tree
 
@@ -60,7 +61,7 @@ class Subject:
 
 
 class Meter:
-    """Runs signals, at most `capacity` at a time."""
+    """Runs signals where a slot is free. `rank` says who goes first: the lowest."""
 
     def __init__(
         self,
@@ -69,13 +70,15 @@ class Meter:
         scratch: Path,
         emit: Callable[[str, JsonObject], None],
         *,
-        limiter: anyio.CapacityLimiter,
+        slots: Slots,
+        rank: int = 0,
     ) -> None:
         self._sandbox = sandbox
         self._snapshot = snapshot
         self._scratch = scratch
         self._emit = emit
-        self._limiter = limiter
+        self._slots = slots
+        self._rank = rank
 
     async def measure(self, subject: Subject, *, runs: int | None = None) -> Measured:
         """All runs of a signal on a tree. An error ends the measurement: more runs would not make it better."""
@@ -109,11 +112,12 @@ class Meter:
         return replace(measured, shuffled=shuffled, order_dependent=different)
 
     async def _run(self, subject: Subject, index: int, circumstances: Variation) -> SuiteRun:
-        async with self._limiter:
+        async with self._slots.at(self._rank):
             head: dict[str, Json] = {"name": subject.spec.name, "tree": subject.tree.name, "run": index + 1}
             self._emit("startSignal", head)
             started = time.monotonic()
             folder = self._scratch / f"run-{uuid4().hex}"
+            status = SignalStatus.NOT_RUN  # where somebody else's result puts an end to it
             try:
                 folder.mkdir(parents=True)
                 workspace = folder / "workspace"
@@ -125,11 +129,13 @@ class Meter:
                 raise
             except InfrastructureError as error:
                 done = SuiteRun(failed_run(error.message, seconds=time.monotonic() - started))
+            else:
+                status = done.run.status
             finally:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
-            seconds = round(time.monotonic() - started, 3)
-            self._emit("finishSignal", {**head, "status": done.run.status.value, "seconds": seconds})
+                seconds = round(time.monotonic() - started, 3)
+                self._emit("finishSignal", {**head, "status": status.value, "seconds": seconds})
             return done
 
     async def _dispatch(self, subject: Subject, workspace: Path, folder: Path, circumstances: Variation) -> SuiteRun:

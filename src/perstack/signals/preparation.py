@@ -25,8 +25,9 @@ class VerifyRequest:
     """What to verify. `patch` is text against `base`; `targets` are test ids that must turn green.
 
     `needs_red`: something must be red on the base and green on the candidate. False for pull requests, where all
-    green before and after is a pass. `out` is where results and evidence are written, None for nowhere. `checks` were
-    written by an expert from the task alone.
+    green before and after is a pass. `everything`: go on where a signal has decided already, for all the facts.
+    `out` is where results and evidence are written, None for nowhere. `checks` were written by an expert from the
+    task alone.
     """
 
     repository: Repository
@@ -38,6 +39,7 @@ class VerifyRequest:
     out: Path | None = None
     targets: tuple[str, ...] = ()
     needs_red: bool = True
+    everything: bool = False
     checks: WrittenChecks | None = None
     today: date = field(default_factory=lambda: datetime.now(UTC).date())
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,10 +19,10 @@ import anyio.to_thread
 
 from perstack.core.errors import UserError
 from perstack.core.json import JsonObject
-from perstack.core.signals import Priority, SignalKind, SignalRun, SignalSpec, TestStatus
+from perstack.core.signals import Measurement, Priority, SignalKind, SignalRun, SignalSpec, TestStatus
 from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCode, Report, SignalReport, Verdict
 from perstack.signals.cache import checks_key
-from perstack.signals.compare import Comparison, compare, with_test_change
+from perstack.signals.compare import Comparison, compare, not_run, with_test_change
 from perstack.signals.compiler import tool_of
 from perstack.signals.configuration_chain import configuration_chain
 from perstack.signals.evidence import Evidence
@@ -32,30 +31,21 @@ from perstack.signals.held_out.check import Fixed, check_held_out
 from perstack.signals.held_out.written_check import Pair, check_written
 from perstack.signals.judged import judged_measurement
 from perstack.signals.loosened import TYPE_CHECKERS, looser_types
-from perstack.signals.measure import Measured, Subject
+from perstack.signals.measure import Subject
 from perstack.signals.necessity import Budget, Probe, check_hunks, is_red_on_base
 from perstack.signals.planted import Trees, check_planted
 from perstack.signals.policy import check_policy
-from perstack.signals.preparation import CANDIDATE, OWN, Prepared, VerifyRequest
+from perstack.signals.preparation import Prepared, VerifyRequest
 from perstack.signals.protected import Protection
 from perstack.signals.quarantine import Quarantine, forbidden_targets, remarks
+from perstack.signals.side_by_side import Found, Seen, SideBySide
 from perstack.signals.tree import Effective, Tree, effective_tree, make_tree
-from perstack.signals.verdict import decide, worst
+from perstack.signals.verdict import decide, settles, worst
 
 # Findings after which running the candidate would be dangerous or pointless.
 _STOP = frozenset(
     {ReasonCode.PATH_ESCAPE, ReasonCode.SPECIAL_FILE, ReasonCode.PATCH_TOO_LARGE, ReasonCode.PATCH_DOES_NOT_APPLY}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What the runs said, by signal name. `own` is the candidate with its own edits and additions of tests."""
-
-    base: Mapping[str, Measured]
-    candidate: Mapping[str, Measured]
-    own: Mapping[str, Measured]
-    candidate_tree: str = ""
 
 
 class Verification:
@@ -70,7 +60,7 @@ class Verification:
         self._changed_tests: tuple[str, ...] = ()
         self._removed: frozenset[str] = frozenset()
         self._candidate_tree: Tree | None = None
-        self._found = _Found({}, {}, {})
+        self._found = Found({}, {}, {})
         self._comparisons: tuple[Comparison, ...] = ()
         self._extra: list[Reason] = []
         self._remarks: list[str] = []
@@ -186,36 +176,35 @@ class Verification:
 
     async def _measure(self, prepared: Prepared) -> None:
         """Base and candidate, side by side and in exactly the same configuration; the candidate's own tests apart."""
-        request, bench, ground = self._request, self._bench, prepared.ground
-        setting = bench.setting(ground, request.snapshot)
-        found: dict[str, Mapping[str, Measured]] = {"own": {}}
         # a candidate that the policy refused cannot pass any more: one run tells its builder enough
         runs = 1 if any(finding.blocks for finding in self._policy) else None
+        measuring = SideBySide(self._bench, prepared, self._request.snapshot, runs=runs)
+        everything = self._request.everything
+        self._found = await measuring.run(self._request.specs, None if everything else self._settles)
 
-        async def base() -> None:
-            found["base"] = await bench.measure_base(ground, request.specs, request.snapshot)
+    def _settles(self, spec: SignalSpec, seen: Seen) -> bool:
+        """Whether a signal refuses the candidate, whatever the others say."""
+        return settles(self._judged(spec, seen), needs_red=self._request.needs_red)
 
-        async def candidate() -> None:
-            subjects = prepared.subjects(request.specs, CANDIDATE)
-            found["candidate"] = await bench.measure(subjects, request.snapshot, runs=runs, setting=setting)
-
-        async def own_tests() -> None:
-            subjects = prepared.subjects(request.specs, OWN)
-            found["own"] = await bench.measure(subjects, request.snapshot, runs=1, setting=setting)
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(base)
-            group.start_soon(candidate)
-            group.start_soon(own_tests)
-        self._found = _Found(found["base"], found["candidate"], found["own"], prepared.candidate.digest)
-
-    def _compare(self, spec: SignalSpec) -> Comparison:
-        before, after = self._found.base[spec.name], self._found.candidate[spec.name]
+    def _judged(self, spec: SignalSpec, seen: Seen) -> Comparison:
+        """One signal, judged without any remark."""
         aside = self._quarantine.set_aside
-        judged = judged_measurement(before, after)
-        comparison = compare(spec, aside(before.measurement), aside(judged), self._request.targets, gone=self._removed)
+        judged = judged_measurement(seen.base, seen.candidate)
+        base = aside(seen.base.measurement)
+        comparison = compare(spec, base, aside(judged), self._request.targets, gone=self._removed)
         report = replace(comparison.report, quarantined=self._quarantine.cases(judged))
         comparison = replace(comparison, report=report)
+        if seen.own is None:
+            return comparison
+        return with_test_change(comparison, aside(seen.own.measurement), self._changed_tests)
+
+    def _compare(self, spec: SignalSpec) -> Comparison:
+        """One signal's row; what is strange or worth telling goes to the others."""
+        found = self._found
+        if why := found.not_run.get(spec.name):
+            known = found.base.get(spec.name)
+            return not_run(spec, why, known.measurement if known else Measurement(spec, ()))
+        before, after, own = found.base[spec.name], found.candidate[spec.name], found.own.get(spec.name)
         if before.cached or after.cached:
             which = " and ".join(name for name, m in (("base", before), ("candidate", after)) if m.cached)
             self._remarks.append(f"{spec.name}: the results of {which} are an earlier job's, for the same trees")
@@ -223,14 +212,12 @@ class Verification:
         if strange:
             detail = f"the code under test replaced functions of the test runner: {', '.join(strange[:5])}"
             self._extra.append(Reason(ReasonCode.RESULTS_DISAGREE, detail, spec.name))
-        known = len(after.order_dependent & before.order_dependent)
-        if known:
-            self._remarks.append(f"{spec.name}: {known} test(s) depend on the order in which test files run")
-        own = self._found.own.get(spec.name)
-        if own is None:
-            return comparison
-        self._remark_added(spec.name, before.measurement.runs[0], own.measurement.runs[0])
-        return with_test_change(comparison, aside(own.measurement), self._changed_tests)
+        known_orders = len(after.order_dependent & before.order_dependent)
+        if known_orders:
+            self._remarks.append(f"{spec.name}: {known_orders} test(s) depend on the order in which test files run")
+        if own is not None:
+            self._remark_added(spec.name, before.measurement.runs[0], own.measurement.runs[0])
+        return self._judged(spec, Seen(before, after, own))
 
     def _remark_quarantine(self) -> None:
         """Tests that do not count are told, each time."""
@@ -366,6 +353,7 @@ class Verification:
             extra=tuple(self._extra),
             report=report,
             removed=self._removed,
+            not_run=found.not_run,
             quarantine=self._quarantine.active,
             cached=tuple(
                 f"{tree}/{name}"

@@ -20,6 +20,8 @@ from perstack.core.sandbox import Mount, Snapshot
 from perstack.signals.channel import Channel, listening
 from perstack.signals.command import OUTPUT_LIMIT
 from perstack.signals.held_out.answers import Answers, Questions
+from perstack.signals.held_out.plain import Python
+from perstack.signals.schedule import Slots
 from perstack.signals.suites.python import SHARED_SCRIPTS
 from perstack.signals.tree import Tree, copy_tree
 
@@ -33,23 +35,13 @@ _LIMIT_S, _NEIGHBOURS_S = 20.0, 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Python:
-    """How the project's Python is started and where its packages lie, as its suite's plan has it."""
-
-    interpreter: str
-    roots: tuple[str, ...]
-    provides: tuple[str, ...]
-    version_files: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Asker:
     """Where trees are asked. `is_test` names the files that are not there then."""
 
     sandbox: Sandbox
     snapshot: Snapshot
     scratch: Path
-    limiter: anyio.CapacityLimiter
+    slots: Slots
     is_test: Callable[[str], bool]
 
     async def ask(self, tree: Tree, python: Python, questions: Questions) -> Answers:
@@ -58,7 +50,7 @@ class Asker:
         Raises: SandboxUnavailable.
         """
         folder = self.scratch / f"held-out-{uuid4().hex}"
-        async with self.limiter:
+        async with self.slots.at(0):
             try:
                 return await self._ask(folder, tree, python, questions)
             finally:
