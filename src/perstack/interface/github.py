@@ -20,19 +20,26 @@ def github_forge(env: Mapping[str, str], trigger: Trigger, *, run_url: str, reda
 
     Raises: UserError without a token, or when the event is about another repository than the workflow's.
     """
+    workflow_repository = env.get("GITHUB_REPOSITORY", trigger.repository)
+    if workflow_repository.lower() != trigger.repository.lower():
+        raise UserError(
+            f"the event is about {trigger.repository}, but the workflow runs in {workflow_repository}: nothing was done"
+        )
+    return repository_forge(env, trigger.repository, run_url=run_url, redact=redact)
+
+
+def repository_forge(
+    env: Mapping[str, str], repository: str, *, run_url: str = "", redact: Callable[[str], str]
+) -> Forge:
+    """The repository `OWNER/NAME` on the GitHub that the environment names. Raises: UserError without a token."""
     token = env.get("PERSTACK_GITHUB_TOKEN") or env.get("GITHUB_TOKEN") or ""
     if not token:
         raise UserError(
             "there is no GitHub token",
             hint="the action passes `github-token`; give the job the permissions that the README names",
         )
-    workflow_repository = env.get("GITHUB_REPOSITORY", trigger.repository)
-    if workflow_repository.lower() != trigger.repository.lower():
-        raise UserError(
-            f"the event is about {trigger.repository}, but the workflow runs in {workflow_repository}: nothing was done"
-        )
     settings = GithubSettings(
-        repository=trigger.repository,
+        repository=repository,
         token=token,
         api_url=env.get("GITHUB_API_URL") or "https://api.github.com",
         summary_path=_path(env, "GITHUB_STEP_SUMMARY"),
@@ -42,7 +49,7 @@ def github_forge(env: Mapping[str, str], trigger: Trigger, *, run_url: str, reda
     )
     server = env.get("GITHUB_SERVER_URL") or "https://github.com"
     basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
-    remote = api.GitRemote(f"{server}/{trigger.repository}.git", f"AUTHORIZATION: basic {basic}")
+    remote = api.GitRemote(f"{server}/{repository}.git", f"AUTHORIZATION: basic {basic}")
     return GithubForge(settings, remote=remote, write=click.echo, redact=redact)
 
 
