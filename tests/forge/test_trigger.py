@@ -9,18 +9,22 @@ import pytest
 
 from perstack.core.errors import UserError
 from perstack.forge.contract import Action, Ignored, Trigger
-from perstack.forge.trigger import read_event
+from perstack.forge.trigger import Workflow, read_event
 from tests.forge.payloads import all_published, comment, example, published
 
 
-def trigger(event: str, payload: dict[str, Any], **options: str) -> Trigger:
-    result = read_event(event, payload, **options)
+def triggers(event: str, payload: dict[str, Any], **workflow: Any) -> tuple[Trigger, ...]:
+    result = read_event(event, payload, Workflow(**workflow))
     assert isinstance(result, tuple), result
-    return result[0]
+    return result
 
 
-def ignored(event: str, payload: dict[str, Any]) -> str:
-    result = read_event(event, payload)
+def trigger(event: str, payload: dict[str, Any], **workflow: Any) -> Trigger:
+    return triggers(event, payload, **workflow)[0]
+
+
+def ignored(event: str, payload: dict[str, Any], **workflow: Any) -> str:
+    result = read_event(event, payload, Workflow(**workflow))
     assert isinstance(result, Ignored), result
     return result.why
 
@@ -30,7 +34,14 @@ def test_every_published_payload_is_understood() -> None:
     assert len(payloads) > 500
     kinds = {(name, payload.get("action")) for name, payload in payloads if _triggers(name, payload)}
     wanted = {("pull_request", action) for action in ("opened", "reopened", "synchronize", "ready_for_review")}
-    assert kinds == wanted | {("workflow_dispatch", None)}
+    wanted |= {
+        ("merge_group", "checks_requested"),
+        ("issues", "labeled"),
+        ("issues", "assigned"),
+        ("push", None),
+        ("workflow_dispatch", None),
+    }
+    assert kinds == wanted | {("repository_dispatch", "on-demand-test")}
 
 
 def _triggers(name: str, payload: dict[str, Any]) -> bool:
@@ -84,14 +95,28 @@ def test_the_editor_of_a_comment_is_the_actor_not_its_author() -> None:
     assert trigger("issue_comment", payload).actor.id == 77
 
 
-def test_mistakes_and_further_commands_become_notes() -> None:
-    result = trigger("issue_comment", comment("/perstack fxi\n/perstack verify\n/perstack fix"))
-    assert result.action is Action.VERIFY
-    assert "line 1, column 11" in result.notes[0]
-    assert "line 3, column 11" in result.notes[1]
-    only_wrong = trigger("issue_comment", comment("/perstack approve abc"))
+def test_up_to_three_commands_run_in_order_and_the_first_carries_the_notes() -> None:
+    body = "/perstack fxi\n/perstack verify\n/perstack fix a\n/perstack fix a\n/perstack stop\n/perstack help"
+    result = triggers("issue_comment", comment(body))
+    assert [(one.action, one.commands) for one in result] == [(Action.VERIFY, 1), (Action.FIX, 2), (Action.STOP, 3)]
+    assert [note.partition(":")[0] for note in result[0].notes] == [f"line {n}, column 11" for n in (1, 4, 6)]
+    assert "run once" in result[0].notes[1]
+    assert "3 commands" in result[0].notes[2]
+    assert result[1].notes == result[2].notes == ()
+    assert [one.arguments for one in result] == ["", "a", ""]
+
+
+def test_mistakes_alone_are_answered_by_help_with_a_bounded_list() -> None:
+    (only_wrong,) = triggers("issue_comment", comment("/perstack approve abc\n" * 50))
     assert only_wrong.action is Action.HELP
-    assert "not available yet" in only_wrong.notes[0]
+    assert len(only_wrong.notes) == 11
+    assert only_wrong.notes[-1] == "and 40 more"
+
+
+def test_what_run_and_approve_name_is_taken_apart() -> None:
+    run, approve = triggers("issue_comment", comment("/perstack run @fix/plan look\n/perstack approve ABCDEF1"))
+    assert (run.expert, run.arguments) == ("@fix/plan", "look")
+    assert (approve.approved, approve.arguments) == ("abcdef1", "")
 
 
 def test_our_own_comments_never_trigger() -> None:
@@ -157,11 +182,11 @@ def test_a_closed_pull_request_is_not_verified() -> None:
 
 def test_the_configured_label_asks_for_a_fix() -> None:
     payload = example("issues", "labeled")
-    assert "label" in ignored("issues", payload)
-    payload["label"]["name"] = "Perstack"
-    assert trigger("issues", payload).action is Action.FIX
-    payload["label"]["name"] = "repair"
-    assert trigger("issues", payload, label="repair").number == payload["issue"]["number"]
+    payload["label"]["name"] = "Repair"
+    assert "label" in ignored("issues", payload, label="perstack")
+    chosen = trigger("issues", payload, label="repair")
+    assert (chosen.action, chosen.number, chosen.label) == (Action.FIX, payload["issue"]["number"], "")
+    assert trigger("issues", payload).label == "Repair"
 
 
 def test_a_new_issue_with_a_command_asks_for_a_fix() -> None:
@@ -207,7 +232,8 @@ def test_bad_inputs_of_a_dispatch_are_named(inputs: dict[str, str], words: str) 
 
 
 def test_unknown_events_ask_for_nothing() -> None:
-    assert "`push`" in ignored("push", {})
+    assert "`fork`" in ignored("fork", {})
+    assert "`pull_request`" in ignored("pull_request_target", {})
 
 
 @pytest.mark.parametrize(

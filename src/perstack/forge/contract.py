@@ -11,6 +11,8 @@ from typing import Protocol
 from perstack.core.json import Json
 from perstack.core.signals import Diagnostic
 
+MARKER = "<!-- perstack:key="  # how every comment of ours begins; anybody can write it, so the author counts as well
+
 
 class Action(StrEnum):
     """What a trigger asks for."""

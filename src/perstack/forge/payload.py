@@ -8,6 +8,7 @@ from typing import Any
 from perstack.core.errors import UserError
 
 Payload = Mapping[str, Any]
+UNCHANGED = "Pass the file GitHub wrote (GITHUB_EVENT_PATH) unchanged, and the name of the event it belongs to."
 _MISSING = object()
 
 
@@ -76,7 +77,7 @@ def _bad(path: str, value: object, wanted: str) -> UserError:
     found = "is missing" if value is _MISSING else f"is {_kind(value)}, not {wanted}"
     return UserError(
         f"The event payload cannot be read: `{path}` {found}.",
-        hint="Pass the file GitHub wrote (GITHUB_EVENT_PATH) unchanged, and the name of the event it belongs to.",
+        hint=UNCHANGED,
     )
 
 

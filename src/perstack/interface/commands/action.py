@@ -17,7 +17,7 @@ from perstack import api
 from perstack.core.errors import ExitCode, PerstackError, UserError
 from perstack.core.events import Event
 from perstack.forge.contract import Ignored, Trigger
-from perstack.forge.trigger import read_event
+from perstack.forge.trigger import Workflow, read_event
 from perstack.forge.workflow import append_summary, workflow_command
 from perstack.interface.github import github_forge
 from perstack.interface.job import ForgeJob, JobResult
@@ -88,7 +88,26 @@ def read_triggers(env: Mapping[str, str]) -> tuple[Trigger, ...] | Ignored:
             "GITHUB_EVENT_NAME and GITHUB_EVENT_PATH are not set",
             hint="`perstack action` runs inside GitHub Actions; `perstack demo` shows the same job locally",
         )
-    return read_event(name, read_payload(Path(path)), label=env.get("PERSTACK_LABEL") or "perstack")
+    return read_event(name, read_payload(Path(path)), workflow_facts(env))
+
+
+def workflow_facts(env: Mapping[str, str]) -> Workflow:
+    """What the workflow says beside the event: the action's inputs, and what the payload may lack."""
+    return Workflow(
+        label=env.get("PERSTACK_LABEL", ""),
+        command=env.get("PERSTACK_COMMAND", "").strip(),
+        task=env.get("PERSTACK_TASK", ""),
+        repository=env.get("GITHUB_REPOSITORY", ""),
+        repository_id=_whole(env.get("GITHUB_REPOSITORY_ID", "")),
+        ref=env.get("GITHUB_REF", ""),
+        sha=env.get("GITHUB_SHA", ""),
+        actor=env.get("GITHUB_ACTOR", ""),
+        actor_id=_whole(env.get("GITHUB_ACTOR_ID", "")),
+    )
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
 def read_payload(path: Path) -> dict[str, Any]:
