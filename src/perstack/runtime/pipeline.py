@@ -251,6 +251,7 @@ class FixPipeline:
                         snapshot=request.snapshot,
                         out=request.out,
                         targets=request.targets,
+                        everything=True,  # a builder works with every fact there is
                     )
                 )
                 self._tools.emit("decideVerdict", {"report": report.to_json()})
