@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from perstack.core.errors import PerstackError
-from perstack.core.verdict import Report
+from perstack.core.verdict import ReasonCode, Report
 from perstack.signals.audit import Audit, audit
 from perstack.signals.evidence import EvidenceInvalid
 
@@ -27,12 +27,18 @@ def audited(path: Path) -> Audit:
 
 
 def differences(recorded: Audit, again: Report) -> tuple[str, ...]:
-    """What a second run says otherwise: the verdict first, then reasons that came or went. Empty where nothing."""
+    """What a second run says otherwise: the verdict first, then reasons that came or went. Empty where nothing.
+
+    Of signals that were not run the first time, the second run may say anything.
+    """
     found: list[str] = []
     if recorded.verdict is not again.verdict:
         found.append(f"verdict: recorded {recorded.verdict.value}, now {again.verdict.value}")
-    old = Counter((reason.code.value, reason.signal) for reason in recorded.reasons)
-    new = Counter((reason.code.value, reason.signal) for reason in again.reasons)
+    unknown = {reason.signal for reason in recorded.reasons if reason.code is ReasonCode.NOT_RUN}
+    old, new = (
+        Counter((reason.code.value, reason.signal) for reason in reasons if reason.signal not in unknown)
+        for reasons in (recorded.reasons, again.reasons)
+    )
     found += [f"reason gone: {_named(*key)}" for key in sorted((old - new).elements())]
     found += [f"reason new: {_named(*key)}" for key in sorted((new - old).elements())]
     return tuple(found)

@@ -33,7 +33,7 @@ class VerifyCheckout:
     """A change in a checkout to judge: `patch` (diff text), the commit `head`, or else the working tree.
 
     `base` is a revision, by default where HEAD left the main branch. Without `config`, the base commit's own counts.
-    `out` is where evidence goes, by default the job's folder.
+    `out` is where evidence goes, by default the job's folder. `everything`: go on once a signal has decided.
     """
 
     repo: Path
@@ -43,6 +43,7 @@ class VerifyCheckout:
     targets: tuple[str, ...] = ()
     config: Config | None = None
     out: Path | None = None
+    everything: bool = False
 
     def __post_init__(self) -> None:
         if self.patch is not None and self.head:
@@ -114,7 +115,15 @@ async def verify_checkout(
     base = await checkout.base(asked.base)
     config = await _config(checkout, base, asked.config, warn)
     patch = asked.patch if asked.patch is not None else await checkout.change(base, asked.head)
-    request = Verify(checkout.repository, base, patch, config, asked.targets, needs_red=bool(asked.targets))
+    request = Verify(
+        checkout.repository,
+        base,
+        patch,
+        config,
+        asked.targets,
+        needs_red=bool(asked.targets),
+        everything=asked.everything,
+    )
     async with Engine(host).job("verify", watch) as job:
         return await job.verify(request, out=asked.out)
 

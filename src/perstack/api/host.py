@@ -63,7 +63,7 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """A patch to judge against a base commit."""
+    """A patch to judge against a base commit. `everything`: go on once a signal has decided, for all the facts."""
 
     repository: Repository
     base: str
@@ -71,6 +71,7 @@ class Verify:
     config: Config
     targets: tuple[str, ...] = ()
     needs_red: bool = False
+    everything: bool = False
 
 
 @dataclass(frozen=True, slots=True)

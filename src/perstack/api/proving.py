@@ -94,6 +94,7 @@ async def verified(verify: Verify, ground: Ground, *, host: Host, out: Path) -> 
             out=out,
             targets=verify.targets,
             needs_red=verify.needs_red,
+            everything=verify.everything,
         )
     )
 

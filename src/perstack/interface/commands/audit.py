@@ -60,7 +60,13 @@ async def _again(found: api.Audit, repo: Path, config: Path | str | None, sandbo
         settings = replace(own, signals=found.specs, verify=replace(own.verify, cache="off"))
         async with api.Engine(machine).job("audit", view) as job:
             request = api.Verify(
-                checkout.repository, base, found.patch, settings, found.targets, needs_red=found.needs_red
+                checkout.repository,
+                base,
+                found.patch,
+                settings,
+                found.targets,
+                needs_red=found.needs_red,
+                everything=True,
             )
             return api.differences(found, await job.verify(request))
 

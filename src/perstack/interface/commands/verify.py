@@ -35,6 +35,7 @@ from perstack.interface.render.terminal import LiveView, report_table, verdict_l
 @click.option("--patch", "patch_file", type=click.Path(dir_okay=False, path_type=Path), help="Judge this diff.")
 @click.option("--head", "head_rev", help="Judge this commit.  [default: the working tree]")
 @click.option("--target", "targets", multiple=True, help="A test that must turn from red to green; repeatable.")
+@click.option("--all", "everything", is_flag=True, help="Run every signal, also once one has decided the verdict.")
 @config_option
 @sandbox_option
 @out_option
@@ -45,6 +46,7 @@ def command(
     patch_file: Path | None,
     head_rev: str | None,
     targets: tuple[str, ...],
+    everything: bool,
     config: Path | str | None,
     sandbox: str,
     out: Path | None,
@@ -64,6 +66,7 @@ def command(
         targets=targets,
         config=None if config is None else read_config(config),
         out=out,
+        everything=everything,
     )
 
     async def work() -> Report:
