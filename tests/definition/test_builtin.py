@@ -35,6 +35,7 @@ def test_the_fix_team_ships_complete() -> None:
             {"readTextFile", "writeTextFile", "editTextFile", "listDirectory", "exec", "todo", "attemptCompletion"},
         ),
         ("@fix/verify", {"readTextFile", "listDirectory", "runSignals", "attemptCompletion"}),
+        ("@fix/checks", {"attemptCompletion"}),
     ],
 )
 def test_a_shipped_expert_has_no_tool_more_than_it_needs(key: str, tools: set[str]) -> None:
@@ -46,7 +47,7 @@ def test_a_user_expert_replaces_the_built_in_one_as_a_whole_and_the_others_stay(
 
     merged = merge(user, builtin_config())
 
-    assert list(merged.experts) == ["fix", "@fix/plan", "@fix/build", "@fix/verify", "new"]
+    assert list(merged.experts) == ["fix", "@fix/plan", "@fix/build", "@fix/verify", "@fix/checks", "@fix/review", "new"]
     assert merged.experts["@fix/plan"].instruction == "mine"
     assert merged.experts["@fix/plan"].description == ""
     assert (merged.model, merged.path) == ("m", "perstack.toml")

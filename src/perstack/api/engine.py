@@ -15,7 +15,7 @@ from anyio import to_thread
 from perstack.api.choice import attempts, choose_provider, load_early, make_provider, working_sandbox
 from perstack.api.configuration import CONFIG_NAME
 from perstack.api.cover import cover
-from perstack.api.host import Fix, Ground, Host, Run, Verify
+from perstack.api.host import Fix, Ground, Host, Review, Run, Verify
 from perstack.api.kit import Kit, Shared, Workplace, closing, open_kit
 from perstack.api.locked import locked_by
 from perstack.api.repository import detect_signals
@@ -23,9 +23,9 @@ from perstack.api.running import carried_out
 from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import PerstackError, SandboxUnavailable, UserError
 from perstack.core.events import RECORD_EVENTS, Event, EventSink
-from perstack.core.experts import Config, Expert, PipelineSpec
+from perstack.core.experts import CHECKS_EXPERT, Config, Expert, PipelineSpec
 from perstack.core.json import JsonObject
-from perstack.core.outcome import FixOutcome
+from perstack.core.outcome import FixOutcome, Planned, Reviewed
 from perstack.core.sandbox import SandboxSpec, Snapshot
 from perstack.core.storage import JOB_STATUS, EventWriter, JobRecord, Store
 from perstack.core.unicode import well_formed
@@ -146,11 +146,14 @@ class Job:
 
     async def fix(self, fix: Fix) -> FixOutcome:
         """Plan, build and verify. Raises: UserError and InfrastructureErrors before there is anything to tell."""
-        pipeline = fix.config.pipelines.get(fix.pipeline) or PipelineSpec(name=fix.pipeline)
+        pipeline = _pipeline_of(fix)
         budgets = pipeline.budgets
+        if not pipeline.checks:
+            pipeline = replace(pipeline, checks=self._checks_by(fix.config))
         async with self._staff(fix.config, budgets.steps, budgets.tokens, None) as staff:
             self.expert = pipeline.name
-            staff.check((pipeline.plan, pipeline.build, pipeline.verify))
+            writers = () if pipeline.checks == "off" else (pipeline.checks,)
+            staff.check((pipeline.plan, pipeline.build, pipeline.verify, *writers))
             proving = await to_thread.run_sync(importlib.import_module, _PROVING)
             ground = await self._prepare(fix.repository, fix.base, fix.config)
             outcome: FixOutcome = await proving.fixed(
@@ -160,6 +163,41 @@ class Job:
         self.emit("finishJob", {"outcome": outcome.ending.value, "verdict": outcome.verdict.value,
                                 "rounds": len(outcome.rounds), "usage": outcome.usage.to_json()})  # fmt: skip
         return outcome
+
+    def _checks_by(self, config: Config) -> str:
+        """Who writes held-out checks where nobody is named: a plain search program has no opinion on a task."""
+        host = self.engine.host
+        asks = host.model_provider is None and choose_provider(host, config).name != "search"
+        return CHECKS_EXPERT if asks and CHECKS_EXPERT in config.experts else "off"
+
+    async def plan(self, fix: Fix) -> Planned:
+        """Measure the base and have a plan made; nothing is built. Raises: as `fix`."""
+        pipeline = _pipeline_of(fix)
+        budgets = pipeline.budgets
+        async with self._staff(fix.config, budgets.steps, budgets.tokens, None) as staff:
+            self.expert = pipeline.plan
+            staff.check((pipeline.plan,))
+            proving = await to_thread.run_sync(importlib.import_module, _PROVING)
+            ground = await self._prepare(fix.repository, fix.base, fix.config)
+            planned: Planned = await proving.planned(
+                fix, pipeline, staff, ground, host=self.engine.host, out=self.folder
+            )
+        self.steps, self.usage = staff.next_step - 1, planned.usage
+        self.emit("finishJob", {"outcome": "planned" if planned.text else "no-plan", "usage": planned.usage.to_json()})
+        return planned
+
+    async def review(self, review: Review) -> Reviewed:
+        """Have an expert remark on a change. Raises: UserError and InfrastructureErrors."""
+        budgets = _pipeline_of(Fix(review.repository, review.head, review.config)).budgets
+        async with self._staff(review.config, budgets.steps, budgets.tokens, None) as staff:
+            self.expert = review.expert
+            staff.check((review.expert,))
+            proving = await to_thread.run_sync(importlib.import_module, _PROVING)
+            ground = await self._ground(review)
+            reviewed: Reviewed = await proving.reviewed(review, staff, ground, host=self.engine.host)
+        self.steps, self.usage = staff.next_step - 1, reviewed.usage
+        self.emit("finishJob", {"outcome": "reviewed", "usage": reviewed.usage.to_json()})
+        return reviewed
 
     async def verify(self, verify: Verify, *, out: Path | None = None) -> Report:
         """The verification protocol on one patch."""
@@ -236,6 +274,15 @@ class Job:
             sandbox, snapshot = await self._sandbox(config.sandbox, source, suggestion)
         return Ground(specs, sandbox, snapshot, self.engine.host.scratch / self.id, self.emit)
 
+    async def _ground(self, review: Review) -> Ground:
+        """What a review needs: a sandbox, and no signals."""
+        with self.stage("prepare"):
+            source = self._scratch("source")
+            await review.repository.export(review.head, source)
+            suggestion = (await detect_signals(review.repository, review.head)).sandbox
+            sandbox, snapshot = await self._sandbox(review.config.sandbox, source, suggestion)
+        return Ground((), sandbox, snapshot, self.engine.host.scratch / self.id, self.emit)
+
     async def _sandbox(
         self, spec: SandboxSpec, source: Path, suggestion: SandboxSpec | None = None
     ) -> tuple[Sandbox, Snapshot]:
@@ -297,6 +344,10 @@ class Job:
             yield Staff(runner, config, self.id, model_of, max_steps)
         finally:
             await provider.close()
+
+
+def _pipeline_of(fix: Fix) -> PipelineSpec:
+    return fix.config.pipelines.get(fix.pipeline) or PipelineSpec(name=fix.pipeline)
 
 
 def new_id() -> str:

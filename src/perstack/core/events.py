@@ -38,7 +38,7 @@ RECORD_EVENTS = frozenset({"startToolCall"})
 JOB_EVENTS = frozenset(
     {
         "startJob",  # task, kind
-        "startStage",  # stage: prepare | baseline | plan | build | verify | publish, round
+        "startStage",  # stage: prepare | baseline | plan | checks | build | verify | publish, round
         "finishStage",  # stage, round, seconds, ok
         "progress",  # message
         "startSignal",  # name, tree: base | candidate, run

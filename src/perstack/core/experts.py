@@ -10,6 +10,7 @@ from perstack.core.sandbox import SandboxSpec
 from perstack.core.signals import SignalSpec
 
 BASE_SKILL = "@perstack/base"
+CHECKS_EXPERT = "@fix/checks"
 BASE_TOOLS = (
     "attemptCompletion",
     "todo",
@@ -99,12 +100,16 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class PipelineSpec:
-    """`[pipelines.<name>]`: the experts of plan, build and verify, and the budgets."""
+    """`[pipelines.<name>]`: the experts of plan, build and verify, and the budgets.
+
+    `checks` writes held-out checks from the task alone: an expert, `off`, or empty for "where a model is there".
+    """
 
     name: str = "fix"
     plan: str = "@fix/plan"
     build: str = "@fix/build"
     verify: str = "@fix/verify"
+    checks: str = ""
     budgets: Budgets = field(default_factory=Budgets)
 
 

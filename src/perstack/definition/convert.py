@@ -177,6 +177,7 @@ def _pipeline(name: str, pipeline: schema_harness.Pipeline) -> data.PipelineSpec
         plan=pipeline.plan,
         build=pipeline.build,
         verify=pipeline.verify,
+        checks=pipeline.checks or "",
         budgets=data.Budgets(
             rounds=budgets.rounds,
             steps=budgets.steps,

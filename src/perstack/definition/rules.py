@@ -159,7 +159,7 @@ def _harness(document: Document) -> Iterator[Problem]:
             yield Problem(path, "a signal's name has letters, digits, dots, - and _ only")
         yield from _signal(path, signal)
     for name, pipeline in document.pipelines.items():
-        for role in ("plan", "build", "verify"):
+        for role in ("plan", "build", "verify", "checks"):
             key = getattr(pipeline, role)
-            if parse_expert_key(key) is None:
+            if key is not None and parse_expert_key(key) is None:
                 yield Problem(("pipelines", name, role), f"Invalid expert key format: {key}")

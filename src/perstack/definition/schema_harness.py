@@ -279,6 +279,11 @@ class Pipeline(Table):
     plan: ExpertKeyText = "@fix/plan"
     build: ExpertKeyText = "@fix/build"
     verify: ExpertKeyText = "@fix/verify"
+    checks: ExpertKeyText | None = Field(
+        default=None,
+        description="Writes held-out checks from the task alone: an expert's key, or off. "
+        "Left out: @fix/checks where a model is configured.",
+    )
     budgets: Budgets | None = None
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from perstack.core.events import Event
 from perstack.core.json import Json
 
-STAGES = ("prepare", "baseline", "plan", "build", "verify", "publish")
+STAGES = ("prepare", "baseline", "plan", "checks", "build", "verify", "publish")
 MAX_SIGNALS = 12  # of one stage: a view is for looking at
 MAX_RUNS = 8  # of one signal
 

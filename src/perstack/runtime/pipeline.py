@@ -19,15 +19,18 @@ from perstack.core.contracts import Sandbox, Session, Skill
 from perstack.core.errors import BudgetExceeded, ProviderError, ToolError
 from perstack.core.experts import Config, Expert, PipelineSpec
 from perstack.core.json import JsonObject
-from perstack.core.outcome import Candidate, Ending, FixOutcome, Round
+from perstack.core.outcome import Candidate, Ending, FixOutcome, Planned, Round
 from perstack.core.sandbox import Snapshot
 from perstack.core.signals import SignalSpec
 from perstack.core.usage import Usage
-from perstack.core.verdict import Report, Verdict
+from perstack.core.verdict import ReasonCode, Report, Verdict
 from perstack.infrastructure.git import Repository
 from perstack.runtime.baseline import failing_tests, first_output, gating, is_red, unusable
+from perstack.runtime.checks import MAX_TRIES, write_checks
 from perstack.runtime.driver import RunOutcome
 from perstack.runtime.request import MakeSkills
+from perstack.runtime.stage import Stage
+from perstack.signals.held_out.written import WrittenChecks
 from perstack.signals.protocol import Verifier, VerifyRequest
 from perstack.skills.base import base_skill
 from perstack.skills.signals import RunSignalsSkill
@@ -59,7 +62,10 @@ async def base_tools_only(session: Session, workspace: Path, *, read_only: bool)
 
 @dataclass(frozen=True, slots=True)
 class FixRequest:
-    """One fix job. `base` is the commit to fix; `out` gets evidence; `scratch` is private to the harness."""
+    """One fix job. `base` is the commit to fix; `out` gets evidence; `scratch` is private to the harness.
+
+    `plan` is one that a person approved: it is carried out as it is, and nobody is asked for another.
+    """
 
     repository: Repository
     base: str
@@ -71,6 +77,7 @@ class FixRequest:
     scratch: Path
     out: Path
     targets: tuple[str, ...] = ()
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,7 @@ class _Progress:
     rejected: tuple[str, ...] = ()
     feedback: Report | None = None
     refused: str = ""
+    checks: WrittenChecks | None = None
 
 
 class FixPipeline:
@@ -113,11 +121,22 @@ class FixPipeline:
 
     async def run(self) -> FixOutcome:
         """Work until proved, until a budget ends, or until there is no progress."""
+        return await self._within_limits(self._run)
+
+    async def plan(self) -> Planned:
+        """Measure the base and have a plan made; nothing is built."""
+        outcome = await self._within_limits(self._plan_only)
+        ended = None if outcome.plan else outcome.ending
+        return Planned(
+            outcome.base, outcome.plan, ended, outcome.why, outcome.failing, outcome.usage, outcome.seconds
+        )  # fmt: skip
+
+    async def _within_limits(self, work: Callable[[], Awaitable[FixOutcome]]) -> FixOutcome:
         budgets = self._pipeline.budgets
         outcome: FixOutcome | None = None
         with anyio.move_on_after(budgets.wall_time_s or None) as scope:
             try:
-                outcome = await self._run()
+                outcome = await work()
             except BudgetExceeded as error:
                 outcome = self._end(Ending.BUDGET_USED, error.message)
             except ProviderError as error:
@@ -130,12 +149,19 @@ class FixPipeline:
         if (ended := await self._baseline()) is not None:
             return ended
         await self._plan()
+        await self._write_checks()
         workspace = self._request.scratch / "build"
         await self._request.repository.export(self._request.base, workspace)
         for number in range(1, self._pipeline.budgets.rounds + 1):
             if (ended := await self._round(number, workspace)) is not None:
                 return ended
         return self._end(Ending.ROUNDS_USED, f"no proved fix in {self._pipeline.budgets.rounds} rounds")
+
+    async def _plan_only(self) -> FixOutcome:
+        if (ended := await self._baseline()) is not None:
+            return ended
+        await self._plan()
+        return self._end(Ending.NO_CANDIDATE, "the plan expert had nothing to say")
 
     async def _baseline(self) -> FixOutcome | None:
         request = self._request
@@ -158,12 +184,34 @@ class FixPipeline:
         return None
 
     async def _plan(self) -> None:
+        if self._request.plan:
+            self._progress.plan = self._request.plan
+            return
         with self._stage("plan"):
             workspace = self._request.scratch / "plan"
             await self._request.repository.export(self._request.base, workspace)
             expert = self._expert(self._pipeline.plan)
             outcome = await self._with_base_tools(expert, workspace, plan_query(self._facts), read_only=True)
             self._progress.plan = outcome.text
+
+    async def _write_checks(self) -> None:
+        """Before anything is built, and without a word of the plan: the author knows the task alone."""
+        request, key = self._request, self._pipeline.checks
+        if key in {"", "off"} or request.config.verify.held_out == "off":
+            return
+        draft = await self._tools.verifier.draft(
+            request.repository, request.base, request.specs, request.snapshot, request.config.verify
+        )
+        if draft is None:
+            return
+        expert = self._expert(key)
+
+        async def ask(query: str, workspace: Path, skill: Skill) -> None:
+            await self._with_base_tools(expert, workspace, query, read_only=True, extra=(skill,))
+
+        with self._stage("checks"):
+            scratch = request.scratch / "checks"
+            self._progress.checks = await write_checks(draft, self._facts, ask, self._tools.emit, scratch)
 
     async def _round(self, number: int, workspace: Path) -> FixOutcome | None:
         progress, started = self._progress, self._tools.now_s()
@@ -200,6 +248,8 @@ class FixPipeline:
         self._keep_best(candidate, report)
         if report.verdict is Verdict.PASS:
             return self._end(Ending.FIXED, "every signal that gates is green and the protocol found no doubt")
+        if sum(ReasonCode.EXPERT_CHECK_FAILED.value in one.reasons for one in (*earlier, record)) >= MAX_TRIES:
+            return self._end(Ending.NO_PROGRESS, "checks written from the task alone spoke against every attempt")
         if (
             earlier
             and record.failing
@@ -252,6 +302,7 @@ class FixPipeline:
                         out=request.out,
                         targets=request.targets,
                         everything=True,  # a builder works with every fact there is
+                        checks=self._progress.checks,
                     )
                 )
                 self._tools.emit("decideVerdict", {"report": report.to_json()})
@@ -327,26 +378,9 @@ class FixPipeline:
             seconds=self._tools.now_s() - self._started,
         )
 
-    def _stage(self, stage: str, number: int = 0) -> _Stage:
+    def _stage(self, stage: str, number: int = 0) -> Stage:
         rounds = self._pipeline.budgets.rounds if number else 0
-        return _Stage(self._tools, {"stage": stage, "round": number, "rounds": rounds})
-
-
-class _Stage:
-    """Tells the log that a stage started and finished."""
-
-    def __init__(self, tools: Tools, fields: JsonObject) -> None:
-        self._tools = tools
-        self._fields = fields
-        self._started = 0.0
-
-    def __enter__(self) -> None:
-        self._started = self._tools.now_s()
-        self._tools.emit("startStage", self._fields)
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        seconds = round(self._tools.now_s() - self._started, 3)
-        self._tools.emit("finishStage", {**self._fields, "seconds": seconds, "ok": kind is None})
+        return Stage(self._tools.emit, self._tools.now_s, {"stage": stage, "round": number, "rounds": rounds})
 
 
 def _still_failing(report: Report | None) -> tuple[str, ...]:

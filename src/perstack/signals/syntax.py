@@ -27,3 +27,14 @@ def parse(source: str | bytes, mode: Literal["exec", "eval"] = "exec") -> ast.Mo
             return ast.parse(source, mode="eval") if mode == "eval" else ast.parse(source)
         except (RecursionError, MemoryError, SystemError, ValueError) as error:
             raise SyntaxError(f"cannot be parsed: {error}") from error
+
+
+def literal_value(text: str) -> object:
+    """The value of a literal.
+
+    Raises: SyntaxError, also for what is none.
+    """
+    try:
+        return ast.literal_eval(parse(text, "eval"))
+    except (ValueError, TypeError, MemoryError, RecursionError) as error:
+        raise SyntaxError(f"no literal: {error}") from error

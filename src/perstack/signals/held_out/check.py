@@ -7,27 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import SystemRandom
 
 import anyio
 import anyio.to_thread
 
-from perstack.core.signals import SignalRun, TestStatus
+from perstack.core.signals import SignalRun
 from perstack.signals.compare_tests import lies_in
 from perstack.signals.held_out.answers import Answers, Questions
-from perstack.signals.held_out.examples import Example, examples_of
+from perstack.signals.held_out.examples import Example
 from perstack.signals.held_out.judge import Judgement, judge
 from perstack.signals.held_out.neighbours import Neighbour, has_neighbours, neighbours_of, values_of
-from perstack.signals.held_out.run import Asker, Python
+from perstack.signals.held_out.plain import Python
+from perstack.signals.held_out.reading import examples_in, passes, test_key
+from perstack.signals.held_out.run import Asker
 from perstack.signals.pytest.suite import PytestSuite
 from perstack.signals.suites.contract import SuitePlan
 from perstack.signals.tree import Tree
 from perstack.signals.unittest.suite import UnittestSuite
 
 _FILES, _EXAMPLES, _ASKED = 4, 60, 8
-# A conftest.py that does something of its own accord may be what the tests' answers depend on.
-_BUSY = ("autouse", "pytest_configure", "pytest_sessionstart", "pytest_runtest", "environ[", "setattr(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +75,9 @@ def _questions(fixed: Fixed, base: Tree, python: Python) -> Questions:
     files = [path for path in sorted(base.files) if path.endswith(".py") and _holds(path, fixed.tests)]
     examples: list[Example] = []
     for path in files[:_FILES]:
-        if any(_is_busy(base.path / folder / "conftest.py") for folder in _above(path)):
-            continue
-        read = examples_of(_text(base.path / path), python.provides)
+        read = examples_in(base, path, python)
         functions = {e.function or e.call for e in read if _is_of(e, path, fixed.tests)}
-        kept = [e for e in read if (e.function or e.call) in functions and _passes(e, path, fixed.run)]
+        kept = [e for e in read if (e.function or e.call) in functions and passes(e, path, fixed.run)]
         examples += kept
     examples = examples[:_EXAMPLES]
     return Questions(tuple(examples), _neighbours(examples))
@@ -106,33 +103,5 @@ def _holds(path: str, tests: Collection[str]) -> bool:
     return any(lies_in(test, path) for test in tests)
 
 
-def _key(identity: str, path: str) -> str:
-    """`Class.test` of a test id of this file."""
-    if "::" in identity:
-        return identity.partition("::")[2].partition("[")[0].replace("::", ".")
-    stem = path.rpartition("/")[2].removesuffix(".py")
-    return identity.rpartition(f"{stem}.")[2]
-
-
 def _is_of(example: Example, path: str, tests: Collection[str]) -> bool:
-    return any(lies_in(test, path) and _key(test, path) == example.test for test in tests)
-
-
-def _passes(example: Example, path: str, run: SignalRun) -> bool:
-    """Whether the candidate passes the example's test, in every variant."""
-    cases = [case for i, case in run.tests.items() if lies_in(i, path) and _key(i, path) == example.test]
-    return bool(cases) and all(case.status is TestStatus.PASSED for case in cases)
-
-
-def _above(path: str) -> list[str]:
-    parts = path.split("/")[:-1]
-    return ["/".join(parts[:count]) for count in range(len(parts) + 1)]
-
-
-def _is_busy(conftest: Path) -> bool:
-    text = _text(conftest)
-    return any(word in text for word in _BUSY)
-
-
-def _text(path: Path) -> str:
-    return path.read_text("utf-8", "replace") if path.is_file() and not path.is_symlink() else ""
+    return any(lies_in(test, path) and test_key(test, path) == example.test for test in tests)

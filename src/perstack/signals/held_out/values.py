@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -27,6 +28,38 @@ def same(actual: Sequence[Any], expected: Sequence[Any], *, tolerant: bool = Fal
     if actual[0] == "d":
         return _all([x for pair in actual[1] for x in pair], [x for pair in expected[1] for x in pair], tolerant)
     return list(actual) == list(expected)
+
+
+def encoded(value: object) -> list[Any]:
+    """A literal's value in the form in which the probe sends values."""
+    match value:
+        case None:
+            return ["none"]
+        case int() | float():
+            return ["f", repr(value)] if isinstance(value, float) else ["n", str(int(value))]
+        case str() | bytes():
+            return ["s", value] if isinstance(value, str) else ["y", value.hex()]
+        case list() | tuple():
+            return ["l" if isinstance(value, list) else "t", [encoded(item) for item in value]]
+        case set() | frozenset():
+            return ["S", sorted((encoded(item) for item in value), key=json.dumps)]
+        case dict():
+            return ["d", sorted(([encoded(k), encoded(v)] for k, v in value.items()), key=json.dumps)]
+    return ["large"]
+
+
+def loosely_same(actual: Sequence[Any], expected: Sequence[Any]) -> bool | None:
+    """Like `same`, for values that somebody wrote down: rounded numbers, and a list where there is a tuple."""
+    return same(_loose(actual), _loose(expected), tolerant=True)
+
+
+def _loose(value: Sequence[Any]) -> list[Any]:
+    kind = value[0]
+    if kind in {"l", "t", "S"}:
+        return ["l" if kind == "t" else kind, [_loose(item) for item in value[1]]]
+    if kind == "d":
+        return ["d", [[_loose(key), _loose(item)] for key, item in value[1]]]
+    return list(value)
 
 
 def is_plain(value: Sequence[Any]) -> bool:
