@@ -53,6 +53,12 @@ def repository_forge(
     return GithubForge(settings, remote=remote, write=click.echo, redact=redact)
 
 
+def run_url(env: Mapping[str, str]) -> str:
+    """The page of this workflow run."""
+    server, repository, run = (env.get(f"GITHUB_{n}", "") for n in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
+    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""
+
+
 def _path(env: Mapping[str, str], name: str) -> Path | None:
     return Path(env[name]) if env.get(name) else None
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "log": "View execution history: what experts did in a job, step by step.",
     "replay": "Fold a job's log again, or run it against its record, and compare.",
     "action": "Entry point of the GitHub Action: reads GITHUB_*, does what the event asks.",
+    "finish": "Last step of the GitHub Action: end what a killed job left in progress.",
     "detect": "Show the signals that fit a repository, as TOML.",
     "install": "Write perstack.lock: the tools of every skill, so that runs need not wait for servers.",
     "validate": "Check a perstack.toml.",

@@ -19,7 +19,7 @@ from perstack.core.events import Event
 from perstack.forge.contract import Ignored, Trigger
 from perstack.forge.trigger import Workflow, read_event
 from perstack.forge.workflow import append_summary, workflow_command
-from perstack.interface.github import github_forge
+from perstack.interface.github import github_forge, run_url
 from perstack.interface.job import ForgeJob, JobResult
 from perstack.interface.options import host
 from perstack.interface.render.markdown import problem
@@ -126,12 +126,6 @@ def read_payload(path: Path) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise UserError(f"{path}:1: the event payload is not a JSON object")
     return payload
-
-
-def run_url(env: Mapping[str, str]) -> str:
-    """The page of this workflow run."""
-    server, repository, run = (env.get(f"GITHUB_{n}", "") for n in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
-    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""
 
 
 async def _until_signalled(job: ForgeJob) -> JobResult:
