@@ -13,6 +13,7 @@ from docker.errors import DockerException
 from perstack.core.contracts import Sandbox
 from perstack.core.errors import UserError
 from perstack.core.sandbox import SandboxSpec
+from perstack.infrastructure.owned import owned_name
 from perstack.infrastructure.sandbox.docker import Docker
 from perstack.infrastructure.sandbox.docker_container import reap
 from perstack.infrastructure.sandbox.docker_image import BASE_IMAGE, snapshots
@@ -129,7 +130,7 @@ async def test_containers_of_a_killed_harness_are_taken_away(tmp_path: Path) -> 
     (tmp_path / "w").mkdir()
     client = docker.from_env()
     try:
-        dead = "999999999:1:" + str(Path("/proc/self/ns/pid").readlink())
+        dead = "perstack-999999999.1." + owned_name().rpartition(".")[2]
         orphan = client.containers.create(BASE_IMAGE, "true", labels={"perstack": "session", "perstack.owner": dead})
         async with sandbox.open(await plain(sandbox, tmp_path), tmp_path / "w") as session:
             reap(client)

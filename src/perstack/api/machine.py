@@ -6,9 +6,7 @@ The one place outside the command line that reads the process's environment, and
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from perstack.api.host import Host
 from perstack.core.contracts import Provider
 from perstack.core.errors import UserError
 from perstack.core.storage import Store
+from perstack.infrastructure.owned import owned_folder, sweep
 
 STORAGE = "perstack"
 
@@ -42,8 +41,8 @@ def surroundings(
     known = dict(os.environ if env is None else env)
     named = provider if isinstance(provider, str) else ""
     # Short, outside the checkout: unix sockets below it have a length limit of about 100 characters.
-    scratch = Path(tempfile.mkdtemp(prefix="perstack-"))
-    try:
+    sweep()
+    with owned_folder() as scratch:
         yield Host(
             env=known,
             path=tool_path(known),
@@ -55,8 +54,6 @@ def surroundings(
             store=store,
             model_provider=None if isinstance(provider, str) else provider,
         )
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def tool_path(env: Mapping[str, str]) -> tuple[Path, ...]:

@@ -11,7 +11,6 @@ import os
 import pwd
 import secrets
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
@@ -26,6 +25,7 @@ from perstack.core.sandbox import Network
 from perstack.infrastructure import process as host_process
 from perstack.infrastructure.egress.domains import proxy_names
 from perstack.infrastructure.egress.squid import PORT, STOPPED, Settings, configuration, decision
+from perstack.infrastructure.owned import owned_folder
 from perstack.infrastructure.sandbox.toolchain import SYSTEM_PATH
 
 INSTALL_HINT = (
@@ -245,12 +245,8 @@ async def _pump(source: ByteStream, target: ByteStream) -> None:
 @contextlib.contextmanager
 def _folder() -> Iterator[Path]:
     """A short path, as sockets need it, that squid's own user can enter."""
-    folder = Path(tempfile.mkdtemp(prefix="perstack-egress-"))
-    folder.chmod(0o711)
-    try:
+    with owned_folder("e", mode=0o711) as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _owner() -> tuple[int, int] | None:

@@ -26,6 +26,7 @@ from perstack.core.errors import InvariantBroken, SandboxUnavailable
 from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure import process as host_process
 from perstack.infrastructure.egress.inside import network_mounts, network_script, network_variables
+from perstack.infrastructure.owned import new_owned_folder, owned_folder
 from perstack.infrastructure.sandbox import control_group, snapshot, toolchain
 from perstack.infrastructure.sandbox.bubblewrap_view import (
     Machine,
@@ -58,9 +59,9 @@ _ENV = {"PATH": ":".join(toolchain.SYSTEM_PATH), "LC_ALL": "C"}
 
 async def probe_bubblewrap(path: Sequence[Path] = ()) -> str:
     """Start one sandbox for real: "" when it works, else a sentence that says why not."""
-    with tempfile.TemporaryDirectory(prefix="perstack-probe-") as folder:
+    with owned_folder("p") as folder:
         try:
-            async with Bubblewrap(tuple(path)).open(Snapshot("", ""), Path(folder)) as session:
+            async with Bubblewrap(tuple(path)).open(Snapshot("", ""), folder) as session:
                 result = await session.run(["true"], timeout_s=10)
         except SandboxUnavailable as error:
             return error.message
@@ -257,7 +258,7 @@ class Bubblewrap:
 
     @contextlib.asynccontextmanager
     async def _started(self, plan: Plan) -> AsyncIterator[ChannelSession]:
-        control = Path(tempfile.mkdtemp(prefix="perstack-control-"))
+        control = new_owned_folder("c")
         try:
             write_control(control)
             shutil.copyfile(DRIVER, control / "driver")
@@ -278,7 +279,7 @@ class Bubblewrap:
     def _command(self, plan: Plan, argv: Sequence[str], machine: Machine) -> Iterator[_Command]:
         """The command line that runs one program inside, straight over the pipes of bwrap."""
         check_words(argv, plan.env or {})
-        control = Path(tempfile.mkdtemp(prefix="perstack-control-"))
+        control = new_owned_folder("c")
         try:
             write_control(control)
             words = options(plan, control, machine)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from perstack.core.sandbox import Limits
+from perstack.infrastructure.owned import owned_name
 
 _ROOT = Path("/sys/fs/cgroup")
 
@@ -22,7 +23,7 @@ def limited(limits: Limits) -> Iterator[tuple[Path, ...]]:
     made: list[Path] = []
     try:
         for parent, values in _plans(limits):
-            group = parent / f"perstack-{secrets.token_hex(6)}"
+            group = parent / f"{owned_name()}-{secrets.token_hex(4)}"
             try:
                 group.mkdir()
                 made.append(group)

@@ -26,6 +26,7 @@ from requests.exceptions import RequestException
 from perstack.core.errors import InvariantBroken
 from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure.egress.inside import network_mounts, network_script, network_variables
+from perstack.infrastructure.owned import new_owned_folder
 from perstack.infrastructure.sandbox import docker_image, snapshot
 from perstack.infrastructure.sandbox.channel import DRIVER, Channel, Inside
 from perstack.infrastructure.sandbox.docker_container import (
@@ -136,7 +137,7 @@ class Docker:
 
     @contextlib.asynccontextmanager
     async def _opened(self, made: Snapshot, plan: Plan) -> AsyncIterator[ChannelSession]:
-        control = Path(tempfile.mkdtemp(prefix="perstack-control-"))
+        control = new_owned_folder("c")
         control.chmod(0o755)
         shutil.copyfile(DRIVER, control / "driver")
         try:

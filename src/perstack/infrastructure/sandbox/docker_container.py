@@ -22,6 +22,7 @@ from requests.exceptions import RequestException
 
 from perstack.core.errors import SandboxUnavailable
 from perstack.core.sandbox import Limits, Mount
+from perstack.infrastructure.owned import is_gone, owned_name
 from perstack.infrastructure.sandbox import snapshot
 from perstack.infrastructure.sandbox.docker_stream import raw_socket
 from perstack.infrastructure.sandbox.ownership import open_up
@@ -100,7 +101,7 @@ def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict
         "user": f"{uid}:{gid}",
         "working_dir": plan.place,
         "hostname": "sandbox",
-        "labels": {LABEL: "session", f"{LABEL}.owner": _owner()},
+        "labels": {LABEL: "session", f"{LABEL}.owner": owned_name()},
         "stdin_open": True,
         **({} if plan.network else {"network_mode": "none"}),
         "read_only": True,
@@ -157,29 +158,9 @@ def reap(client: docker.DockerClient) -> None:
     """Remove our containers whose harness is gone. Other machines' containers cannot be seen here."""
     for container in client.containers.list(all=True, filters={"label": f"{LABEL}=session"}):
         owner = container.labels.get(f"{LABEL}.owner", "")
-        if owner and not _alive(owner):
+        if is_gone(owner):
             with contextlib.suppress(DockerException, RequestException):
                 container.remove(force=True)
-
-
-def _owner() -> str:
-    """This process, told apart from a later one with the same number by its start time, and by its PID namespace."""
-    return _identity(os.getpid())
-
-
-def _identity(pid: int) -> str:
-    started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    return f"{pid}:{started}:{Path('/proc/self/ns/pid').readlink()}"
-
-
-def _alive(owner: str) -> bool:
-    pid, _, rest = owner.partition(":")
-    if not rest.endswith(str(Path("/proc/self/ns/pid").readlink())):
-        return True  # of another PID namespace: cannot be judged from here
-    try:
-        return _identity(int(pid)) == owner
-    except (OSError, ValueError, IndexError):
-        return False
 
 
 def connect() -> docker.DockerClient:

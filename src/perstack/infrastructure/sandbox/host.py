@@ -25,6 +25,7 @@ import anyio.to_thread
 from perstack.core.errors import ToolError
 from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure import process
+from perstack.infrastructure.owned import owned_folder
 from perstack.infrastructure.sandbox import snapshot
 from perstack.infrastructure.sandbox.installing import (
     INSTALL_OUTPUT,
@@ -201,14 +202,14 @@ class Host:
         products = snapshot.product_mounts(place / "products") if place else ()
         root = workspace.resolve()
         linked = [root / mount.target.removeprefix(f"{snapshot.WORKSPACE}/") for mount in products]
-        with tempfile.TemporaryDirectory(prefix="perstack-home-", ignore_cleanup_errors=True) as folder:
+        with owned_folder("h") as folder:
             if place:
                 shutil.copytree(place / "home", folder, symlinks=True, dirs_exist_ok=True)
             for mount, link in zip(products, linked, strict=True):
                 link.parent.mkdir(parents=True, exist_ok=True)
                 with contextlib.suppress(FileExistsError):
                     link.symlink_to(mount.source)
-            session = HostSession(root, self._environment(Path(folder), env))
+            session = HostSession(root, self._environment(folder, env))
             with self._points.held(root, partial(_unlink, linked)):
                 try:
                     yield session

@@ -1,0 +1,90 @@
+"""Temporary folders that name the process they belong to, and clearing away those whose process is gone.
+
+A harness that is killed cannot tidy up. Whoever starts next does, for the same user and the same PID namespace only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_MARK = "perstack-"
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_MOST = 200  # folders a start clears away: a start must not become slow
+
+
+@contextlib.contextmanager
+def owned_folder(word: str = "", *, mode: int = 0o700) -> Iterator[Path]:
+    """A new folder below the system's temporary directory, gone afterwards. Short: sockets below it have a limit."""
+    folder = new_owned_folder(word)
+    if mode != 0o700:
+        folder.chmod(mode)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_owned_folder(word: str = "") -> Path:
+    """The same, for whoever removes it otherwise."""
+    return Path(tempfile.mkdtemp(prefix=f"{owned_name(word)}-"))
+
+
+def owned_name(word: str = "") -> str:
+    """A name of this process: `perstack-<word.><pid>.<start>.<namespace>`."""
+    return f"{_MARK}{f'{word}.' if word else ''}{identity(os.getpid())}"
+
+
+def identity(pid: int) -> str:
+    """A process, told apart from a later one of the same number by its start, and by its PID namespace.
+
+    Raises: OSError where there is no such process.
+    """
+    started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    return f"{pid}.{_short(int(started))}.{_namespace()}"
+
+
+def is_gone(name: str) -> bool:
+    """Whether a name was made by `owned_name` in this PID namespace, and its process is no more."""
+    words = name.removeprefix(_MARK).partition("-")[0].split(".")[-3:]
+    if not name.startswith(_MARK) or len(words) != 3 or not words[0].isdecimal() or words[2] != _namespace():
+        return False
+    try:
+        return identity(int(words[0])) != ".".join(words)
+    except (OSError, IndexError, ValueError):
+        return True
+
+
+def sweep(root: Path | None = None) -> int:
+    """Remove folders of this user whose process is gone; how many were."""
+    count = 0
+    with contextlib.suppress(OSError), os.scandir(root or tempfile.gettempdir()) as entries:
+        for entry in entries:
+            if count < _MOST and entry.name.startswith(_MARK) and is_gone(entry.name) and _is_our_folder(entry):
+                shutil.rmtree(entry.path, ignore_errors=True)
+                count += 1
+    return count
+
+
+def _is_our_folder(entry: os.DirEntry[str]) -> bool:
+    with contextlib.suppress(OSError):
+        about = entry.stat(follow_symlinks=False)
+        return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
+    return False
+
+
+def _namespace() -> str:
+    return _short(Path("/proc/self/ns/pid").stat().st_ino)
+
+
+def _short(number: int) -> str:
+    text = ""
+    while number:
+        number, rest = divmod(number, 36)
+        text = _DIGITS[rest] + text
+    return text or "0"
