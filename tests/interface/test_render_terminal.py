@@ -27,7 +27,7 @@ def printed(what: RenderableType, width: int = 80, **console: Any) -> str:
 @pytest.mark.parametrize("name", stories())
 def test_nothing_is_wider_than_the_window(name: str, width: int) -> None:
     one = stories()[name]
-    parts = [terminal.markdown_panel("the comment", markdown.result_comment(one), markdown._report(one))]
+    parts = [terminal.markdown_panel("the comment", markdown.result_comment(one), one.judged)]
     parts += [terminal.outcome_report(one.outcome)] if one.outcome else []
     for part in parts:
         lines = printed(part, width).splitlines()

@@ -21,7 +21,7 @@ def test_a_comment_starts_with_what_happened_and_shows_one_table_outside_the_fol
     first, where, *_ = text.split("\n\n")
     assert re.fullmatch(r"### \S+ [A-Z].+", first)
     assert BASE[:12] in where
-    assert tables(text.split("<details>")[0]) == (1 if markdown._report(STORIES[name]) else 0)
+    assert tables(text.split("<details>")[0]) == (1 if STORIES[name].judged else 0)
     assert text.count("only signals decide") == 1
 
 

@@ -46,8 +46,17 @@ def can_annotate(diagnostic: Diagnostic) -> bool:
 
 
 def sorted_findings(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Errors first, else in the order given."""
-    return sorted(diagnostics, key=lambda diagnostic: _ORDER[_level(diagnostic)])
+    """Most useful first: errors before warnings, and one of a kind in a file before the next of that kind there.
+
+    Else in the order given: whoever gives them knows what matters.
+    """
+    seen: dict[tuple[str, str, str], int] = {}
+    ranked: list[tuple[int, int, Diagnostic]] = []
+    for one in diagnostics:
+        kind = (one.path, one.code, level(one))
+        seen[kind] = seen.get(kind, -1) + 1
+        ranked.append((_ORDER[level(one)], seen[kind], one))
+    return [one for _, _, one in sorted(ranked, key=lambda rank: rank[:2])]
 
 
 def batches(diagnostics: Sequence[Diagnostic]) -> list[Sequence[Diagnostic]]:
@@ -63,7 +72,7 @@ def annotation(diagnostic: Diagnostic, *, columns: bool = True) -> dict[str, Jso
         "path": str(PurePosixPath(diagnostic.path)),
         "start_line": line,
         "end_line": line,
-        "annotation_level": _level(diagnostic),
+        "annotation_level": level(diagnostic),
         "message": fit(diagnostic.message, ANNOTATION_MESSAGE_LIMIT, size=utf8_bytes),
     }
     if diagnostic.code:
@@ -73,5 +82,6 @@ def annotation(diagnostic: Diagnostic, *, columns: bool = True) -> dict[str, Jso
     return document
 
 
-def _level(diagnostic: Diagnostic) -> str:
+def level(diagnostic: Diagnostic) -> str:
+    """GitHub's word for a severity: `failure`, `warning` or `notice`."""
     return _LEVELS.get(diagnostic.severity.lower(), "notice")

@@ -67,9 +67,13 @@ def neutralise(text: str, *, link_host: str = "github.com") -> str:
 def code_block(text: str, language: str = "") -> str:
     """A fenced block that its content cannot end. Images, mentions and links are inert in it; controls are removed."""
     text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = fence_for(text)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def fence_for(text: str) -> str:
+    """Back-ticks for a fenced block that `text` cannot end."""
+    return "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
 
 
 def inline_code(text: str) -> str:

@@ -18,7 +18,7 @@ from perstack.interface.progress import JobView
 class InlineReview:
     """Remarks that fit the lines of a diff, most useful first, and what is left for a comment to tell.
 
-    `suggestions` counts changes to apply among the comments, `rest_changes` those that no lines of the diff could carry.
+    `suggestions` counts changes to apply among the comments, `rest_changes` those that no line could carry.
     """
 
     comments: tuple[ReviewComment, ...] = ()

@@ -74,9 +74,9 @@ def block(text: str, language: str = "", limit: int = MAX_PATCH) -> str:
     return code_block(shown, language)
 
 
-def readable_patch(patch: str) -> str:
-    """A patch as people read it: without the lines that only git needs."""
-    return "\n".join(line for line in patch[: 8 * MAX_PATCH].splitlines() if not line.startswith("index "))
+def readable_patch(patch: str, limit: int = MAX_PATCH) -> str:
+    """A patch as people read it: without the lines that only git needs; enough of it to be cut at `limit`."""
+    return "\n".join(line for line in patch[: 8 * limit].splitlines() if not line.startswith("index "))
 
 
 def details(title: str, body: str) -> str:
@@ -209,6 +209,12 @@ def findings_list(report: Report) -> str:
         for f in found[:MAX_ROWS]
     ]
     return "\n".join(_with_rest(lines, len(found) - MAX_ROWS))
+
+
+def findings_at(diagnostics: Sequence[Diagnostic]) -> str:
+    """Diagnostics by their places, for where no annotation can be."""
+    lines = [f"- {code(_place(one), 240)}" for one in diagnostics[:MAX_ROWS]]
+    return "\n".join(_with_rest(lines, len(diagnostics) - MAX_ROWS))
 
 
 def failures_list(cases: Sequence[TestCase]) -> str:

@@ -1,4 +1,7 @@
-"""The stages of a running job as Markdown and as words. Pure; the terminal draws the same view by itself."""
+"""The stages of a job as Markdown and as words. Pure; the terminal draws the same view by itself.
+
+Texts made here change only when the job gets on: no clock that runs, so that nothing is posted for nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from perstack.interface.progress import MAX_RUNS, JobView, StageLine, StageState
 from perstack.interface.render import facts
 
 MAX_LINES = 14
+MAX_COLUMNS = 4  # rounds of the signals' table, the last ones
+MAX_ROWS = 12
 MARK = {
     StageState.WAITING: "▫️",
     StageState.RUNNING: "⏳",
@@ -16,11 +21,13 @@ TEXT = {
     "prepare": "prepare the sandbox",
     "baseline": "measure the base commit",
     "plan": "plan",
+    "checks": "write checks from the task alone",
     "build": "build",
     "verify": "verify in fresh sandboxes",
     "publish": "publish",
 }
-_DOT = {status.value: mark for status, mark in facts.MARK.items()}
+RUNNING = "running"
+_DOT = {status.value: mark for status, mark in facts.MARK.items()} | {RUNNING: "⏳"}
 
 
 def label(line: StageLine, rounds: int = 0) -> str:
@@ -31,17 +38,47 @@ def label(line: StageLine, rounds: int = 0) -> str:
     return f"{name}, round {line.round}{f' of {rounds}' if rounds else ''}"
 
 
-def checklist(view: JobView) -> str:
-    """All stages so far, the last ones where there are many, and the signals as they stand."""
-    lines = [_line(view, line) for line in view.lines[-MAX_LINES:]]
+def live(view: JobView) -> str:
+    """Everything about a running job: signals as they stand, then stages, then effort so far."""
+    steps = f"{facts.count(view.steps, 'step')}{f', {view.tokens:,} tokens' if view.tokens else ''} so far"
+    return "\n\n".join(filter(None, (signal_table(view), stage_table(view), steps if view.steps else "")))
+
+
+def stage_table(view: JobView) -> str:
+    """One row a stage, the last ones where there are many."""
+    rows = ["| | stage | time | |", "|---|---|--:|---|"]
+    if not view.lines:
+        return "\n".join((*rows, f"| {MARK[StageState.RUNNING]} | read the repository | | |"))
     if len(view.lines) > MAX_LINES:
-        lines.insert(0, f"- … {len(view.lines) - MAX_LINES} earlier stages")
-    if not lines:
-        lines = [f"- {MARK[StageState.RUNNING]} read the repository"]
-    if view.steps:
-        tokens = f", {view.tokens:,} tokens" if view.tokens else ""
-        lines.append(f"\n{facts.count(view.steps, 'step')}{tokens} so far")
-    return "\n".join(lines)
+        rows.append(f"| … | {facts.count(len(view.lines) - MAX_LINES, 'earlier stage')} | | |")
+    for line in view.lines[-MAX_LINES:]:
+        seconds = f"{line.seconds:.1f} s" if line.seconds else ""
+        note = facts.prose(line.note, 120).replace("|", "\\|")
+        rows.append(f"| {MARK[line.state]} | {_named(line, view.rounds)} | {seconds} | {note} |")
+    return "\n".join(rows)
+
+
+def signal_table(view: JobView) -> str:
+    """Signal × base commit and rounds: the colour of every run so far. Empty before the first run."""
+    base: dict[str, tuple[str, ...]] = {}
+    columns: dict[int, dict[str, tuple[str, ...]]] = {}
+    for line in view.lines:
+        for name, trees in dots(line).items():
+            for tree, runs in trees.items():
+                place = base if tree == "base" else columns.setdefault(line.round, {})
+                place[name] = runs
+    shown = sorted(columns)[-MAX_COLUMNS:]
+    names = dict.fromkeys((*base, *(name for column in columns.values() for name in column)))
+    if not names:
+        return ""
+    heads = ["signal", "base commit", *(f"round {n}" if n else "with the change" for n in shown)]
+    rows = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for name in list(names)[:MAX_ROWS]:
+        cells = (_marks(base.get(name, ())), *(_marks(columns[n].get(name, ())) for n in shown))
+        rows.append(f"| {facts.cell(name, 40)} | {' | '.join(cells)} |")
+    if len(names) > MAX_ROWS:
+        rows.append(f"| … and {len(names) - MAX_ROWS} more |{' |' * (len(heads) - 1)}")
+    return "\n".join(rows)
 
 
 def now(view: JobView) -> str:
@@ -54,15 +91,14 @@ def dots(line: StageLine) -> dict[str, dict[str, tuple[str, ...]]]:
     """Signal → tree → status of each run, `running` for the ones at work."""
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for runs in sorted(line.signals, key=lambda one: one.tree != "base"):
-        found.setdefault(runs.name, {})[runs.tree] = (*runs.results, *(["running"] * min(runs.running, MAX_RUNS)))
+        found.setdefault(runs.name, {})[runs.tree] = (*runs.results, *([RUNNING] * min(runs.running, MAX_RUNS)))
     return found
 
 
-def _line(view: JobView, line: StageLine) -> str:
-    note = f" · {facts.prose(line.note, 120)}" if line.note else ""
-    seconds = f" ({line.seconds:.1f} s)" if line.seconds else ""
-    parts = [f"- {MARK[line.state]} {label(line, view.rounds)}{note}{seconds}"]
-    for name, trees in dots(line).items():
-        told = [f"{tree} {''.join(_DOT.get(run, '⏳') for run in runs)}" for tree, runs in trees.items()]
-        parts.append(f"  - {facts.code(name, 40)}: {', '.join(told)}")
-    return "\n".join(parts)
+def _named(line: StageLine, rounds: int) -> str:
+    """A stage we do not know has its name from a log."""
+    return label(line, rounds) if line.stage in TEXT else facts.cell(label(line, rounds), 60)
+
+
+def _marks(runs: tuple[str, ...]) -> str:
+    return "".join(_DOT.get(run, _DOT["error"]) for run in runs[:MAX_RUNS])

@@ -1,0 +1,49 @@
+"""The texts of a job on the forge, a module a page: comment, check run, summary, commit, answers. Pure.
+
+What happened comes first, then the table from red to green, then why not and what to do. Long material is folded.
+What a model or a stranger wrote is quoted or shown as code, without images, mentions or links that work.
+"""
+
+from __future__ import annotations
+
+from perstack.interface.render.markdown.answers import (
+    NO_PLAN,
+    NOTHING_TO_EXPLAIN,
+    NOTHING_TO_RETRY,
+    NOTHING_TO_STOP,
+    help_text,
+    over_budget,
+    plan_moved,
+    problem,
+    refusal,
+    stop_answer,
+    stopped,
+    superseded,
+)
+from perstack.interface.render.markdown.check import (
+    check_output,
+    conclusion,
+    head_output,
+    places_of,
+    progress_check,
+    queued_check,
+)
+from perstack.interface.render.markdown.comment import progress_comment, result_comment
+from perstack.interface.render.markdown.commit import commit_message, pull_request_body
+from perstack.interface.render.markdown.experts import expert_answer, plan_comment, review_comment
+from perstack.interface.render.markdown.explain import explain
+from perstack.interface.render.markdown.frame import compose
+from perstack.interface.render.markdown.history import history_of, result_data, unchanged
+from perstack.interface.render.markdown.inline import inline_review, review_body
+from perstack.interface.render.markdown.sections import headline
+from perstack.interface.render.markdown.summary import summary
+from perstack.interface.story import AnswerStory, InlineReview, PlanStory, ReviewStory, Story
+
+__all__ = [
+    "NOTHING_TO_EXPLAIN", "NOTHING_TO_RETRY", "NOTHING_TO_STOP", "NO_PLAN", "AnswerStory", "InlineReview", "PlanStory",
+    "ReviewStory", "Story", "check_output", "commit_message", "compose", "conclusion", "expert_answer", "explain",
+    "head_output", "headline", "help_text", "history_of", "inline_review", "over_budget", "places_of", "plan_comment",
+    "plan_moved", "problem", "progress_check", "progress_comment", "pull_request_body", "queued_check", "refusal",
+    "result_comment", "result_data", "review_body", "review_comment", "stop_answer", "stopped", "summary",
+    "superseded", "unchanged",
+]  # fmt: skip
