@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from perstack.api.configuration import CONFIG_NAME, parse_config, read_config, validate
     from perstack.api.deferred import DeferredEngine, Jobs
     from perstack.api.engine import Engine, Job
+    from perstack.api.examining import Inside, ask_model, chosen_model, git_version, look_inside, try_sandboxes
     from perstack.api.history import Archive, JobHistory, Standing
     from perstack.api.host import Fix, Host, Review, Run, Verify
     from perstack.api.install import Installation, collect
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from perstack.runtime.request import RunOutcome
     from perstack.signals.audit import Audit
     from perstack.signals.detect import Detection, render_toml
+    from perstack.signals.sensitivity import Sensitivity, gates
 
 __all__ = [
     "CONFIG_NAME",
@@ -49,6 +51,7 @@ __all__ = [
     "FixCheckout",
     "GitRemote",
     "Host",
+    "Inside",
     "Installation",
     "Job",
     "JobHistory",
@@ -59,12 +62,15 @@ __all__ = [
     "Route",
     "Run",
     "RunOutcome",
+    "Sensitivity",
     "Standing",
     "Verify",
     "VerifyCheckout",
     "apply_tree",
+    "ask_model",
     "audited",
     "check_log",
+    "chosen_model",
     "collect",
     "commit",
     "detect_signals",
@@ -72,9 +78,12 @@ __all__ = [
     "expert_lines",
     "find_config",
     "fix_checkout",
+    "gates",
+    "git_version",
     "is_remote",
     "json_schema_text",
     "locate",
+    "look_inside",
     "open_bare",
     "parse_config",
     "read_config",
@@ -84,6 +93,7 @@ __all__ = [
     "rerun_log",
     "resolve_expert",
     "surroundings",
+    "try_sandboxes",
     "validate",
     "verify_checkout",
     "write_lock",
@@ -96,6 +106,7 @@ _PLACES = {
     "api.configuration": "CONFIG_NAME parse_config read_config validate",
     "api.deferred": "DeferredEngine Jobs",
     "api.engine": "Engine Job",
+    "api.examining": "Inside ask_model chosen_model git_version look_inside try_sandboxes",
     "api.history": "Archive JobHistory Standing",
     "api.host": "Fix Host Review Run Verify",
     "api.install": "Installation collect write_lock=write",
@@ -114,6 +125,7 @@ _PLACES = {
     "runtime.replay_rerun": "rerun_log=rerun",
     "runtime.request": "RunOutcome",
     "signals.detect": "Detection render_toml",
+    "signals.sensitivity": "Sensitivity gates",
 }
 _NAMES = {
     new: (f"perstack.{module}", old or new)

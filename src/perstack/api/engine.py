@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
@@ -44,6 +45,9 @@ from perstack.runtime.request import MakeSkills
 from perstack.runtime.staff import Staff
 from perstack.runtime.store import JobStore
 from perstack.skills.team import Team
+
+if TYPE_CHECKING:
+    from perstack.signals.sensitivity import Sensitivity
 
 # The verifier and its pipeline: a fifth of all modules, and a plain run needs none of them.
 _PROVING = "perstack.api.proving"
@@ -208,6 +212,14 @@ class Job:
             self.emit("decideVerdict", {"report": report.to_json()})
         self.emit("finishJob", {"outcome": "verified", "verdict": report.verdict.value})
         return report
+
+    async def sense(self, repository: Repository, base: str, config: Config) -> tuple[Sensitivity, ...]:
+        """Whether each signal can be red at all, tried on a commit. Raises: UserError and InfrastructureErrors."""
+        proving = await to_thread.run_sync(importlib.import_module, _PROVING)
+        ground = await self._prepare(repository, base, config)
+        with self.stage("baseline"):
+            found: tuple[Sensitivity, ...] = await proving.sensed(repository, base, config.verify, ground)
+        return found
 
     async def run(self, run: Run) -> RunOutcome:
         """One expert over a workspace directory, delegates included; or what `run` says of an old job.

@@ -13,12 +13,14 @@ from perstack.core.contracts import Session
 from perstack.core.experts import PipelineSpec, VerifySpec
 from perstack.core.outcome import FixOutcome, Planned, Reviewed
 from perstack.core.verdict import Report
+from perstack.infrastructure.git import Repository
 from perstack.runtime.pipeline import FixPipeline, FixRequest, OpenKit, Tools
 from perstack.runtime.request import MakeSkills
 from perstack.runtime.review import ReviewRequest, ReviewTools, review
 from perstack.runtime.staff import Staff
 from perstack.signals.cache import ResultCache, toolchain_of
 from perstack.signals.protocol import Verifier, VerifyRequest
+from perstack.signals.sensitivity import Sensitivity
 
 
 async def fixed(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, *, host: Host, out: Path) -> FixOutcome:
@@ -97,6 +99,12 @@ async def verified(verify: Verify, ground: Ground, *, host: Host, out: Path) -> 
             everything=verify.everything,
         )
     )
+
+
+async def sensed(repository: Repository, base: str, verify: VerifySpec, ground: Ground) -> tuple[Sensitivity, ...]:
+    """Whether each signal can be red. Raises: UserError, InfrastructureErrors."""
+    verifier = Verifier(ground.sandbox, ground.emit, ground.scratch / "sense")
+    return await verifier.sense(repository, base, ground.specs, ground.snapshot, verify)
 
 
 def _verifier(ground: Ground, host: Host, verify: VerifySpec) -> Verifier:

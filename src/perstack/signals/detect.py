@@ -6,7 +6,7 @@ by the first verification.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from perstack.core.sandbox import SandboxSpec
@@ -64,8 +64,8 @@ def _same_run(spec: SignalSpec, other: SignalSpec) -> bool:
     return (spec.run, spec.cwd) == (other.run, other.cwd)
 
 
-def render_toml(detection: Detection) -> str:
-    """The detection as text for `perstack.toml`, its reasons as comments."""
+def render_toml(detection: Detection, said: Mapping[str, str] | None = None) -> str:
+    """The detection as text for `perstack.toml`, its reasons as comments. `said`: one more sentence for a signal."""
     lines = [f"# {sentence}" for sentence in detection.explanations]
     if detection.sandbox.image or detection.sandbox.setup:
         lines += ["", "[sandbox]"]
@@ -74,7 +74,13 @@ def render_toml(detection: Detection) -> str:
         if detection.sandbox.setup:
             lines.append(f"setup = [{', '.join(map(_text, detection.sandbox.setup))}]")
     for spec in detection.signals:
-        lines += ["", f"[signals.{spec.name}]", f"kind = {_text(spec.kind.value)}"]
+        remark = " ".join((said or {}).get(spec.name, "").split())
+        lines += [
+            "",
+            *([f"# {remark}"] if remark else []),
+            f"[signals.{spec.name}]",
+            f"kind = {_text(spec.kind.value)}",
+        ]
         lines.append(f"run = [{', '.join(map(_text, spec.run))}]")
         if spec.framework:
             lines.append(f"framework = {_text(spec.framework)}")

@@ -6,7 +6,7 @@ Shared by the baseline and all candidates of a job, so that rounds do not pay fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +20,10 @@ from perstack.infrastructure.git import Repository, TreeEntry
 from perstack.signals.cache import ResultCache, Setting
 from perstack.signals.held_out.run import Asker
 from perstack.signals.measure import Measured, Meter, Subject
+from perstack.signals.protected import Protection
 from perstack.signals.schedule import Slots, in_order
+from perstack.signals.sensitivity import Sensitivity, sensitivity
+from perstack.signals.shards import Question, Shards
 from perstack.signals.spec_digest import spec_digest
 from perstack.signals.suites.contract import OnBase, SuitePlan
 from perstack.signals.suites.registry import framework_of
@@ -65,8 +68,10 @@ class Workbench:
         emit: Callable[[str, JsonObject], None],
         scratch: Path,
         cache: ResultCache | None = None,
+        shards: Shards | None = None,
     ) -> None:
         self._sandbox = sandbox
+        self._shards = shards
         # on the bare host the code under test could write results of its own there
         self.cache = None if sandbox.name == "host" else cache
         self._emit = emit
@@ -130,6 +135,10 @@ class Workbench:
     ) -> Measured:
         """Measure one signal on one tree. With `setting`, kept results count and are kept."""
         spec, tree, slots = subject.spec, subject.tree.digest, self._places()
+        if self._shards is not None and setting is not None:
+            question = Question(spec, tree, setting, runs)
+            if (shared := await anyio.to_thread.run_sync(self._shards.measured, question)) is not None:
+                return shared
         cache = self.cache if setting is not None and runs is None else None
         if cache is None or setting is None:
             return await self.meter(snapshot, rank).measure(subject, runs=runs)
@@ -137,6 +146,21 @@ class Workbench:
             known = await anyio.to_thread.run_sync(cache.measured, spec, tree, setting)
         found = known or await self.meter(snapshot, rank).measure(subject)
         await anyio.to_thread.run_sync(cache.keep, found, tree, setting)
+        return found
+
+    async def sensitivity(
+        self, ground: Ground, spec: SignalSpec, snapshot: Snapshot, protection: Protection
+    ) -> Sensitivity:
+        """Whether a signal can be red. What was shown once is remembered: it is about the signal, not about a tree."""
+        key = replace(self.setting(ground, snapshot), base="").key("sensitivity", spec_digest(replace(spec, repeat=1)))
+        known = await anyio.to_thread.run_sync(self.cache.checked, key) if self.cache else None
+        if known is not None:
+            return Sensitivity(spec.name, known.get("canFail") is True, str(known.get("why", "")))
+        base = (await self.base_of(ground, spec, snapshot)).measurement
+        subject = Subject(spec, ground.tree, ground.plans.get(spec.name))
+        found = await sensitivity(subject, base, protection, self.meter(snapshot))
+        if self.cache and found.can_fail is not None:
+            await anyio.to_thread.run_sync(self.cache.keep_checked, key, found.to_json())
         return found
 
     def setting(self, ground: Ground, snapshot: Snapshot) -> Setting:

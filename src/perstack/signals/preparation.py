@@ -15,9 +15,7 @@ from perstack.signals.ground import Ground
 from perstack.signals.held_out.written import WrittenChecks
 from perstack.signals.measure import Subject
 from perstack.signals.protected import Protection
-from perstack.signals.tree import Effective, Tree
-
-BASE, CANDIDATE, OWN = "base", "candidate", "own"
+from perstack.signals.tree import BASE, CANDIDATE, OWN, Effective, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +44,21 @@ class VerifyRequest:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a verification runs signals on. `own` is the candidate with its own edits and additions of tests."""
+    """What a verification runs signals on, and how often on the candidate (None: as a signal says).
+
+    `own` is the candidate with its own edits and additions of tests.
+    """
 
     ground: Ground
     effective: Effective
     protection: Protection
     candidate: Tree
     own: Tree | None = None
+    runs: int | None = None
+
+    def runs_on(self, tree: str) -> int | None:
+        """How often a signal runs on one of the trees."""
+        return {BASE: None, CANDIDATE: self.runs, OWN: 1}[tree]
 
     def subjects(self, specs: Sequence[SignalSpec], tree: str) -> list[Subject]:
         """The signals on one of the trees. Only suites that an adapter runs are asked about own tests."""

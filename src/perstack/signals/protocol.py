@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 
 from perstack.core.contracts import Sandbox
@@ -21,6 +23,9 @@ from perstack.signals.ground import Baseline, Workbench
 from perstack.signals.held_out.written_check import Draft, draft_of, suites_of
 from perstack.signals.preparation import VerifyRequest
 from perstack.signals.protected import Protection
+from perstack.signals.sensitivity import Sensitivity
+from perstack.signals.shards import Shards, Unit
+from perstack.signals.sharing import Sharing
 from perstack.signals.verification import Verification
 
 __all__ = ["Baseline", "Verifier", "VerifyRequest"]
@@ -35,9 +40,10 @@ class Verifier:
         emit: Callable[[str, JsonObject], None],
         scratch: Path,
         cache: ResultCache | None = None,
+        shards: Shards | None = None,
     ) -> None:
         self._emit = emit
-        self._bench = Workbench(sandbox, emit, scratch, cache)
+        self._bench = Workbench(sandbox, emit, scratch, cache, shards)
 
     async def baseline(
         self, repository: Repository, base: str, specs: Sequence[SignalSpec], snapshot: Snapshot
@@ -68,6 +74,27 @@ class Verifier:
         suites = suites_of(specs, ground.plans, runs)
         return await anyio.to_thread.run_sync(draft_of, suites, ground.tree, is_test)
 
+    async def sense(
+        self, repository: Repository, base: str, specs: Sequence[SignalSpec], snapshot: Snapshot, verify: VerifySpec
+    ) -> tuple[Sensitivity, ...]:
+        """Whether each signal can be red, in their order; what nobody knows yet is tried.
+
+        Raises: SandboxUnavailable; UserError for a test configuration of the base that cannot be read.
+        """
+        once = [replace(spec, repeat=1) for spec in specs]
+        found: dict[str, Sensitivity] = {}
+        with plain_errors():
+            ground = await self._bench.ground(repository, base, once)
+            protection = Protection.of(verify, once, ground.paths)
+
+            async def one(spec: SignalSpec) -> None:
+                found[spec.name] = await self._bench.sensitivity(ground, spec, snapshot, protection)
+
+            async with anyio.create_task_group() as group:
+                for spec in once:
+                    group.start_soon(one, spec)
+        return tuple(found[spec.name] for spec in specs)
+
     async def verify(self, request: VerifyRequest) -> Report:
         """Run the whole protocol on one candidate.
 
@@ -79,3 +106,13 @@ class Verifier:
         if request.out is None:
             return report
         return await write_evidence(request.out, verification.evidence(report))
+
+    async def shares(self, request: VerifyRequest, of: int) -> tuple[tuple[Unit, ...], ...]:
+        """What each of `of` machines would measure. Raises: as `verify`."""
+        with plain_errors():
+            return await Sharing(self._bench, request).shares(of)
+
+    async def measure_share(self, request: VerifyRequest, number: int, of: int) -> tuple[Unit, ...]:
+        """Measure what falls to one of `of` machines, into `request.out`; nothing is judged. Raises: as `verify`."""
+        with plain_errors():
+            return await Sharing(self._bench, request).measure(number, of)

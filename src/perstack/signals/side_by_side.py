@@ -15,8 +15,9 @@ from perstack.core.sandbox import Snapshot
 from perstack.core.signals import SignalSpec
 from perstack.signals.ground import Workbench
 from perstack.signals.measure import Measured
-from perstack.signals.preparation import BASE, CANDIDATE, OWN, Prepared
+from perstack.signals.preparation import Prepared
 from perstack.signals.schedule import in_order
+from perstack.signals.tree import BASE, CANDIDATE, OWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,12 @@ Settles = Callable[[SignalSpec, Seen], bool]
 
 
 class SideBySide:
-    """One round of measuring; used once. `runs` of the candidate, None for as many as a signal says."""
+    """One round of measuring; used once."""
 
-    def __init__(self, bench: Workbench, prepared: Prepared, snapshot: Snapshot, *, runs: int | None = None) -> None:
+    def __init__(self, bench: Workbench, prepared: Prepared, snapshot: Snapshot) -> None:
         self._bench = bench
         self._prepared = prepared
         self._snapshot = snapshot
-        self._runs = runs
         self._found: dict[str, dict[str, Measured]] = {BASE: {}, CANDIDATE: {}, OWN: {}}
         self._open: dict[str, anyio.CancelScope] = {}
         self._not_run: dict[str, str] = {}
@@ -91,7 +91,7 @@ class SideBySide:
             self._found[BASE][spec.name] = await bench.base_of(ground, spec, snapshot, rank=rank)
             return
         setting = bench.setting(ground, snapshot)
-        runs = 1 if tree == OWN else self._runs
+        runs = self._prepared.runs_on(tree)
         for subject in self._prepared.subjects([spec], tree):
             measured = await bench.measure_one(subject, snapshot, runs=runs, setting=setting, rank=rank)
             self._found[tree][spec.name] = measured

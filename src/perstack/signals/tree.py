@@ -18,6 +18,8 @@ from perstack.infrastructure.git import Repository, TreeEntry
 from perstack.signals.protected import Protection
 from perstack.signals.sections import Section, cut, keep
 
+BASE, CANDIDATE, OWN = "base", "candidate", "own"
+
 _CACHE_NAMES = frozenset(
     {
         "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".tox", ".nox", ".coverage",

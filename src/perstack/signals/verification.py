@@ -19,7 +19,7 @@ import anyio.to_thread
 
 from perstack.core.errors import UserError
 from perstack.core.json import JsonObject
-from perstack.core.signals import Measurement, Priority, SignalKind, SignalRun, SignalSpec, TestStatus
+from perstack.core.signals import Measurement, Priority, SignalKind, SignalRun, SignalSpec, SignalStatus, TestStatus
 from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCode, Report, SignalReport, Verdict
 from perstack.signals.cache import checks_key
 from perstack.signals.compare import Comparison, compare, not_run, with_test_change
@@ -38,6 +38,7 @@ from perstack.signals.policy import check_policy
 from perstack.signals.preparation import Prepared, VerifyRequest
 from perstack.signals.protected import Protection
 from perstack.signals.quarantine import Quarantine, forbidden_targets, remarks
+from perstack.signals.sensitivity import Sensitivity, gates
 from perstack.signals.side_by_side import Found, Seen, SideBySide
 from perstack.signals.tree import Effective, Tree, effective_tree, make_tree
 from perstack.signals.verdict import decide, settles, worst
@@ -79,7 +80,10 @@ class Verification:
         report = self._conclude(())
         if report.verdict is not Verdict.PASS:
             return report
-        return await self._checked(prepared.effective, ground, prepared.protection)
+        report = await self._checked(prepared.effective, ground, prepared.protection)
+        if report.verdict is Verdict.PASS:
+            await self._look_for_blind(ground, prepared.protection)
+        return replace(report, remarks=tuple(self._remarks))
 
     async def prepare(self) -> Prepared | None:
         """Everything before the first run: policy and trees. None where nothing is to be run; `run` says why."""
@@ -115,7 +119,9 @@ class Verification:
             name = "candidate with its own tests"
             own = await make_tree(request.repository, effective.own_tests_tree, name, self._folder("own"))
         self._candidate_tree = candidate
-        return Prepared(ground, effective, protection, candidate, own)
+        # a candidate that the policy refused cannot pass any more: one run tells its builder enough
+        runs = 1 if any(finding.blocks for finding in self._policy) else None
+        return Prepared(ground, effective, protection, candidate, own, runs)
 
     async def _checked(self, effective: Effective, ground: Ground, protection: Protection) -> Report:
         """What is asked once every signal is content; an answer for exactly the same question is kept."""
@@ -176,9 +182,7 @@ class Verification:
 
     async def _measure(self, prepared: Prepared) -> None:
         """Base and candidate, side by side and in exactly the same configuration; the candidate's own tests apart."""
-        # a candidate that the policy refused cannot pass any more: one run tells its builder enough
-        runs = 1 if any(finding.blocks for finding in self._policy) else None
-        measuring = SideBySide(self._bench, prepared, self._request.snapshot, runs=runs)
+        measuring = SideBySide(self._bench, prepared, self._request.snapshot)
         everything = self._request.everything
         self._found = await measuring.run(self._request.specs, None if everything else self._settles)
 
@@ -248,6 +252,20 @@ class Verification:
                     self._extra += await anyio.to_thread.run_sync(
                         looser_types, comparison.report, trees.base, trees.candidate
                     )
+
+    async def _look_for_blind(self, ground: Ground, protection: Protection) -> None:
+        """Gating signals that were green before and after, and would be with anything else: people are told."""
+        found: dict[str, Sensitivity] = {}
+
+        async def one(spec: SignalSpec) -> None:
+            found[spec.name] = await self._bench.sensitivity(ground, spec, self._request.snapshot, protection)
+
+        green = {c.report.name for c in self._comparisons if c.report.baseline is SignalStatus.PASS}
+        async with anyio.create_task_group() as group:
+            for spec in self._request.specs:
+                if gates(spec) and spec.name in green:
+                    group.start_soon(one, spec)
+        self._remarks += [one.sentence for one in found.values() if one.can_fail is False]
 
     async def _hold_out(self, report: Report, ground: Ground, protection: Protection) -> None:
         """Calls of the fixed tests, and calls near to them, where no test runner is loaded."""
