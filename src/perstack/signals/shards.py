@@ -22,9 +22,9 @@ from perstack.core.verdict import ReasonCode
 from perstack.signals.cache import Setting
 from perstack.signals.evidence import EvidenceInvalid, run_to_json, run_with_pictures
 from perstack.signals.measure import Measured
-from perstack.signals.preparation import BASE, CANDIDATE, OWN
 from perstack.signals.spec_digest import spec_digest
 from perstack.signals.suites.contract import Divisible, Part, SuitePlan
+from perstack.signals.tree import BASE, CANDIDATE, OWN
 
 MANIFEST = "shard.json"
 MOST_SHARDS = 256  # jobs of one Actions matrix

@@ -224,7 +224,7 @@ class Reporter:
     def _in_part(self, item: Any) -> bool:
         """Whether the file's tests run here, as `Part.holds` in `suites/contract.py` says it."""
         digest = hashlib.sha256(item.nodeid.partition("::")[0].encode("utf-8", "surrogateescape")).digest()
-        return int.from_bytes(digest[:8], "big") % self._parts == self._part - 1
+        return bool(int.from_bytes(digest[:8], "big") % self._parts == self._part - 1)
 
     def _group(self, item: Any) -> str:
         return hashlib.sha256((self._order + item.nodeid.partition("::")[0]).encode()).hexdigest()
