@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from perstack.api.artifacts import red_cases, unpacked
     from perstack.api.auditing import EvidenceRefused, audited, differences
     from perstack.api.checkout import Checkout, FixCheckout, VerifyCheckout, fix_checkout, verify_checkout
     from perstack.api.configuration import CONFIG_NAME, parse_config, read_config, validate
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from perstack.api.machine import surroundings
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
     from perstack.api.running import require_possible
+    from perstack.context.prompts import fence as as_data
     from perstack.definition.document import json_schema_text, reference
     from perstack.definition.load import find_config
     from perstack.definition.topology import resolve_expert
@@ -87,6 +89,7 @@ __all__ = [
     "open_bare",
     "parse_config",
     "read_config",
+    "red_cases",
     "reference",
     "render_toml",
     "require_possible",
@@ -94,6 +97,7 @@ __all__ = [
     "resolve_expert",
     "surroundings",
     "try_sandboxes",
+    "unpacked",
     "validate",
     "verify_checkout",
     "write_lock",
@@ -101,6 +105,7 @@ __all__ = [
 
 # Module below `perstack` → the names it gives; `new=old` where a name differs there.
 _PLACES = {
+    "api.artifacts": "red_cases unpacked",
     "api.auditing": "EvidenceRefused audited differences",
     "api.checkout": "Checkout FixCheckout VerifyCheckout fix_checkout verify_checkout",
     "api.configuration": "CONFIG_NAME parse_config read_config validate",
@@ -113,6 +118,7 @@ _PLACES = {
     "api.running": "require_possible",
     "api.repository": "GitRemote commit detect_signals open_bare",
     "api.machine": "surroundings",
+    "context.prompts": "as_data=fence",
     "definition.document": "json_schema_text reference",
     "definition.load": "find_config",
     "definition.topology": "resolve_expert expert_lines=tree_lines",
