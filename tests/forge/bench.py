@@ -11,6 +11,7 @@ from typing import Any
 
 from perstack.forge.contract import Trigger
 from perstack.forge.github import GithubForge
+from perstack.forge.github_pace import Waits
 from perstack.forge.github_rest import GithubSettings
 from perstack.forge.trigger import read_event
 from tests.forge.git import GitRemote
@@ -47,7 +48,7 @@ class Bench:
         wanted: dict[str, Any] = {
             "repository": self.scene.name, "token": self.token, "api_url": self.scene.server.url,
             "summary_path": self.summary, "output_path": self.outputs, "seconds_between_writes": 0.0,
-            "retry_wait_s": 0.01, "limit_wait_s": 0.01,
+            "waits": Waits(retry=0.01, limit=0.01),
         }  # fmt: skip
         return GithubForge(
             GithubSettings(**{**wanted, **settings}),
@@ -72,9 +73,14 @@ class Bench:
         return list(self.scene.repository.checks.values())
 
     def requests(self, method: str, ending: str = "") -> list[dict[str, Any]]:
-        """Requests so far."""
-        found = self.scene.server.state.requests
+        """REST requests so far; GraphQL's are `queries`."""
+        found = [r for r in self.scene.server.state.requests if r["path"] != "/graphql"]
         return [r for r in found if r["method"] == method and r["path"].endswith(ending)]
+
+    def queries(self, word: str = "") -> list[dict[str, Any]]:
+        """GraphQL documents so far that hold a word."""
+        found = [r for r in self.scene.server.state.requests if r["path"] == "/graphql"]
+        return [r for r in found if word in r["body"]["query"]]
 
     def state(self) -> Any:
         """The state as other processes see it."""

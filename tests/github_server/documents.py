@@ -95,7 +95,8 @@ class Documents:
             "id": comment.id, "node_id": f"IC_{comment.id}", "url": url, "body": comment.body,
             "html_url": f"{self._url}/{repository.full_name}/{kind}/{issue.number}#issuecomment-{comment.id}",
             "issue_url": f"{self._url}/repos/{repository.full_name}/issues/{issue.number}",
-            "user": self.user(comment.user), "created_at": CLOCK, "updated_at": CLOCK, "author_association": "NONE",
+            "user": self.user(comment.user), "created_at": CLOCK, "updated_at": comment.updated_at,
+            "author_association": "NONE",
             "performed_via_github_app": self.app(comment.app),
         }  # fmt: skip
 

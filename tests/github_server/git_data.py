@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 ENVIRONMENT = {
@@ -20,11 +21,17 @@ def git(*arguments: str, cwd: Path, stdin: bytes | None = None, check: bool = Tr
 
 
 def run_git(
-    *arguments: str, cwd: Path, stdin: bytes | None = None, check: bool = True
+    *arguments: str, cwd: Path, stdin: bytes | None = None, check: bool = True, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git with nobody's configuration."""
     result = subprocess.run(
-        ["git", *arguments], cwd=cwd, env=ENVIRONMENT, input=stdin, capture_output=True, timeout=60, check=False
+        ["git", *arguments],
+        cwd=cwd,
+        env=ENVIRONMENT | (env or {}),
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     assert result.returncode == 0 or not check, result.stderr.decode()
     return result
@@ -51,6 +58,35 @@ def commit_files(bare: Path, files: dict[str, str], parent: str = "", message: s
 def _data(text: str) -> bytes:
     data = text.encode()
     return b"data %d\n%s" % (len(data), data)
+
+
+def change_tree(bare: Path, tree: str, entries: list[tuple[str, str, str]]) -> str:
+    """A tree with entries (mode, sha, path) put over another; the mode `0` takes a path away."""
+    with tempfile.TemporaryDirectory(dir=bare) as folder:
+        environment = {"GIT_INDEX_FILE": f"{folder}/index"}
+        if tree:
+            run_git("read-tree", tree, cwd=bare, env=environment)
+        lines = b"".join(f"{mode} {sha or '0' * 40}\t{path}".encode() + b"\0" for mode, sha, path in entries)
+        run_git("update-index", "-z", "--index-info", cwd=bare, stdin=lines, env=environment)
+        return run_git("write-tree", cwd=bare, env=environment).stdout.decode().strip()
+
+
+def write_blob(bare: Path, data: bytes) -> str:
+    """A blob; its SHA."""
+    return run_git("hash-object", "-w", "--stdin", cwd=bare, stdin=data).stdout.decode().strip()
+
+
+def write_commit(bare: Path, tree: str, parents: list[str], message: str, *, author: str = "Test") -> str:
+    """A commit object; nothing points to it."""
+    who = {"GIT_AUTHOR_NAME": author, "GIT_AUTHOR_EMAIL": "api@example.org"}
+    options = [option for parent in parents for option in ("-p", parent)]
+    result = run_git("commit-tree", tree, *options, "-F", "-", cwd=bare, stdin=message.encode(), env=who)
+    return result.stdout.decode().strip()
+
+
+def tree_of(bare: Path, commit: str) -> str:
+    """The tree of a commit."""
+    return git("rev-parse", f"{commit}^{{tree}}", cwd=bare)
 
 
 def set_branch(bare: Path, branch: str, sha: str) -> None:

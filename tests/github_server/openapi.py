@@ -21,8 +21,9 @@ TESTS = Path(__file__).parents[1]
 PACKAGE = TESTS / "node" / "node_modules" / "@octokit" / "openapi"
 CACHE = TESTS / ".cache"
 _WANTED = re.compile(
-    r"/user|/rate_limit|/repos/\{owner\}/\{repo\}(?:/(?:branches|check-runs|check-suites|collaborators|commits|compare"
-    r"|contents|git|issues|labels|pulls|rules|statuses)(?:/.*)?)?"
+    r"/user|/rate_limit|/users/\{username\}|/orgs/\{org\}/teams/\{team_slug\}/memberships/\{username\}"
+    r"|/repos/\{owner\}/\{repo\}(?:/(?:branches|check-runs|check-suites|collaborators|commits|compare"
+    r"|contents|git|issues|labels|pulls|rules|statuses|actions/(?:artifacts|jobs|runs)|code-scanning/sarifs)(?:/.*)?)?"
 )
 # Where GitHub does not answer as it describes. Each entry says why we believe the server, not the description.
 _DESCRIPTION_IS_WRONG = (

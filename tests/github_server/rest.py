@@ -11,14 +11,17 @@ from urllib.parse import parse_qsl, urlencode
 
 from tests.github_server.answers import DOCS, Answer, Call, Refused, forbidden, not_found
 from tests.github_server.documents import Documents
+from tests.github_server.graphql import Graphql
 from tests.github_server.openapi import Description, Operation
 from tests.github_server.routes import ROUTES
+from tests.github_server.routes_actions import ACTIONS_ROUTES
 from tests.github_server.routes_checks import CHECK_ROUTES
+from tests.github_server.routes_git import GIT_ROUTES
+from tests.github_server.routes_reviews import REVIEW_ROUTES
 from tests.github_server.state import State, Token
 
-_ROUTES = {**ROUTES, **CHECK_ROUTES}
+_ROUTES = {**ROUTES, **CHECK_ROUTES, **GIT_ROUTES, **ACTIONS_ROUTES, **REVIEW_ROUTES}
 _LIMIT = 5000
-_RESET = "1767225600"
 
 
 class Rest:
@@ -28,6 +31,7 @@ class Rest:
         self._state = state
         self._description = description
         self.documents = Documents(url)
+        self._graphql = Graphql(state)
         self._url = url
 
     def answer(self, verb: str, target: str, headers: Mapping[str, str], raw: bytes) -> Answer:
@@ -42,7 +46,10 @@ class Rest:
             entry = {"method": verb, "path": path, "query": query, "body": body, "at": time.monotonic()}
             self._state.requests.append(entry)
             try:
-                answer = self._route(verb, path, query, headers, body)
+                if path == "/graphql":
+                    answer = self._graphql.answer(self._authenticate(headers), body, len(raw))
+                else:
+                    answer = self._route(verb, path, query, headers, body)
             except Refused as refused:
                 answer = refused.answer
             return self._finish(answer, headers)
@@ -91,7 +98,7 @@ class Rest:
     def _paged(self, answer: Answer, path: str, query: dict[str, str]) -> Answer:
         """Cut a list to its page, with the `Link` header."""
         body = answer.body
-        name = next((n for n in ("check_runs",) if isinstance(body, dict) and n in body), "")
+        name = next((n for n in ("check_runs", "jobs", "artifacts") if isinstance(body, dict) and n in body), "")
         items = body[name] if name else body
         if answer.status != 200 or not isinstance(items, list):
             return answer
@@ -110,13 +117,16 @@ class Rest:
     def _finish(self, answer: Answer, request_headers: Mapping[str, str] | None = None) -> Answer:
         remaining = max(0, self._state.rate_remaining)
         headers = {
-            "X-RateLimit-Limit": str(_LIMIT), "X-RateLimit-Remaining": str(remaining), "X-RateLimit-Reset": _RESET,
+            "X-RateLimit-Limit": str(_LIMIT), "X-RateLimit-Remaining": str(remaining),
+            "X-RateLimit-Reset": str(self._state.rate_reset),
             "X-RateLimit-Used": str(_LIMIT - remaining), "X-RateLimit-Resource": "core", **answer.headers,
         }  # fmt: skip
         if answer.status == 200:
             etag = '"' + hashlib.sha256(json.dumps(answer.body).encode()).hexdigest() + '"'
             headers["ETag"] = etag
             if (request_headers or {}).get("If-None-Match") == etag:
+                self._state.rate_remaining += 1  # what is the same as before costs nothing
+                headers["X-RateLimit-Remaining"] = str(self._state.rate_remaining)
                 return Answer(304, None, headers)
         return Answer(answer.status, answer.body, headers)
 

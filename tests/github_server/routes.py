@@ -7,9 +7,9 @@ from typing import Any
 
 from tests.github_server.answers import Answer, Call, Handler, forbidden, invalid, not_found, utf16
 from tests.github_server.git_data import branch_sha, branches, git, run_git
-from tests.github_server.state import CLOCK, GITHUB_ACTIONS, Comment, Issue, Pull, Repository
+from tests.github_server.state import CLOCK, GITHUB_ACTIONS, Comment, Issue, Pull, Repository, now
 
-_COMMENT_LIMIT = 65_536
+COMMENT_LIMIT = 65_536
 _TITLE_LIMIT = 256
 _LEGACY_ROLES = {"maintain": "write", "triage": "read"}
 _R = "/repos/{owner}/{repo}"
@@ -87,11 +87,21 @@ def _comments(call: Call) -> Answer:
     return Answer(200, [call.documents.comment(call.repository, issue, c) for c in issue.comments])
 
 
+def _all_comments(call: Call) -> Answer:
+    since = call.query.get("since", "")
+    found = [(c, i) for i in call.repository.issues.values() for c in i.comments if c.updated_at >= since]
+    by_time = call.query.get("sort") == "updated"
+    found.sort(key=lambda pair: (pair[0].updated_at if by_time else "", pair[0].id))
+    if call.query.get("direction") == "desc":
+        found.reverse()
+    return Answer(200, [call.documents.comment(call.repository, issue, comment) for comment, issue in found])
+
+
 def _checked_body(body: str) -> str:
     if not body.strip():
         raise invalid("IssueComment", "data", "Body can't be blank", "unprocessable")
-    if utf16(body) > _COMMENT_LIMIT:
-        raise invalid("IssueComment", "data", f"Body is too long (maximum is {_COMMENT_LIMIT} characters)")
+    if utf16(body) > COMMENT_LIMIT:
+        raise invalid("IssueComment", "data", f"Body is too long (maximum is {COMMENT_LIMIT} characters)")
     return body
 
 
@@ -120,10 +130,12 @@ def _edit_comment(call: Call) -> Answer:
     issue, comment = _find_comment(call)
     comment.body = _checked_body(call.body["body"])
     comment.edits += 1
+    comment.updated_at = now()
     return Answer(200, call.documents.comment(call.repository, issue, comment))
 
 
-def _react(call: Call, reactions: list[dict[str, Any]]) -> Answer:
+def react(call: Call, reactions: list[dict[str, Any]]) -> Answer:
+    """Add a reaction; the same one of the same account is there already."""
     for reaction in reactions:
         if (reaction["user"]["id"], reaction["content"]) == (call.token.user.id, call.body["content"]):
             return Answer(200, reaction)
@@ -136,14 +148,15 @@ def _react(call: Call, reactions: list[dict[str, Any]]) -> Answer:
 
 
 def _react_to_comment(call: Call) -> Answer:
-    return _react(call, _find_comment(call)[1].reactions)
+    return react(call, _find_comment(call)[1].reactions)
 
 
 def _react_to_issue(call: Call) -> Answer:
-    return _react(call, call.issue.reactions)
+    return react(call, call.issue.reactions)
 
 
-def _pull_document(call: Call, issue: Issue) -> dict[str, Any]:
+def pull_document(call: Call, issue: Issue) -> dict[str, Any]:
+    """A pull request as it is now."""
     call.repository.sync_pulls()
     assert issue.pull is not None
     base_sha = branch_sha(call.repository.git, issue.pull.base_ref)
@@ -151,7 +164,7 @@ def _pull_document(call: Call, issue: Issue) -> dict[str, Any]:
 
 
 def _pull(call: Call) -> Answer:
-    return Answer(200, _pull_document(call, call.issue))
+    return Answer(200, pull_document(call, call.issue))
 
 
 def _pulls(call: Call) -> Answer:
@@ -162,7 +175,7 @@ def _pulls(call: Call) -> Answer:
         if pull is None or state not in {"all", issue.state} or (base and base != pull.base_ref):
             continue
         if head in {"", f"{pull.head_owner.login}:{pull.head_ref}"}:
-            found.append(_pull_document(call, issue))
+            found.append(pull_document(call, issue))
     return Answer(200, found)
 
 
@@ -173,7 +186,7 @@ def _open_pull(call: Call) -> Answer:
     head, base, title = body["head"], body["base"], body.get("title", "")
     if not title or utf16(title) > _TITLE_LIMIT:
         raise invalid("PullRequest", "title", "title is too long (maximum is 256 characters)")
-    if utf16(body.get("body") or "") > _COMMENT_LIMIT:
+    if utf16(body.get("body") or "") > COMMENT_LIMIT:
         raise invalid("PullRequest", "body", "body is too long (maximum is 65536 characters)")
     known = branches(repository.git)
     for name, value in (("head", head), ("base", base)):
@@ -186,7 +199,7 @@ def _open_pull(call: Call) -> Answer:
             reason = f"A pull request already exists for {repository.owner.login}:{head}."
             raise invalid("PullRequest", "base", reason)
     issue = _new_pull(repository, call)
-    return Answer(201, _pull_document(call, issue))
+    return Answer(201, pull_document(call, issue))
 
 
 def _new_pull(repository: Repository, call: Call) -> Issue:
@@ -203,7 +216,7 @@ def _edit_pull(call: Call) -> Answer:
     issue.title = call.body.get("title", issue.title)
     issue.body = call.body.get("body", issue.body)
     issue.state = call.body.get("state", issue.state)
-    return Answer(200, _pull_document(call, issue))
+    return Answer(200, pull_document(call, issue))
 
 
 # Operation → needed permission (name, level) and what answers it.
@@ -218,6 +231,7 @@ ROUTES: dict[str, tuple[tuple[str, str], Handler]] = {
     f"GET {_R}/issues/{{issue_number}}": (("issues", "read"), _issue),
     f"GET {_R}/issues/{{issue_number}}/comments": (("issues", "read"), _comments),
     f"POST {_R}/issues/{{issue_number}}/comments": (("issues", "write"), _add_comment),
+    f"GET {_R}/issues/comments": (("issues", "read"), _all_comments),
     f"GET {_R}/issues/comments/{{comment_id}}": (("issues", "read"), _comment),
     f"PATCH {_R}/issues/comments/{{comment_id}}": (("issues", "write"), _edit_comment),
     f"POST {_R}/issues/comments/{{comment_id}}/reactions": (("issues", "write"), _react_to_comment),

@@ -14,7 +14,8 @@ from tests.github_server.state import CLOCK, Comment, Issue, Repository, User
 
 PULL_NUMBER = 2
 ISSUE_NUMBER = 1
-WRITE_ALL = {"contents": "write", "issues": "write", "pull-requests": "write", "checks": "write"}
+WRITE_ALL = {"contents": "write", "issues": "write", "pull-requests": "write", "checks": "write",
+             "actions": "read"}  # fmt: skip
 READ_ALL = dict.fromkeys(WRITE_ALL, "read")
 _BASE = {"calc.py": "def add(a, b):\n    return a - b\n", "README.md": "# Calculator\n"}
 _HEAD = {"calc.py": "def add(a, b):\n    return a - b\n\n\ndef twice(a):\n    return add(a, a)\n"}

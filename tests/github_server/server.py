@@ -19,6 +19,7 @@ from tests.github_server.git_data import branches
 from tests.github_server.git_http import GitHttp, is_git
 from tests.github_server.openapi import load
 from tests.github_server.rest import Rest
+from tests.github_server.routes_actions import stored
 from tests.github_server.state import GITHUB_ACTIONS, App, State, User
 
 
@@ -32,6 +33,8 @@ class GithubServer:
         self._http.owner = self
         self.port: int = self._http.server_address[1]
         self.url = f"http://{public_host or host}:{self.port}"
+        # Another name of the same machine: to clients it is another host.
+        self.state.storage_url = f"http://{public_host or 'localhost'}:{self.port}/_storage"
         self.rest = Rest(self.state, load(), self.url)
         self.git = GitHttp(self.state)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -138,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         path = self.path.partition("?")[0]
         headers = cast("Mapping[str, str]", self.headers)
-        if path.startswith("/_"):
+        if path.startswith("/_") and not path.startswith("/_storage/"):
             self._send(owner.control(self.command, self.path, body))
             return
         fault = owner.faults.take(self.command, path)
@@ -146,11 +149,14 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(fault.seconds)
         if fault and fault.kind in {"status", "drop", "secondary", "primary"}:
             self._fail(fault)
+        elif path.startswith("/_storage/"):
+            status, data = stored(owner.state, path, headers)
+            self._send_bytes(status, {"Content-Type": "application/octet-stream"}, data)
         elif is_git(path):
             answer = owner.git.answer(self.command, self.path, headers, body)
             self._send_bytes(answer.status, dict(answer.headers), answer.body)
         else:
-            target = self.path.removeprefix("/api/v3")
+            target = self.path.removeprefix("/api/v3") if path != "/api/graphql" else "/graphql"
             real = owner.rest.answer(self.command, target, headers, body)
             if fault and fault.kind in {"hidden", "drop-after"}:
                 self._fail(fault)

@@ -6,12 +6,18 @@ import itertools
 import secrets
 import threading
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tests.github_server.git_data import bare_repository, branch_sha, git, has_commit
 
-CLOCK = "2026-01-01T00:00:00Z"  # the server has no time of its own: states are told apart by ids
+CLOCK = "2026-01-01T00:00:00Z"  # of everything whose time nobody asks for
+
+
+def now() -> str:
+    """The time as GitHub writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class App:
 
 
 GITHUB_ACTIONS = App(15368, "github-actions", User("github-actions[bot]", 41898282, "Bot"))
+WEB_FLOW = User("web-flow", 19864447)  # committer of what is committed on GitHub itself
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,32 @@ class Comment:
     app: App | None = None
     edits: int = 0
     reactions: list[dict[str, Any]] = field(default_factory=list)
+    updated_at: str = field(default_factory=now)
+
+
+@dataclass
+class ReviewComment:
+    """A comment at lines of a pull request's diff. `start_line` is 0 for a single line."""
+
+    id: int
+    user: User
+    body: str
+    commit_id: str
+    path: str
+    line: int
+    start_line: int = 0
+    review_id: int = 0
+    reactions: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Review:
+    """A review of a pull request."""
+
+    id: int
+    user: User
+    body: str
+    commit_id: str
 
 
 @dataclass
@@ -72,6 +105,8 @@ class Pull:
     head_sha: str
     head_owner: User
     draft: bool = False
+    reviews: list[Review] = field(default_factory=list)
+    review_comments: list[ReviewComment] = field(default_factory=list)
 
 
 @dataclass
@@ -108,6 +143,53 @@ class CheckRun:
 
 
 @dataclass
+class Job:
+    """A job of a workflow run. `log` lies on another host, without the time before each line."""
+
+    id: int
+    name: str
+    conclusion: str
+    step: str = ""
+    log: bytes = b""
+
+
+@dataclass
+class Artifact:
+    """A ZIP that a workflow run left."""
+
+    id: int
+    name: str
+    data: bytes
+    expired: bool = False
+
+
+@dataclass
+class Run:
+    """A workflow run."""
+
+    id: int
+    head_sha: str
+    head_branch: str
+    head_repository: Repository | None
+    name: str = "CI"
+    event: str = "pull_request"
+    status: str = "completed"
+    conclusion: str | None = "failure"
+    attempt: int = 1
+    jobs: list[Job] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Authorship:
+    """Whose accounts a commit belongs to, and whether GitHub signed it."""
+
+    author: User | None
+    committer: User | None
+    verified: bool = False
+
+
+@dataclass
 class Repository:
     """A repository with its real git directory."""
 
@@ -121,6 +203,10 @@ class Repository:
     rules: dict[str, list[str]] = field(default_factory=dict)
     issues: dict[int, Issue] = field(default_factory=dict)
     checks: dict[int, CheckRun] = field(default_factory=dict)
+    runs: dict[int, Run] = field(default_factory=dict)
+    authors: dict[str, Authorship] = field(default_factory=dict)
+    sarif: list[dict[str, str]] = field(default_factory=list)
+    code_scanning: bool = True
     actions_may_open_pulls: bool = True
     pushes: list[dict[str, str]] = field(default_factory=list)
     parent: Repository | None = None
@@ -175,7 +261,10 @@ class State:
         self.tokens: dict[str, Token] = {}
         self.requests: list[dict[str, Any]] = []
         self.violations: list[str] = []
+        self.storage_url = ""  # of the host that has logs and artifacts
         self.rate_remaining = 5000
+        self.rate_reset = 1_767_225_600
+        self.teams: dict[str, dict[int, str]] = {}  # "org/slug" → user id → active | pending
         self._ids = itertools.count(1001)
 
     def new_id(self) -> int:

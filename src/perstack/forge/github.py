@@ -11,23 +11,33 @@ from pathlib import Path
 from urllib.parse import quote
 
 from perstack.core.errors import ForgeError
+from perstack.core.json import Json
 from perstack.core.signals import Diagnostic
 from perstack.forge.contract import (
     Actor,
     CheckOutput,
     CheckStatus,
     CommitRequest,
+    FailedJob,
+    OwnComment,
     PullRequest,
     PullRequestRequest,
     Ref,
     Remote,
+    ReviewComment,
     Trigger,
+    WorkflowRun,
 )
+from perstack.forge.github_account import Account
+from perstack.forge.github_actions import WorkflowRuns
 from perstack.forge.github_checks import CheckRuns
 from perstack.forge.github_comments import Comments
 from perstack.forge.github_errors import explain_push
+from perstack.forge.github_people import People
 from perstack.forge.github_pulls import PullRequests
 from perstack.forge.github_rest import GithubSettings, Rest
+from perstack.forge.github_reviews import Reviews
+from perstack.forge.github_scanning import upload
 from perstack.forge.workflow import annotation_commands, append_outputs, append_summary, workflow_command
 
 _BLOCKING_RULES = frozenset(
@@ -55,7 +65,11 @@ class GithubForge:
         self._remote = remote
         self._write = write
         self._redact = redact
-        self._comments = Comments(self._rest, settings, redact)
+        self._account = Account(self._rest, settings)
+        self._people = People(self._rest)
+        self._comments = Comments(self._rest, self._account, redact)
+        self._reviews = Reviews(self._rest, redact, is_ours=self._account.wrote)
+        self._runs = WorkflowRuns(self._rest, redact)
         self._pulls = PullRequests(self._rest, settings.repository, redact)
         self._checks = CheckRuns(self._rest, settings, log=self.annotate_log, denied=self._tell_denied)
 
@@ -65,20 +79,17 @@ class GithubForge:
     def repository(self) -> str:
         return self._settings.repository
 
+    def account(self) -> int:
+        return self._account.id()
+
     def role_of(self, actor: Actor) -> str:
-        path = f"/collaborators/{quote(actor.login, safe='')}/permission"
-        try:
-            answer = self._rest.get(path, "ask for the actor's role")
-        except ForgeError as error:
-            if error.status == 404:
-                return "none"
-            if error.status == 403:
-                return ""
-            raise
-        # A login can be taken over by another account between event and question.
-        if (answer.get("user") or {}).get("id") != actor.id:
-            return "none"
-        return str(answer.get("role_name") or answer.get("permission") or "")
+        return self._people.role_of(actor)
+
+    def teams_of(self, actor: Actor, teams: Sequence[str]) -> frozenset[str]:
+        return self._people.teams_of(actor, teams)
+
+    def commit_author(self, sha: str) -> int:
+        return self._people.commit_author(sha)
 
     def default_branch(self) -> str:
         return str(self._rest.get("", "read the repository")["default_branch"])
@@ -107,6 +118,9 @@ class GithubForge:
     def pull_request(self, number: int) -> PullRequest:
         return self._pulls.read(number)
 
+    def pulls_of(self, sha: str) -> tuple[PullRequest, ...]:
+        return self._pulls.of_commit(sha)
+
     def issue_text(self, number: int) -> tuple[str, str]:
         data = self._rest.get(f"/issues/{number}", f"read issue #{number}", permission="issues: read")
         return data["title"], data.get("body") or ""
@@ -115,29 +129,43 @@ class GithubForge:
 
     def react(self, trigger: Trigger, content: str) -> None:
         if trigger.comment_id:
-            path = f"/issues/comments/{trigger.comment_id}/reactions"
+            kind = "pulls" if trigger.is_review_comment else "issues"
+            path = f"/{kind}/comments/{trigger.comment_id}/reactions"
         elif trigger.event == "issues":
             path = f"/issues/{trigger.number}/reactions"
         else:
             return
+        permission = "pull-requests: write" if trigger.is_review_comment else "issues: write"
         try:  # the same reaction again is answered with the first one
-            self._rest.post(path, {"content": content}, "add a reaction", permission="issues: write")
+            self._rest.post(path, {"content": content}, "add a reaction", permission=permission)
         except ForgeError as error:
             if error.status != 404:  # the comment was deleted meanwhile
                 raise
 
-    def upsert_comment(self, number: int, key: str, body: str) -> Ref:
-        return self._comments.upsert(number, key, body)
+    def upsert_comment(self, number: int, key: str, body: str, data: Mapping[str, Json] | None = None) -> Ref:
+        return self._comments.upsert(number, key, body, data)
+
+    def own_comment(self, number: int, key: str) -> OwnComment | None:
+        return self._comments.read(number, key)
+
+    def own_comments_since(self, since: str) -> tuple[OwnComment, ...]:
+        return self._comments.since(since)
+
+    def review(self, number: int, head_sha: str, body: str, comments: Sequence[ReviewComment]) -> Ref:
+        return self._reviews.post(number, head_sha, body, comments)
 
     # Check runs
 
     def start_check(self, name: str, head_sha: str, output: CheckOutput, *, external_id: str) -> Ref:
         ref = self._checks.start(name, head_sha, self._redacted(output), external_id=external_id)
-        self._comments.learn_app(self._checks.app_id)
+        self._account.learn_app(self._checks.app_id)
         return ref
 
     def update_check(self, check: Ref, output: CheckOutput, *, status: CheckStatus, conclusion: str = "") -> None:
         self._checks.update(check, self._redacted(output), status=status, conclusion=conclusion)
+
+    def find_checks(self, head_sha: str, name: str) -> tuple[tuple[Ref, str, CheckStatus], ...]:
+        return self._checks.find(head_sha, name)
 
     def _tell_denied(self, error: ForgeError) -> None:
         """Check runs are not permitted: said once, in the log and the summary; findings go to the log from here on."""
@@ -149,14 +177,35 @@ class GithubForge:
     def fetch(self, sha: str, into: Path, *, history: bool = False) -> None:
         self._remote.fetch(sha, into, history=history)
 
-    def push(self, commit: CommitRequest) -> None:
+    def push(self, commit: CommitRequest) -> str:
         try:
             self._remote.push(commit)
         except ForgeError as error:
             raise explain_push(error, commit.branch) from error
+        return commit.commit
 
     def open_pull_request(self, request: PullRequestRequest) -> Ref:
         return self._pulls.open(request)
+
+    # Workflow runs and code scanning
+
+    def workflow_run(self, run_id: int) -> WorkflowRun:
+        return self._runs.read(run_id)
+
+    def failed_jobs(self, run_id: int) -> tuple[FailedJob, ...]:
+        return self._runs.failed_jobs(run_id)
+
+    def artifact_names(self, run_id: int) -> tuple[str, ...]:
+        return self._runs.artifact_names(run_id)
+
+    def artifact(self, run_id: int, name: str) -> bytes | None:
+        return self._runs.artifact(run_id, name)
+
+    def cancel_run(self, run_id: int) -> bool:
+        return self._runs.cancel(run_id)
+
+    def upload_sarif(self, sha: str, ref: str, sarif: str) -> str:
+        return upload(self._rest, sha, ref, self._redact(sarif))
 
     # The runner
 

@@ -14,6 +14,7 @@ from perstack.forge.contract import CheckOutput, CheckStatus, Ref
 from perstack.forge.github_rest import GithubSettings, Rest
 
 _WRITE = "checks: write"
+_PAGES = 10  # a suite holds a thousand of one name
 
 
 class CheckRuns:
@@ -73,6 +74,17 @@ class CheckRuns:
             self.update(ref, output, status=CheckStatus.IN_PROGRESS)
         return ref
 
+    def find(self, head_sha: str, name: str) -> tuple[tuple[Ref, str, CheckStatus], ...]:
+        """Our runs of this name on a commit with external id and state, newest first. Raises: ForgeError."""
+        query = {"check_name": name, "filter": "all"}
+        path, what = f"/commits/{head_sha}/check-runs", "look for check runs"
+        listed = self._rest.pages(path, what, most=_PAGES, items="check_runs", query=query)
+        ours = [run for run in listed if self.app_id in {0, (run.get("app") or {}).get("id")}]
+        return tuple(
+            (Ref(run["id"], run.get("html_url") or ""), run["external_id"] or "", _status(run["status"]))
+            for run in sorted(ours, key=lambda run: run["id"], reverse=True)
+        )
+
     def update(self, check: Ref, output: CheckOutput, *, status: CheckStatus, conclusion: str = "") -> None:
         """Change state and texts, adding annotations that are new. Raises: ForgeError."""
         if not check.id:
@@ -120,3 +132,8 @@ class CheckRuns:
 
 def _table(value: Json) -> Mapping[str, Json]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _status(text: str) -> CheckStatus:
+    """Actions' own states (waiting, requested, pending) have not begun either."""
+    return next((status for status in CheckStatus if status.value == text), CheckStatus.QUEUED)

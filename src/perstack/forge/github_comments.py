@@ -5,98 +5,140 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from perstack.core.errors import ForgeError
-from perstack.forge.contract import Ref
-from perstack.forge.github_rest import GithubSettings, Rest
+from perstack.core.json import Json
+from perstack.forge.contract import OwnComment, Ref
+from perstack.forge.github_account import Account
+from perstack.forge.github_markers import first_line, read_first_line, starts_with_key
+from perstack.forge.github_rest import Rest
 from perstack.forge.limits import COMMENT_LIMIT, fit, utf16_units
-from perstack.forge.trigger import MARKER
 
-_PAGES = 50  # 5,000 comments; beyond that a new one is better than minutes of looking
-_PERSONAL_TOKENS = ("ghp_", "github_pat_", "gho_")
+_PAGES = 30  # of a hundred: the oldest one and the newest; beyond that a new comment is better than minutes of looking
+_RECENT_PAGES = 20
+_RECENT = 1_000
 _WRITE = "issues: write"  # also for the conversation of pull requests
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    """A comment as GitHub has it, as far as we know."""
+
+    id: int
+    url: str
+    text: str
+    data: Mapping[str, Json]
 
 
 class Comments:
     """The comments of one process. Remembers what it posted, so that an update is one request or none."""
 
-    def __init__(self, rest: Rest, settings: GithubSettings, redact: Callable[[str], str]) -> None:
+    def __init__(self, rest: Rest, account: Account, redact: Callable[[str], str]) -> None:
         self._rest = rest
-        self._settings = settings
+        self._account = account
         self._redact = redact
-        self._posted: dict[tuple[int, str], tuple[int, str, str]] = {}  # number, key → id, url, body
-        self._author_ids = set(settings.author_ids)
-        self._app_id = 0
-        self._asked_who = False
+        self._posted: dict[tuple[int, str], _Posted] = {}
         self._turns = itertools.count(1)
         self._last_turn: dict[tuple[int, str], int] = {}
         self._lock = threading.Lock()
 
-    def learn_app(self, app_id: int) -> None:
-        """Which App our token belongs to, as the answer to a check run told."""
-        self._app_id = app_id
+    def upsert(self, number: int, key: str, body: str, data: Mapping[str, Json] | None = None) -> Ref:
+        """Create or edit the comment with this key; nothing is sent when nothing changed. Raises: ForgeError.
 
-    def upsert(self, number: int, key: str, body: str) -> Ref:
-        """Create or edit the comment with this key; nothing is sent when nothing changed. Raises: ForgeError."""
+        `data` of None leaves what is hidden in the comment as it is.
+        """
         turn = next(self._turns)
-        marker = f"{MARKER}{quote(key, safe='')} -->"
-        text = f"{marker}\n{fit(self._redact(body), COMMENT_LIMIT - utf16_units(marker) - 1)}"
+        body = self._redact(body)
         with self._lock:
-            known = self._posted.get((number, key)) or self._find(number, marker)
+            known = self._posted.get((number, key)) or self._find(number, key)
+            hidden = (known.data if known else {}) if data is None else data
+            text = _compose(first_line(key, hidden), body, self._redact)
             overtaken = self._last_turn.get((number, key), 0) > turn  # an older text may not replace a newer one
-            if known and (overtaken or known[2] == text):
-                return Ref(known[0], known[1])
-            found = self._edit(known[0], text) if known else None
+            if known and (overtaken or known.text == text):
+                return Ref(known.id, known.url)
+            found = self._edit(known.id, text) if known else None
             if found is None:
-                found = self._create(number, marker, text)
+                found = self._create(number, key, text)
             self._last_turn[number, key] = turn
-            self._posted[number, key] = (found["id"], found["html_url"], text)
+            self._posted[number, key] = _Posted(found["id"], found["html_url"], text, hidden)
         return Ref(found["id"], found["html_url"])
 
-    def _create(self, number: int, marker: str, text: str) -> Mapping[str, Any]:
-        def find() -> Mapping[str, Any] | None:
-            known = self._find(number, marker)
-            return {"id": known[0], "html_url": known[1]} if known else None
+    def read(self, number: int, key: str) -> OwnComment | None:
+        """The comment with this key as it is now. Raises: ForgeError."""
+        with self._lock:
+            posted = self._posted.get((number, key))
+            document = self._fetch(posted.id) if posted else None
+            if document is None or not starts_with_key(document["body"] or "", key):
+                document = self._search(number, key)
+        return None if document is None else _own(document)
 
+    def since(self, since: str) -> tuple[OwnComment, ...]:
+        """Ours of the whole repository that changed since an ISO 8601 time, newest first. Raises: ForgeError."""
+        query = {"since": since, "sort": "updated", "direction": "desc"}
+        what = "look for our recent comments"
+        recent = self._rest.pages("/issues/comments", what, most=_RECENT_PAGES, query=query)
+        found = (_own(comment) for comment in recent if read_first_line(comment["body"] or "") and self._ours(comment))
+        return tuple(itertools.islice((comment for comment in found if comment is not None), _RECENT))
+
+    def _create(self, number: int, key: str, text: str) -> Mapping[str, Any]:
+        path = f"/issues/{number}/comments"
         found = self._rest.create(
-            f"/issues/{number}/comments", {"body": text}, "post the comment", permission=_WRITE, find=find
+            path, {"body": text}, "post the comment", permission=_WRITE, find=lambda: self._search(number, key)
         )
-        author = found.get("user") or {}
-        if "id" in author:
-            self._author_ids.add(author["id"])
+        self._account.learn_author(found)
         return found
 
     def _edit(self, comment_id: int, text: str) -> Mapping[str, Any] | None:
         """None where the comment was deleted."""
+        path = f"/issues/comments/{comment_id}"
         try:
-            found: Mapping[str, Any] = self._rest.patch(
-                f"/issues/comments/{comment_id}", {"body": text}, "edit the comment", permission=_WRITE
-            )
+            found: Mapping[str, Any] = self._rest.patch(path, {"body": text}, "edit the comment", permission=_WRITE)
         except ForgeError as error:
             if error.status == 404:
                 return None
             raise
         return found
 
-    def _find(self, number: int, marker: str) -> tuple[int, str, str] | None:
+    def _fetch(self, comment_id: int) -> Mapping[str, Any] | None:
+        found: Mapping[str, Any] | None = self._rest.get_or_none(f"/issues/comments/{comment_id}", "read our comment")
+        return found
+
+    def _find(self, number: int, key: str) -> _Posted | None:
+        found = self._search(number, key)
+        own = _own(found) if found else None
+        return _Posted(own.id, own.url, (found or {})["body"].replace("\r\n", "\n"), own.data) if own else None
+
+    def _search(self, number: int, key: str) -> Mapping[str, Any] | None:
         """Our comment by marker and author: anybody can write the marker."""
-        self._learn_who()
         path, what = f"/issues/{number}/comments", "look for the earlier comment"
-        for comment in self._rest.pages(path, what, most=_PAGES):
-            body = comment.get("body") or ""
-            if body.startswith(marker) and self._is_ours(comment):
-                return comment["id"], comment["html_url"], body.replace("\r\n", "\n")
+        for comment in self._rest.newest_pages(path, what, most=_PAGES):
+            if starts_with_key(comment["body"] or "", key) and self._ours(comment):
+                return comment
         return None
 
-    def _is_ours(self, comment: Mapping[str, Any]) -> bool:
-        author = (comment.get("user") or {}).get("id")
-        app = (comment.get("performed_via_github_app") or {}).get("id")
-        return author in self._author_ids or (app is not None and app == self._app_id)
+    def _ours(self, comment: Mapping[str, Any]) -> bool:
+        return self._account.wrote(comment)
 
-    def _learn_who(self) -> None:
-        """Tokens of people belong to an account that can be asked for; installations' tokens do not."""
-        if not self._asked_who and self._settings.token.startswith(_PERSONAL_TOKENS):
-            self._author_ids.add(self._rest.get_user()["id"])
-        self._asked_who = True
+
+def _compose(line: str, body: str, redact: Callable[[str], str]) -> str:
+    line = redact(line)
+    return f"{line}\n{fit(body, COMMENT_LIMIT - utf16_units(line) - 1)}"
+
+
+def _own(comment: Mapping[str, Any]) -> OwnComment | None:
+    parts = read_first_line(comment["body"] or "")
+    if parts is None:
+        return None
+    key, data, body = parts
+    number = str(comment["issue_url"]).rpartition("/")[2]
+    return OwnComment(
+        id=comment["id"],
+        number=int(number) if number.isdigit() else 0,
+        key=key,
+        body=body,
+        url=comment["html_url"],
+        updated_at=comment["updated_at"],
+        data=data,
+    )

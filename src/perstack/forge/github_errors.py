@@ -89,12 +89,20 @@ def explain(what: str, status: int | None, data: object, *, permission: str = ""
     return ForgeError(f"cannot {what}: {words}.", hint="If the request looks right, report it.", status=status)
 
 
+def limit_lasts(what: str, wait_s: float) -> ForgeError:
+    """A ForgeError for a limit that would last longer than anybody should wait."""
+    minutes = max(1, round(wait_s / 60))
+    return ForgeError(
+        f"cannot {what}: GitHub's rate limit was reached and does not end in time; it asks for {minutes} more minutes.",
+        hint="Run the job again later, or pass an App's token with a limit of its own.",
+        status=429,
+    )
+
+
 def unreachable(what: str, cause: BaseException) -> ForgeError:
     """A ForgeError for no answer at all. The cause's text is left out: it can hold addresses and headers."""
-    kept_failing = type(cause).__name__ == "RetryError"
-    how = "kept failing or asked to wait" if kept_failing else f"could not be reached ({type(cause).__name__})"
     return ForgeError(
-        f"cannot {what}: GitHub {how}, also when asked again.",
+        f"cannot {what}: GitHub could not be reached ({type(cause).__name__}), also when asked again.",
         hint="Check the network of the runner and https://www.githubstatus.com, then run the job again.",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -9,11 +10,12 @@ from urllib.parse import quote
 from perstack.core.errors import ForgeError
 from perstack.core.json import Json
 from perstack.forge.contract import PullRequest, PullRequestRequest, Ref
-from perstack.forge.github_rest import Rest
+from perstack.forge.github_rest import PAGE, Rest
 from perstack.forge.limits import COMMENT_LIMIT, TITLE_LIMIT, fit, shorten
 
 _READ = "pull-requests: read"
 _WRITE = "pull-requests: write"
+_MOST_OF_COMMIT = 10
 
 
 class PullRequests:
@@ -21,12 +23,32 @@ class PullRequests:
 
     def __init__(self, rest: Rest, repository: str, redact: Callable[[str], str]) -> None:
         self._rest = rest
+        self._repository = repository
         self._owner = repository.partition("/")[0]
         self._redact = redact
 
     def read(self, number: int) -> PullRequest:
         """As it is now. Raises: ForgeError."""
-        data = self._rest.get(f"/pulls/{number}", f"read pull request #{number}", permission=_READ)
+        return self._as_it_is(self._rest.get(f"/pulls/{number}", f"read pull request #{number}", permission=_READ))
+
+    def of_commit(self, sha: str) -> tuple[PullRequest, ...]:
+        """Open ones whose head is this commit, also from forks; the first hundred. Raises: ForgeError."""
+        path, what = f"/commits/{quote(sha, safe='')}/pulls", f"look for pull requests of {sha[:12]}"
+        try:
+            listed = self._rest.get(path, what, {"per_page": PAGE}, permission=_READ)
+        except ForgeError as error:
+            if error.status in {404, 422}:  # no such commit here
+                return ()
+            raise
+        ours = (p for p in listed if p["state"] == "open" and p["head"]["sha"] == sha and self._is_into_here(p))
+        return tuple(self.read(p["number"]) for p in itertools.islice(ours, _MOST_OF_COMMIT))
+
+    def _is_into_here(self, data: Mapping[str, Any]) -> bool:
+        """A fork's own pull requests about the same commit are listed as well."""
+        return bool(data["base"]["repo"]["full_name"].lower() == self._repository.lower())
+
+    def _as_it_is(self, data: Mapping[str, Any]) -> PullRequest:
+        number = data["number"]
         head, base = data["head"], data["base"]
         repository = head.get("repo") or {}
         is_fork = repository.get("id") != base["repo"]["id"]

@@ -1,31 +1,35 @@
-"""Requests to GitHub's REST API through PyGithub's requester: one call here is one request (and its retries) there.
+"""Requests to GitHub's API over PyGithub's requester: waits as GitHub asks, never without an end, reads conditionally.
 
-PyGithub's object model is not used, because its objects fetch what they lack when an attribute is read. What it does
-well is: authentication, waiting as rate limits ask, spacing, connections, GitHub Enterprise base URLs.
+PyGithub's object model is not used, because its objects fetch what they lack when an attribute is read. What its
+requester does well is: authentication, connections, GitHub Enterprise base URLs. Waiting and repeating is done here,
+because what may be repeated depends on what it does.
 """
 
 from __future__ import annotations
 
-import threading
+import json
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from github import Auth, Github, GithubException, GithubRetry
+from github import Auth, Github, GithubException
 
 from perstack.core.errors import ForgeError
 from perstack.core.json import Json
-from perstack.forge.github_errors import explain, unreachable
+from perstack.forge.github_download import download
+from perstack.forge.github_errors import explain, limit_lasts, unreachable
+from perstack.forge.github_pace import Waits, limit_wait, pace_of
 
 ACTIONS_BOT_ID = 41898282  # github-actions[bot], whom GITHUB_TOKEN acts as
 PAGE = 100
 Query = Mapping[str, str | int]
-_RETRIES = 4
 _CREATE_ATTEMPTS = 3
-_LIMIT_STATUSES = frozenset({403, 429})
+_REMEMBERED = 64  # answers kept for conditional requests
+_REMEMBERED_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,56 +44,58 @@ class GithubSettings:
     details_url: str = ""  # what a check run links to: the workflow run
     author_ids: frozenset[int] = frozenset({ACTIONS_BOT_ID})
     seconds_between_writes: float = 1.0
-    retry_wait_s: float = 1.0
-    limit_wait_s: float = 60.0  # without `retry-after`, GitHub asks for a minute at least
-    longest_wait_s: float = 300.0
+    waits: Waits = field(default_factory=Waits)
     timeout_s: int = 20
     max_annotations: int = 500
 
 
-class _Retry(GithubRetry):
-    """PyGithub's retry, except that what creates is repeated only when GitHub surely did nothing.
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """`repeat`: doing it twice is the same as once."""
 
-    A server error or a lost connection may hide a success: `Rest.create` looks before it tries again.
-    """
+    verb: str
+    url: str
+    body: Mapping[str, Json] | None = None
+    query: Query = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeat: bool = False
+    write: bool = True
 
-    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
-        if method.upper() == "POST":
-            return status_code in _LIMIT_STATUSES
-        return super().is_retry(method, status_code, has_retry_after)
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    data: Any
+    size: int = 0
 
 
 class Rest:
-    """The API of one repository. Thread-safe: one request at a time, as GitHub asks for writes."""
+    """The API as one repository's. Thread-safe: one request at a time, as GitHub asks for writes."""
 
     def __init__(self, settings: GithubSettings) -> None:
-        retry = _Retry(
-            total=_RETRIES,
-            backoff_factor=settings.retry_wait_s,
-            secondary_rate_wait=settings.limit_wait_s,
-            max_rate_limit_wait=settings.longest_wait_s,
-            retry_after_max=int(settings.longest_wait_s),
-            status_forcelist=[429, *range(500, 600)],
-            allowed_methods=frozenset({"GET", "PATCH", "PUT", "DELETE"}),
-        )
         self._github = Github(
             auth=Auth.Token(settings.token),
             base_url=settings.api_url.rstrip("/"),
             timeout=settings.timeout_s,
-            retry=retry,
+            retry=None,
             per_page=PAGE,
             seconds_between_requests=0,
-            seconds_between_writes=settings.seconds_between_writes,
+            seconds_between_writes=0,
             user_agent="perstack",
         )
+        self._settings = settings
+        self._waits = settings.waits
+        self._pace = pace_of(settings.api_url)
         self._root = f"/repos/{quote(settings.repository, safe='/')}"
-        self._wait_s = settings.retry_wait_s
-        self._secret = settings.token
-        self._lock = threading.Lock()
+        self._spent = 0.0
+        self._remembered: OrderedDict[str, tuple[str, _Answer]] = OrderedDict()
+
+    # Reading
 
     def get(self, path: str, what: str, query: Query | None = None, *, permission: str = "") -> Any:
-        """One GET below the repository. Raises: ForgeError."""
-        return self._request("GET", self._root + path, what, permission, parameters=query)
+        """One GET below the repository; what did not change is not sent again. Raises: ForgeError."""
+        return self._read(self._root + path, what, query, permission).data
 
     def get_or_none(self, path: str, what: str, query: Query | None = None) -> Any:
         """One GET, None where there is nothing. Raises: ForgeError for everything else than 404."""
@@ -100,25 +106,64 @@ class Rest:
                 return None
             raise
 
-    def get_user(self) -> Any:
-        """Who the token belongs to. Raises: ForgeError for tokens of installations, which belong to nobody."""
-        return self._request("GET", "/user", "ask who the token belongs to", "")
+    def get_global(self, path: str, what: str, *, permission: str = "") -> Any:
+        """One GET outside of the repository. Raises: ForgeError."""
+        return self._read(path, what, None, permission).data
 
-    def pages(self, path: str, what: str, *, most: int) -> Iterator[Mapping[str, Any]]:
-        """Items of a list, page by page, at most `most` pages. Raises: ForgeError."""
+    def pages(
+        self, path: str, what: str, *, most: int, items: str = "", query: Query | None = None, permission: str = ""
+    ) -> Iterator[Mapping[str, Any]]:
+        """Entries of a list in its order, at most `most` pages. Raises: ForgeError.
+
+        `items` is the name of the list where it comes in an object.
+        """
         for page in range(1, most + 1):
-            items = self.get(path, what, {"per_page": PAGE, "page": page})
-            yield from items
-            if len(items) < PAGE:
+            data = self.get(path, what, {**(query or {}), "per_page": PAGE, "page": page}, permission=permission)
+            entries = data[items] if items else data
+            yield from entries
+            if len(entries) < PAGE:
                 return
 
-    def post(self, path: str, body: Mapping[str, Json], what: str, *, permission: str = "") -> Any:
-        """One POST. Raises: ForgeError."""
-        return self._request("POST", self._root + path, what, permission, body=body)
+    def newest_pages(self, path: str, what: str, *, most: int) -> Iterator[Mapping[str, Any]]:
+        """Entries of a list that GitHub gives oldest first: its first page, then its last ones, each backwards.
 
-    def patch(self, path: str, body: Mapping[str, Json], what: str, *, permission: str = "") -> Any:
-        """One PATCH. Raises: ForgeError."""
-        return self._request("PATCH", self._root + path, what, permission, body=body)
+        What is looked for is mostly among the first or among the last. Raises: ForgeError.
+        """
+        first = self._read(self._root + path, what, {"per_page": PAGE, "page": 1}, "")
+        yield from reversed(first.data)
+        last = _last_page(first.headers.get("link", ""))
+        for page in range(last, max(1, last - most + 1), -1):
+            yield from reversed(self.get(path, what, {"per_page": PAGE, "page": page}))
+
+    def download(self, path: str, what: str, *, most: int, keep_end: int = 0, permission: str = "") -> bytes:
+        """What GitHub keeps on another host, fetched there without our token. Raises: ForgeError.
+
+        More than `most` bytes are refused, or, with `keep_end`, the last so many bytes of the first `most` are kept.
+        """
+        answer = self._send(what, permission, _Request("GET", self._root + path, repeat=True, write=False))
+        location = answer.headers.get("location", "")
+        if answer.status not in {302, 307} or not location:
+            raise ForgeError(f"cannot {what}: GitHub did not say where it is.", status=answer.status)
+        return download(
+            location, what, most=most, keep_end=keep_end, timeout_s=self._settings.timeout_s,
+            plain=self._settings.api_url.startswith("http://"), retry_wait_s=self._waits.retry,
+        )  # fmt: skip
+
+    # Writing
+
+    def post(self, path: str, body: Mapping[str, Json] | None, what: str, *, permission: str = "") -> Any:
+        """One POST, repeated only where GitHub surely did nothing. Raises: ForgeError."""
+        return self._send(what, permission, _Request("POST", self._root + path, body)).data
+
+    def patch(
+        self, path: str, body: Mapping[str, Json], what: str, *, permission: str = "", repeat: bool = True
+    ) -> Any:
+        """One PATCH; `repeat` where doing it twice is the same as once. Raises: ForgeError."""
+        return self._send(what, permission, _Request("PATCH", self._root + path, body, repeat=repeat)).data
+
+    def delete(self, path: str, what: str, *, permission: str = "") -> None:
+        """One DELETE. Raises: ForgeError."""
+        self._send(what, permission, _Request("DELETE", self._root + path, repeat=True))
 
     def create(
         self,
@@ -133,43 +178,135 @@ class Rest:
 
         Raises: ForgeError.
         """
+
+        def work() -> Mapping[str, Any]:
+            created: Mapping[str, Any] = self.post(path, body, what, permission=permission)
+            return created
+
+        return self.exactly_once(work, find)
+
+    def exactly_once(
+        self, work: Callable[[], Mapping[str, Any]], find: Callable[[], Mapping[str, Any] | None]
+    ) -> Mapping[str, Any]:
+        """Do a piece of work again only when `find` does not see what it leaves. Raises: ForgeError."""
         attempt = 1
         while True:
             try:
-                created: Mapping[str, Any] = self.post(path, body, what, permission=permission)
+                return work()
             except ForgeError as error:
-                if attempt == _CREATE_ATTEMPTS or (error.status is not None and error.status < 500):
+                if attempt == _CREATE_ATTEMPTS or not is_uncertain(error):
                     raise
-            else:
-                return created
-            time.sleep(self._wait_s * attempt)
+            time.sleep(self._waits.retry * attempt)
             attempt += 1
             found = find()
             if found is not None:
                 return found
 
-    def _request(
-        self,
-        verb: str,
-        url: str,
-        what: str,
-        permission: str,
-        *,
-        parameters: Query | None = None,
-        body: Mapping[str, Json] | None = None,
-    ) -> Any:
+    def graphql(self, document: str, variables: Mapping[str, Json], what: str, *, write: bool, permission: str) -> Any:
+        """One GraphQL document: the whole answer, `errors` included. A mutation is not repeated. Raises: ForgeError."""
+        body: dict[str, Json] = {"query": document, "variables": dict(variables)}
+        url = self._github.requester.graphql_url
+        return self._send(what, permission, _Request("POST", url, body, repeat=not write, write=write)).data
+
+    # Inside
+
+    def _read(self, url: str, what: str, query: Query | None, permission: str) -> _Answer:
+        key = f"{url}?{urlencode(sorted((query or {}).items()))}"
+        etag, known = self._remembered.get(key, ("", None))
+        headers = {"If-None-Match": etag} if known else {}
+        request = _Request("GET", url, query=query or {}, headers=headers, repeat=True, write=False)
+        answer = self._send(what, permission, request)
+        if answer.status == 304 and known:
+            self._remembered.move_to_end(key)
+            return known
+        if answer.status >= 300:
+            raise ForgeError(
+                f"cannot {what}: GitHub sent us elsewhere ({answer.status}).",
+                hint="The repository may have been renamed or moved: run the job under its present name.",
+                status=answer.status,
+            )
+        if answer.headers.get("etag") and answer.size <= _REMEMBERED_BYTES:
+            self._remembered[key] = (answer.headers["etag"], answer)
+            if len(self._remembered) > _REMEMBERED:
+                self._remembered.popitem(last=False)
+        return answer
+
+    def _send(self, what: str, permission: str, request: _Request) -> _Answer:
+        """One request with the waits it needs. What may not be repeated is sent again only after a limit."""
+        attempt = 0
+        while True:
+            attempt += 1
+            began = time.monotonic()
+            try:
+                with self._pace.turn(write=request.write, spacing=self._settings.seconds_between_writes):
+                    answer = self._exchange(request)
+            except (OSError, RuntimeError, AssertionError) as error:  # all of `requests` derives from OSError
+                self._spent += time.monotonic() - began
+                again = request.repeat and isinstance(error, OSError)
+                if not (again and self._wait(self._backoff(attempt), attempt)):
+                    raise self._clean(unreachable(what, error)) from None
+                continue
+            wait = limit_wait(
+                answer.status, answer.headers, answer.data, attempt=attempt, waits=self._waits, now=time.time()
+            )
+            if wait is not None:
+                self._pace.close(min(wait, self._waits.longest))
+                if not self._wait(wait, attempt):
+                    raise self._clean(limit_lasts(what, wait))
+            elif answer.status >= 500 and request.repeat and self._wait(self._backoff(attempt), attempt):
+                continue
+            elif answer.status >= 400:
+                raise self._clean(explain(what, answer.status, answer.data, permission=permission))
+            else:
+                return answer
+
+    def _exchange(self, request: _Request) -> _Answer:
         try:
-            with self._lock:
-                _, data = self._github.requester.requestJsonAndCheck(
-                    verb, url, parameters=dict(parameters or {}), input=body
-                )
+            status, received, text = self._github.requester.requestJson(
+                request.verb,
+                request.url,
+                parameters=dict(request.query),
+                headers=dict(request.headers),
+                input=request.body,
+            )
         except GithubException as error:
-            raise self._clean(explain(what, error.status, error.data, permission=permission)) from None
-        except (OSError, RuntimeError) as error:  # all of `requests` derives from OSError; bad redirects are the other
-            raise unreachable(what, error) from None
-        return data
+            return _Answer(error.status, error.headers or {}, error.data)
+        try:
+            data = json.loads(text) if text else None
+        except ValueError:  # a proxy's page, a log
+            data = {"message": ""}
+        return _Answer(status, received, data, len(text))
+
+    def _backoff(self, attempt: int) -> float:
+        return float(self._waits.retry * 2 ** (attempt - 1))
+
+    def _wait(self, seconds: float, attempt: int) -> bool:
+        """Wait before the next attempt; False where there is to be none."""
+        waits = self._waits
+        if attempt >= waits.attempts or seconds > min(waits.longest, waits.patience - self._spent):
+            return False
+        self._spent += seconds
+        time.sleep(seconds)
+        return True
 
     def _clean(self, error: ForgeError) -> ForgeError:
         """No token in any message, should the server have repeated it."""
-        error.message = error.message.replace(self._secret, "***") if self._secret else error.message
+        token = self._settings.token
+        error.message = error.message.replace(token, "***") if token else error.message
         return error
+
+
+def is_uncertain(error: ForgeError) -> bool:
+    """Whether a request that failed may have been carried out all the same."""
+    return error.status is None or error.status >= 500
+
+
+def _last_page(link: str) -> int:
+    """The number of a list's last page from its `Link` header; 1 where it has only one."""
+    for part in link.split(","):
+        address, _, about = part.partition(";")
+        if 'rel="last"' in about:
+            _, _, query = address.strip(" <>").partition("?")
+            pages = [pair.removeprefix("page=") for pair in query.split("&") if pair.startswith("page=")]
+            return int(pages[-1]) if pages and pages[-1].isdigit() else 1
+    return 1

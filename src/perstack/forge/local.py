@@ -266,6 +266,9 @@ class LocalForge:
     def failed_jobs(self, run_id: int) -> tuple[FailedJob, ...]:
         return self._runs.failed_jobs(run_id)
 
+    def artifact_names(self, run_id: int) -> tuple[str, ...]:
+        return self._runs.artifact_names(run_id)
+
     def artifact(self, run_id: int, name: str) -> bytes | None:
         return self._runs.artifact(run_id, name)
 

@@ -36,6 +36,10 @@ class Runs:
         """Its red jobs. Raises: ForgeError where there is no such run."""
         return tuple(FailedJob(**job) for job in self._entry(run_id)["jobs"][:10])
 
+    def artifact_names(self, run_id: int) -> tuple[str, ...]:
+        """Names of its artifacts. Raises: ForgeError where there is no such run."""
+        return tuple(self._entry(run_id)["artifacts"])
+
     def artifact(self, run_id: int, name: str) -> bytes | None:
         """An artifact's ZIP, None where there is none. Raises: ForgeError where there is no such run."""
         if name not in self._entry(run_id)["artifacts"]:
