@@ -95,6 +95,19 @@ budgets = { rounds = 5, steps = 10, tokens = 0, wallTime = 90000 }
 
 [github]
 roles = ["admin"]
+teams = ["acme/core"]
+on = ["issues", "pull_request"]
+assignee = "fixer"
+approval = "always"
+cooldown = 90000
+jobsPerActor = 5
+jobsPerDay = 20
+tokensPerDay = 1000000
+commits = "push"
+reviewComments = false
+sarif = true
+commands.run = { enabled = false }
+commands.fix = { roles = ["maintain"], teams = ["acme/fixers"] }
 allowedBots = [41898282]
 label = "fix-me"
 branchPrefix = "bot/"

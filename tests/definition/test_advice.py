@@ -98,3 +98,40 @@ def test_the_limits_themselves_are_fine() -> None:
     )
 
     assert load_config(text).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        (
+            "[github.commands.fix]\nenabled = true\nroles = ['admin', 'triage']",
+            '3: the role "triage" lets people without write access start runs',
+        ),
+        (
+            "[github.commands.run]\nroles = ['admin']\nenabled = false",
+            '3: nobody may give "run": roles and teams have no effect',
+        ),
+        (
+            "[github]\napproval = 'always'\ncommands.approve = { enabled = false }",
+            '2: no fix can ever be approved: the command "approve" is switched off',
+        ),
+        ("[github]\non = ['push']\nassignee = 'fixer'", '3: has no effect: "on" has no "issues"'),
+        ("[github]\non = ['push']\nverifyPullRequests = true", '3: has no effect: "on" has no "pull_request"'),
+    ],
+)
+def test_rules_for_github_that_open_more_or_less_than_they_seem_to_are_told(text: str, warning: str) -> None:
+    [told] = load_config(text).warnings
+
+    assert told.startswith(f"perstack.toml:{warning}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[github.commands.explain]\nroles = ['read']",
+        "[github]\non = ['push']\nverifyPullRequests = false",
+        "[github]\napproval = 'always'\ncommands = { fix = { enabled = false }, plan = { enabled = false } }",
+    ],
+)
+def test_sensible_rules_for_github_are_not_talked_about(text: str) -> None:
+    assert load_config(text).warnings == ()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from perstack.core.errors import ExitCode, UserError
-from perstack.core.experts import BASE_SKILL
+from perstack.core.experts import BASE_SKILL, CommandRule
 from perstack.core.signals import Priority, SignalKind
 from perstack.definition.load import find_config, load_config, load_file, validate_config
 from tests.definition.samples import FULL
@@ -82,6 +82,14 @@ def test_every_table_of_the_harness_reaches_the_config() -> None:
     assert (github.roles, github.allowed_bots, github.label) == (("admin",), (41898282,), "fix-me")
     assert (github.branch_prefix, github.fork_policy, github.check_name) == ("bot/", "deny", "proof")
     assert github.verify_pull_requests is False
+    assert (github.teams, github.on, github.assignee) == (("acme/core",), ("issues", "pull_request"), "fixer")
+    assert (github.approval, github.cooldown_s, github.jobs_per_actor) == ("always", 90.0, 5)
+    assert (github.jobs_per_day, github.tokens_per_day, github.commits) == (20, 1_000_000, "push")
+    assert (github.review_comments, github.sarif) == (False, True)
+    assert github.commands == {
+        "run": CommandRule(enabled=False),
+        "fix": CommandRule(roles=("maintain",), teams=("acme/fixers",)),
+    }
 
 
 def test_an_empty_file_has_the_published_defaults() -> None:

@@ -150,6 +150,7 @@ DEFAULT_EVENTS = (
     "repository_dispatch",
     "schedule",
     "push",
+    "merge_group",
 )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from perstack.core.experts import BASE_SKILL, BASE_TOOLS, MANAGEMENT_TOOLS
 from perstack.core.grammar import EXPERT_NAME, TOOL_NAME, parse_expert_key
 from perstack.definition.locate import KeyPath
 from perstack.definition.problems import Problem, closest
 from perstack.definition.schema import Expert, InteractiveSkill, SseSkill, StdioSkill
+from perstack.definition.schema_github import Github
 from perstack.definition.schema_harness import Document
 
 REGISTRY_COUNT = 255
@@ -26,6 +27,8 @@ _WITHOUT_EFFECT = {
     "perstackApiBaseUrl": "experts come from files, no registry is asked",
     "perstackBaseSkillCommand": "the built-in base tools are used",
 }
+_HARMLESS_COMMANDS = frozenset({"help", "explain"})
+_WEAK_ROLES = frozenset({"read", "triage", "none"})
 _ON_THE_PROVIDER = ("providerTools", "providerSkills", "providerToolOptions")
 
 
@@ -37,9 +40,37 @@ def warnings(document: Document) -> Iterator[Problem]:
             yield Problem((alias,), f'"{alias}" has no effect: {why}')
     for key, expert in document.experts.items():
         yield from _expert(key, expert, ("experts", key))
-    for index, role in enumerate(document.github.roles if document.github else ()):
-        if role in {"read", "triage", "none"}:
-            yield Problem(("github", "roles", index), f'the role "{role}" lets people without write access start runs')
+    if document.github is not None:
+        yield from _github(document.github)
+
+
+def _github(github: Github) -> Iterator[Problem]:
+    """Rules of `[github]` that open more than they seem to, or nothing at all."""
+    path: KeyPath = ("github",)
+    yield from _weak_roles(github.roles, path)
+    for name, rule in github.commands.items():
+        place = (*path, "commands", name)
+        if name not in _HARMLESS_COMMANDS:
+            yield from _weak_roles(rule.roles, place)
+        if not rule.enabled and (rule.roles or rule.teams):
+            yield Problem((*place, "enabled"), f'nobody may give "{name}": roles and teams have no effect')
+    off = {name for name, rule in github.commands.items() if not rule.enabled}
+    needed = [name for name in ("plan", "approve") if name in off]
+    if github.approval == "always" and "fix" not in off and needed:
+        message = f'no fix can ever be approved: the command "{needed[0]}" is switched off'
+        yield Problem((*path, "approval"), message)
+    if github.assignee and "issues" not in github.on:
+        yield Problem((*path, "assignee"), 'has no effect: "on" has no "issues"')
+    wanted = github.verify_pull_requests and "verify_pull_requests" in github.model_fields_set
+    if wanted and "pull_request" not in github.on:
+        yield Problem((*path, "verifyPullRequests"), 'has no effect: "on" has no "pull_request"')
+
+
+def _weak_roles(roles: Iterable[str], path: KeyPath) -> Iterator[Problem]:
+    for index, role in enumerate(roles):
+        if role in _WEAK_ROLES:
+            message = f'the role "{role}" lets people without write access start runs'
+            yield Problem((*path, "roles", index), message)
 
 
 def _expert(key: str, expert: Expert, path: KeyPath) -> Iterator[Problem]:

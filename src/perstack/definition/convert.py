@@ -9,7 +9,7 @@ from perstack.core.grammar import parse_expert_key
 from perstack.core.json import Json
 from perstack.core.sandbox import Limits, SandboxSpec
 from perstack.core.signals import Priority, SignalKind, SignalSpec
-from perstack.definition import schema, schema_harness
+from perstack.definition import schema, schema_github, schema_harness
 from perstack.definition.framework import recognise
 
 _OPTIONS = frozenset({"page", "element", "viewports", "port", "ready", "startTimeout"})
@@ -31,7 +31,7 @@ def to_config(document: schema_harness.Document, *, path: str, warnings: Sequenc
         signals=tuple(_signal(name, signal) for name, signal in document.signals.items()),
         verify=_verify(document.verify or schema_harness.Verify()),
         pipelines={name: _pipeline(name, pipeline) for name, pipeline in document.pipelines.items()},
-        github=_github(document.github or schema_harness.Github()),
+        github=_github(document.github or schema_github.Github()),
         warnings=tuple(warnings),
     )
 
@@ -187,9 +187,25 @@ def _pipeline(name: str, pipeline: schema_harness.Pipeline) -> data.PipelineSpec
     )
 
 
-def _github(github: schema_harness.Github) -> data.GithubSpec:
+def _github(github: schema_github.Github) -> data.GithubSpec:
+    rules: dict[str, data.CommandRule] = {
+        name: data.CommandRule(enabled=rule.enabled, roles=tuple(rule.roles), teams=tuple(rule.teams))
+        for name, rule in github.commands.items()
+    }
     return data.GithubSpec(
         roles=tuple(github.roles),
+        teams=tuple(github.teams),
+        commands=rules,
+        on=tuple(github.on),
+        assignee=github.assignee,
+        approval=github.approval,
+        cooldown_s=github.cooldown / 1000,
+        jobs_per_actor=github.jobs_per_actor,
+        jobs_per_day=github.jobs_per_day,
+        tokens_per_day=github.tokens_per_day,
+        commits=github.commits,
+        review_comments=github.review_comments,
+        sarif=github.sarif,
         allowed_bots=tuple(github.allowed_bots),
         label=github.label,
         branch_prefix=github.branch_prefix,

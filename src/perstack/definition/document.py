@@ -16,7 +16,7 @@ from perstack.definition.schema_harness import Document
 
 Schema = dict[str, JsonValue]
 
-_PLACEHOLDERS = {"experts": '"<key>"', "skills": '"<name>"', "tools": '"<tool>"'}
+_PLACEHOLDERS = {"experts": '"<key>"', "skills": '"<name>"', "tools": '"<tool>"', "commands": "<command>"}
 _BOUNDS = {
     "minimum": "≥ {}",
     "exclusiveMinimum": "> {}",

@@ -172,6 +172,8 @@ def _real_path(location: Sequence[str | int], data: object) -> KeyPath:
     path: list[str | int] = []
     current = data
     for part in location:
+        if part == "[key]":  # the key itself is wrong, and is in the path already
+            continue
         if isinstance(current, Mapping):
             if part not in current and part in (current.get("type"), current.get("providerName")):
                 continue

@@ -1,4 +1,4 @@
-"""The tables this harness adds: sandbox, signals, verify, pipelines, github. Keys and limits of one value only."""
+"""The tables this harness adds: sandbox, signals, verify, pipelines. Keys and limits of one value only."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonVal
 from pydantic.json_schema import JsonSchemaValue
 
 from perstack.definition.schema import ExpertKeyText, Natural, Positive, PublicTables, Strings, Table
+from perstack.definition.schema_github import Github
 
 
 def _arguments(value: object) -> object:
@@ -285,18 +286,6 @@ class Pipeline(Table):
         "Left out: @fix/checks where a model is configured.",
     )
     budgets: Budgets | None = None
-
-
-class Github(Table):
-    """Who may start a run on GitHub, and how results look."""
-
-    roles: Strings = Field(default=["admin", "maintain", "write"], description="Roles that may start a run.")
-    allowed_bots: list[Positive] = Field(default_factory=list, description="Numeric ids of bots that may start a run.")
-    label: str = Field(default="perstack", min_length=1)
-    branch_prefix: str = Field(default="perstack/fix-", min_length=1)
-    verify_pull_requests: bool = True
-    fork_policy: Literal["suggest", "deny"] = "suggest"
-    check_name: str = Field(default="perstack", min_length=1)
 
 
 class Document(PublicTables):
