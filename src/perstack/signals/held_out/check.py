@@ -1,26 +1,29 @@
 """Held-out checks of a candidate that passed everything else: which calls, which neighbours, and what they show.
 
-For Python suites whose plan is known. Where the tests offer no call that can be understood, nothing is said.
+For Python and JavaScript suites whose plan is known. Where tests offer no call that can be understood, nothing is said.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import SystemRandom
 
 import anyio
 import anyio.to_thread
 
-from perstack.core.signals import SignalRun
+from perstack.core.signals import SignalRun, TestStatus
 from perstack.signals.compare_tests import lies_in
-from perstack.signals.held_out.answers import Answers, Questions
+from perstack.signals.held_out.answers import Answers, Outcome, Questions
 from perstack.signals.held_out.examples import Example
 from perstack.signals.held_out.judge import Judgement, judge
 from perstack.signals.held_out.neighbours import Neighbour, has_neighbours, neighbours_of, values_of
-from perstack.signals.held_out.plain import Python
+from perstack.signals.held_out.plain import Node, Program, Python
 from perstack.signals.held_out.reading import examples_in, passes, test_key
 from perstack.signals.held_out.run import Asker
+from perstack.signals.held_out.script_examples import ScriptExample, script_examples
+from perstack.signals.held_out.script_values import encoded_script
+from perstack.signals.node.suites import NodeSuite
 from perstack.signals.pytest.suite import PytestSuite
 from perstack.signals.suites.contract import SuitePlan
 from perstack.signals.tree import Tree
@@ -44,20 +47,20 @@ async def check_held_out(fixed: Fixed, base: Tree, candidate: Tree, asker: Asker
 
     Raises: SandboxUnavailable.
     """
-    python = python_of(fixed.plan)
-    if python is None or not fixed.tests:
+    asking = await anyio.to_thread.run_sync(_asking, fixed, base) if fixed.tests else None
+    if asking is None or not asking.questions.examples:
         return Judgement()
-    questions = await anyio.to_thread.run_sync(_questions, fixed, base, python)
-    if not questions.examples:
-        return Judgement()
+    questions, program = asking.questions, asking.program
     found: dict[str, Answers] = {}
 
     async def ask(name: str, tree: Tree) -> None:
-        found[name] = await asker.ask(tree, python, questions)
+        found[name] = await asker.ask(tree, program, questions)
 
     async with anyio.create_task_group() as group:
         group.start_soon(ask, "base", base)
         group.start_soon(ask, "candidate", candidate)
+    for place, expected in asking.expected.items():
+        found["candidate"].expected[place] = expected
     return judge(questions, found["base"], found["candidate"], fixed.signal)
 
 
@@ -71,7 +74,21 @@ def python_of(plan: SuitePlan | None) -> Python | None:
     return None
 
 
-def _questions(fixed: Fixed, base: Tree, python: Python) -> Questions:
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """`expected` are wanted results that are known without asking, by the example's place."""
+
+    program: Program
+    questions: Questions
+    expected: Mapping[int, Outcome] = field(default_factory=dict)
+
+
+def _asking(fixed: Fixed, base: Tree) -> _Asking | None:
+    if isinstance(fixed.plan, NodeSuite):
+        return _of_scripts(fixed, base)
+    python = python_of(fixed.plan)
+    if python is None:
+        return None
     files = [path for path in sorted(base.files) if path.endswith(".py") and _holds(path, fixed.tests)]
     examples: list[Example] = []
     for path in files[:_FILES]:
@@ -80,7 +97,28 @@ def _questions(fixed: Fixed, base: Tree, python: Python) -> Questions:
         kept = [e for e in read if (e.function or e.call) in functions and passes(e, path, fixed.run)]
         examples += kept
     examples = examples[:_EXAMPLES]
-    return Questions(tuple(examples), _neighbours(examples))
+    return _Asking(python, Questions(tuple(examples), _neighbours(examples)))
+
+
+def _of_scripts(fixed: Fixed, base: Tree) -> _Asking:
+    """The same for tests of JavaScript, whose ids are a path and titles."""
+    red, found = set(fixed.tests), list[ScriptExample]()
+    for path in sorted({test.partition("::")[0] for test in red} & base.files)[:_FILES]:
+        read = script_examples((base.read(path) or b"").decode("utf-8", "replace"), path)
+        functions = {one.target for one in read if f"{path}::{one.test}" in red}
+        passed = {i for i, case in fixed.run.tests.items() if case.status is TestStatus.PASSED}
+        found += [one for one in read if one.target in functions and f"{path}::{one.test}" in passed]
+    found = found[:_EXAMPLES]
+    examples = tuple(_as_example(one) for one in found)
+    expected: dict[int, Outcome] = {place: ["value", encoded_script(one.expected)] for place, one in enumerate(found)}
+    program = Node(tuple((one.target.module, one.target.name, one.arguments) for one in found))
+    return _Asking(program, Questions(examples, _neighbours(examples)), expected)
+
+
+def _as_example(one: ScriptExample) -> Example:
+    function = f"{one.target.module}.{one.target.name}"
+    arguments = tuple(map(repr, one.arguments))
+    return Example(one.test, f"{function}({', '.join(arguments)})", "", {}, function=function, arguments=arguments)
 
 
 def _neighbours(examples: Sequence[Example]) -> Mapping[int, Sequence[tuple[int, Neighbour]]]:

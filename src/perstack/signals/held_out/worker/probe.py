@@ -148,6 +148,7 @@ def main() -> None:
     """Read the request, evaluate, report, leave."""
     leave = os._exit
     request = json.loads(sys.stdin.buffer.read())
+    os.chdir(request["home"])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     emit: Emit = open_channel(request["socket"], request.pop("nonce"))
     here = os.path.dirname(os.path.abspath(__file__))
