@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from perstack.api.artifacts import red_cases, unpacked
     from perstack.api.auditing import EvidenceRefused, audited, differences
-    from perstack.api.checkout import Checkout, FixCheckout, VerifyCheckout, fix_checkout, verify_checkout
+    from perstack.api.checkout import (
+        Checkout,
+        FixCheckout,
+        VerifyCheckout,
+        fix_checkout,
+        plan_shards,
+        run_shard,
+        verify_checkout,
+    )
     from perstack.api.configuration import CONFIG_NAME, parse_config, read_config, validate
     from perstack.api.deferred import DeferredEngine, Jobs
     from perstack.api.engine import Engine, Job
@@ -69,6 +77,7 @@ __all__ = [
     "Verify",
     "VerifyCheckout",
     "apply_tree",
+    "as_data",
     "ask_model",
     "audited",
     "check_log",
@@ -88,6 +97,7 @@ __all__ = [
     "look_inside",
     "open_bare",
     "parse_config",
+    "plan_shards",
     "read_config",
     "red_cases",
     "reference",
@@ -95,6 +105,7 @@ __all__ = [
     "require_possible",
     "rerun_log",
     "resolve_expert",
+    "run_shard",
     "surroundings",
     "try_sandboxes",
     "unpacked",
@@ -107,7 +118,7 @@ __all__ = [
 _PLACES = {
     "api.artifacts": "red_cases unpacked",
     "api.auditing": "EvidenceRefused audited differences",
-    "api.checkout": "Checkout FixCheckout VerifyCheckout fix_checkout verify_checkout",
+    "api.checkout": "Checkout FixCheckout VerifyCheckout fix_checkout plan_shards run_shard verify_checkout",
     "api.configuration": "CONFIG_NAME parse_config read_config validate",
     "api.deferred": "DeferredEngine Jobs",
     "api.engine": "Engine Job",

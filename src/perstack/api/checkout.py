@@ -34,6 +34,7 @@ class VerifyCheckout:
 
     `base` is a revision, by default where HEAD left the main branch. Without `config`, the base commit's own counts.
     `out` is where evidence goes, by default the job's folder. `everything`: go on once a signal has decided.
+    `shards` are folders that `run_shard` wrote for the same change.
     """
 
     repo: Path
@@ -44,6 +45,7 @@ class VerifyCheckout:
     config: Config | None = None
     out: Path | None = None
     everything: bool = False
+    shards: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.patch is not None and self.head:
@@ -111,21 +113,51 @@ async def verify_checkout(
 
     Raises: UserError and InfrastructureErrors before there is a report.
     """
+    request = await _change(host, asked, warn)
+    async with Engine(host).job("verify", watch) as job:
+        return await job.verify(request, out=asked.out)
+
+
+async def plan_shards(
+    host: Host, asked: VerifyCheckout, of: int, watch: EventSink | None = None
+) -> tuple[tuple[str, ...], ...]:
+    """What each of `of` machines would measure, in words; fewer where there is less to do, at least one.
+
+    Raises: UserError, InfrastructureErrors.
+    """
+    request = await _change(host, asked, _nothing)
+    async with Engine(host).job("shard", watch) as job:
+        shares = await job.shares(request, of)
+        most = sum(1 for share in shares if share)
+        return shares if most == of else await job.shares(request, max(1, most))
+
+
+async def run_shard(
+    host: Host, asked: VerifyCheckout, share: tuple[int, int], out: Path, watch: EventSink | None = None
+) -> tuple[str, ...]:
+    """Measure share (number, of) of a verification into `out`; what was measured, in words.
+
+    Raises: UserError, InfrastructureErrors.
+    """
+    request = await _change(host, asked, _nothing)
+    async with Engine(host).job("shard", watch) as job:
+        return await job.measure(request, share, out)
+
+
+async def _change(host: Host, asked: VerifyCheckout, warn: Callable[[str], None]) -> Verify:
+    """What is to be judged."""
     checkout = await Checkout.open(asked.repo, host.scratch)
     base = await checkout.base(asked.base)
-    config = await _config(checkout, base, asked.config, warn)
-    patch = asked.patch if asked.patch is not None else await checkout.change(base, asked.head)
-    request = Verify(
+    return Verify(
         checkout.repository,
         base,
-        patch,
-        config,
+        asked.patch if asked.patch is not None else await checkout.change(base, asked.head),
+        await _config(checkout, base, asked.config, warn),
         asked.targets,
         needs_red=bool(asked.targets),
         everything=asked.everything,
+        shards=asked.shards,
     )
-    async with Engine(host).job("verify", watch) as job:
-        return await job.verify(request, out=asked.out)
 
 
 async def fix_checkout(

@@ -221,6 +221,22 @@ class Job:
             found: tuple[Sensitivity, ...] = await proving.sensed(repository, base, config.verify, ground)
         return found
 
+    async def shares(self, verify: Verify, of: int) -> tuple[tuple[str, ...], ...]:
+        """What each of `of` machines would measure, in words."""
+        proving = await to_thread.run_sync(importlib.import_module, _PROVING)
+        ground = await self._prepare(verify.repository, verify.base, verify.config)
+        units = await proving.shares(verify, ground, of, host=self.engine.host)
+        return tuple(tuple(map(str, share)) for share in units)
+
+    async def measure(self, verify: Verify, share: tuple[int, int], out: Path) -> tuple[str, ...]:
+        """Measure one machine's share of a verification (number, of) into `out`; what was measured, in words."""
+        proving = await to_thread.run_sync(importlib.import_module, _PROVING)
+        ground = await self._prepare(verify.repository, verify.base, verify.config)
+        with self.stage("measure"):
+            units = await proving.measured_share(verify, ground, share, host=self.engine.host, out=out)
+        self.emit("finishJob", {"outcome": "measured", "units": [*map(str, units)]})
+        return tuple(map(str, units))
+
     async def run(self, run: Run) -> RunOutcome:
         """One expert over a workspace directory, delegates included; or what `run` says of an old job.
 

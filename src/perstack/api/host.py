@@ -63,7 +63,10 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """A patch to judge against a base commit. `everything`: go on once a signal has decided, for all the facts."""
+    """A patch to judge against a base commit. `everything`: go on once a signal has decided, for all the facts.
+
+    `shards` are folders of measurements that other machines made for this very patch.
+    """
 
     repository: Repository
     base: str
@@ -72,6 +75,7 @@ class Verify:
     targets: tuple[str, ...] = ()
     needs_red: bool = False
     everything: bool = False
+    shards: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from anyio import to_thread
+
 from perstack.api.host import Fix, Ground, Host, Review, Verify
 from perstack.api.kit import Workplace, open_kit
 from perstack.core.contracts import Session
@@ -21,6 +23,8 @@ from perstack.runtime.staff import Staff
 from perstack.signals.cache import ResultCache, toolchain_of
 from perstack.signals.protocol import Verifier, VerifyRequest
 from perstack.signals.sensitivity import Sensitivity
+from perstack.signals.shards import Shards, Unit
+from perstack.signals.sharing import about
 
 
 async def fixed(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, *, host: Host, out: Path) -> FixOutcome:
@@ -85,19 +89,39 @@ def _kit(ground: Ground, host: Host) -> OpenKit:
 
 async def verified(verify: Verify, ground: Ground, *, host: Host, out: Path) -> Report:
     """The verification protocol on one patch. Raises: UserError, InfrastructureErrors."""
-    return await _verifier(ground, host, verify.config.verify).verify(
-        VerifyRequest(
-            repository=verify.repository,
-            base=verify.base,
-            patch=verify.patch,
-            specs=ground.specs,
-            verify=verify.config.verify,
-            snapshot=ground.snapshot,
-            out=out,
-            targets=verify.targets,
-            needs_red=verify.needs_red,
-            everything=verify.everything,
-        )
+    shards = None
+    if verify.shards:
+        shards = await to_thread.run_sync(Shards.load, verify.shards, about(verify.base, verify.patch))
+        if shards.missing:
+            ground.emit("progress", {"message": f"shards {shards.missing} of {shards.of} left nothing: measured here"})
+    return await _verifier(ground, host, verify.config.verify, shards).verify(_request(verify, ground, out))
+
+
+async def shares(verify: Verify, ground: Ground, of: int, *, host: Host) -> tuple[tuple[Unit, ...], ...]:
+    """What each of `of` machines would measure. Raises: UserError, InfrastructureErrors."""
+    return await _verifier(ground, host, verify.config.verify).shares(_request(verify, ground, None), of)
+
+
+async def measured_share(
+    verify: Verify, ground: Ground, share: tuple[int, int], *, host: Host, out: Path
+) -> tuple[Unit, ...]:
+    """Measure one machine's share into `out`. Raises: UserError, InfrastructureErrors."""
+    verifier = _verifier(ground, host, verify.config.verify)
+    return await verifier.measure_share(_request(verify, ground, out), *share)
+
+
+def _request(verify: Verify, ground: Ground, out: Path | None) -> VerifyRequest:
+    return VerifyRequest(
+        repository=verify.repository,
+        base=verify.base,
+        patch=verify.patch,
+        specs=ground.specs,
+        verify=verify.config.verify,
+        snapshot=ground.snapshot,
+        out=out,
+        targets=verify.targets,
+        needs_red=verify.needs_red,
+        everything=verify.everything,
     )
 
 
@@ -107,8 +131,8 @@ async def sensed(repository: Repository, base: str, verify: VerifySpec, ground: 
     return await verifier.sense(repository, base, ground.specs, ground.snapshot, verify)
 
 
-def _verifier(ground: Ground, host: Host, verify: VerifySpec) -> Verifier:
+def _verifier(ground: Ground, host: Host, verify: VerifySpec, shards: Shards | None = None) -> Verifier:
     cache = ResultCache(host.cache / "results", toolchain_of(host.path)) if verify.cache == "auto" else None
     if cache is not None:
         cache.collect()
-    return Verifier(ground.sandbox, ground.emit, ground.scratch / "verify", cache)
+    return Verifier(ground.sandbox, ground.emit, ground.scratch / "verify", cache, shards)
