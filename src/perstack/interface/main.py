@@ -24,6 +24,8 @@ COMMANDS = {
     "replay": "Fold a job's log again, or run it against its record, and compare.",
     "action": "Entry point of the GitHub Action: reads GITHUB_*, does what the event asks.",
     "finish": "Last step of the GitHub Action: end what a killed job left in progress.",
+    "doctor": "Check what a job needs here (token, sandbox, network, model, configuration), and what to change.",
+    "shard": "Share a verification out over several machines, and merge it into one verdict.",
     "detect": "Show the signals that fit a repository, as TOML.",
     "install": "Write perstack.lock: the tools of every skill, so that runs need not wait for servers.",
     "validate": "Check a perstack.toml.",
