@@ -50,7 +50,7 @@ def test_defaults_of_inputs_are_those_of_the_code() -> None:
 
 def test_every_output_is_written_by_the_code_and_the_other_way_round() -> None:
     outputs = section("outputs")
-    source = (ROOT / "src/perstack/interface/publish.py").read_text("utf-8")
+    source = (ROOT / "src/perstack/interface/jobs/outputs.py").read_text("utf-8")
     written = set(re.findall(r'^        "([\w-]+)": ', source, re.MULTILINE)) | set(
         re.findall(r'values\["(\w+)"\]', source)
     )
@@ -65,8 +65,8 @@ def test_the_words_of_verdict_and_outcome_are_all_named() -> None:
         assert verdict.value in outputs["verdict"]
     for ending in Ending:
         assert ending.value in outputs["outcome"]
-    job = (ROOT / "src/perstack/interface/job.py").read_text("utf-8")
-    said = set(re.findall(r'"outcome": "([\w-]+)"', job)) | set(re.findall(r'outcome = "([\w-]+)" if', job))
+    jobs = "\n".join(p.read_text("utf-8") for p in sorted((ROOT / "src/perstack/interface/jobs").glob("*.py")))
+    said = set(re.findall(r'"outcome": "([\w-]+)"', jobs)) | set(re.findall(r'outcome="([\w-]+)"', jobs))
     assert all(word in outputs["outcome"] for word in said)
 
 

@@ -18,7 +18,8 @@ from perstack.core.events import EventSink
 from perstack.forge.contract import Action, Actor, PullRequest, Trigger
 from perstack.forge.local import REPOSITORY_ID, LocalForge
 from perstack.infrastructure.git import Repository
-from perstack.interface.job import ForgeJob, JobResult
+from perstack.interface.jobs.desk import Desk, JobResult, Process
+from perstack.interface.jobs.life import ForgeJob
 from perstack.testing import ProjectBuilder
 
 BUGGY = """def median(xs):
@@ -35,6 +36,7 @@ TESTS = (
 )
 TOML = '[signals.tests]\nkind = "test"\nrun = "python3 -m pytest -q"\nrepeat = 1\n'
 FILES = {"calc.py": BUGGY, "tests/test_calc.py": TESTS, "perstack.toml": TOML}
+_PROCESS = Process("https://github.com/ada/calc/actions/runs/900", 900, 1)
 ADA = Actor("ada", 1)
 MALLORY = Actor("mallory", 2)
 
@@ -88,6 +90,7 @@ class Scene:
         number: int = 7,
         host: Mapping[str, Any] | None = None,
         watch: EventSink | None = None,
+        process: Process = _PROCESS,
         **fields: Any,
     ) -> JobResult:
         trigger = Trigger(
@@ -101,8 +104,8 @@ class Scene:
         path = (Path(sys.executable).parent, Path("/usr/local/bin"), Path("/usr/bin"), Path("/bin"))
         engine = api.Engine(api.Host(env={}, path=path, scratch=scratch, storage=self.root / "storage", **settings))
         with anyio.fail_after(240):
-            job = ForgeJob(self.forge, engine, replace(trigger, **fields), scratch=scratch, watch=watch)
-            return await job.run()
+            desk = Desk(self.forge, engine, scratch, process, watch, folder=self.root / "runner")
+            return await ForgeJob(desk, replace(trigger, **fields)).run()
 
     def record(self, name: str) -> Any:
         path = self.root / "records" / f"{name}.json"

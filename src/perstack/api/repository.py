@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from anyio import from_thread
 
+from perstack.core.commits import CommitContents
 from perstack.forge.contract import CommitRequest
 from perstack.infrastructure.git import Identity, Repository
 from perstack.signals.detect import Detection, detect
@@ -20,9 +22,9 @@ async def open_bare(path: Path) -> Repository:
     return await Repository.create(path)
 
 
-async def commit(repository: Repository, tree: str, parent: str, message: str) -> str:
+async def commit(repository: Repository, tree: str, parents: Sequence[str], message: str) -> str:
     """A commit object of ours; nothing points to it yet."""
-    return await repository.commit(tree, (parent,), message, author=AUTHOR, timestamp=int(time.time()))
+    return await repository.commit(tree, tuple(parents), message, author=AUTHOR, timestamp=int(time.time()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,13 @@ class GitRemote:
             )
 
         from_thread.run(work)
+
+    def contents(self, request: CommitRequest, most_bytes: int) -> CommitContents:
+        async def work() -> CommitContents:
+            repository = await Repository.create(request.repository)
+            return await repository.contents(request.commit, most_bytes)
+
+        return from_thread.run(work)
 
 
 async def detect_signals(repository: Repository, commit: str) -> Detection:

@@ -20,9 +20,11 @@ from perstack.forge.contract import Ignored, Trigger
 from perstack.forge.trigger import Workflow, read_event
 from perstack.forge.workflow import append_summary, workflow_command
 from perstack.interface.github import github_forge, run_url
-from perstack.interface.job import ForgeJob, JobResult
+from perstack.interface.jobs.desk import Desk, JobResult, Process
+from perstack.interface.jobs.life import answer
 from perstack.interface.options import host
 from perstack.interface.render.markdown import problem
+from perstack.interface.unfinished import place
 
 MAX_EVENT = 32 * 1024 * 1024
 
@@ -46,18 +48,17 @@ def _answer(env: dict[str, str], sandbox: str, provider: str, model: str) -> int
     if isinstance(triggers, Ignored):
         click.echo(f"perstack: nothing to do: {triggers.why}")
         return ExitCode.OK
-    return max(_job(env, trigger, sandbox, provider, model) for trigger in triggers)
-
-
-def _job(env: dict[str, str], trigger: Trigger, sandbox: str, provider: str, model: str) -> int:
-    storage = Path(env.get("RUNNER_TEMP") or ".") / "perstack"
+    storage = place(env)
 
     async def work() -> JobResult:
         with host(sandbox=sandbox, provider=provider, model=model, storage=storage) as machine:
             engine = api.DeferredEngine(machine)
-            forge = github_forge(env, trigger, run_url=run_url(env), redact=engine.redact)
-            job = ForgeJob(forge, engine, trigger, scratch=machine.scratch, run_url=run_url(env), watch=_tell)
-            return await _until_signalled(job)
+            process = Process(
+                run_url(env), _whole(env.get("GITHUB_RUN_ID", "")), _whole(env.get("GITHUB_RUN_ATTEMPT", ""))
+            )
+            forge = github_forge(env, triggers[0], run_url=process.url, redact=engine.redact)
+            desk = Desk(forge, engine, machine.scratch, process, watch=_tell, folder=storage)
+            return await _until_signalled(desk, triggers)
 
     result = anyio.run(work)
     if result.message and result.exit_code != ExitCode.OK and env.get("GITHUB_ACTIONS"):
@@ -128,7 +129,7 @@ def read_payload(path: Path) -> dict[str, Any]:
     return payload
 
 
-async def _until_signalled(job: ForgeJob) -> JobResult:
+async def _until_signalled(desk: Desk, triggers: tuple[Trigger, ...]) -> JobResult:
     """Actions sends SIGINT, later SIGTERM: both cancel the job, which then says its last words on the forge."""
     # The receiver is open until the end: the second signal must not cut the last words short.
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -140,7 +141,7 @@ async def _until_signalled(job: ForgeJob) -> JobResult:
                     return
 
             tasks.start_soon(watch)
-            result = await job.run()
+            result = await answer(desk, triggers)
             tasks.cancel_scope.cancel()
             return result
     raise KeyboardInterrupt

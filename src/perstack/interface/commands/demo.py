@@ -25,7 +25,8 @@ from perstack.forge.contract import Actor, Ignored
 from perstack.forge.local import LocalForge
 from perstack.forge.trigger import read_event
 from perstack.interface.commands.action import read_payload
-from perstack.interface.job import ForgeJob, JobResult
+from perstack.interface.jobs.desk import Desk, JobResult
+from perstack.interface.jobs.life import answer
 from perstack.interface.options import engine_options, host
 from perstack.interface.render.terminal import LiveView, check_panel, effort, markdown_panel, patch_panel
 
@@ -118,7 +119,7 @@ async def _job(engine: api.Engine, scene: Scene, folder: Path, view: LiveView) -
     triggers = read_event("issue_comment", read_payload(scene.event))
     if isinstance(triggers, Ignored):
         raise UserError(f"{scene.event}: {triggers.why}")
-    return await ForgeJob(forge, engine, triggers[0], scratch=engine.host.scratch, watch=view).run()
+    return await answer(Desk(forge, engine, engine.host.scratch, watch=view), triggers)
 
 
 def _show(console: Console, scene: Scene, result: JobResult, folder: Path) -> None:

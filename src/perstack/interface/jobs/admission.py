@@ -1,0 +1,159 @@
+"""From a trigger to an assignment: what it is about, by which configuration, and whether it may. Fails closed.
+
+Asks the forge and writes nothing. A command that means another one (`retry`, `approve`) is turned into that here, and
+that one is asked for again as if it had been written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from perstack import api
+from perstack.core.experts import Config
+from perstack.forge.budget import decide_budget
+from perstack.forge.contract import Action, PullRequest, Trigger
+from perstack.forge.rights import WITHOUT_PERSON, Refused, needs_role, teams_to_ask
+from perstack.forge.trust import Allowed, decide_trust
+from perstack.interface.calls import call
+from perstack.interface.jobs.assignment import Assignment, Plan
+from perstack.interface.jobs.desk import Desk
+from perstack.interface.jobs.record import Record, read_record, timestamp, unpack_plan
+from perstack.interface.render import markdown
+
+_AGAIN = frozenset({Action.FIX, Action.VERIFY, Action.PLAN, Action.REVIEW, Action.RUN})
+_COSTS = frozenset({Action.FIX, Action.PLAN, Action.REVIEW, Action.RUN})
+_DAY = timedelta(hours=24)
+
+
+async def admit(desk: Desk, trigger: Trigger) -> Assignment | Refused:
+    """What there is to do, or why nothing is.
+
+    Raises: UserError for a configuration of the base that cannot be read; ForgeError.
+    """
+    found = await _about(desk, trigger)
+    if isinstance(found, Refused):
+        return found
+    if trigger.action is Action.RETRY:
+        return await _retried(desk, found)
+    if trigger.action is Action.APPROVE:
+        return await _approved(desk, found)
+    if trigger.action is Action.FIX and found.config.github.approval == "always":
+        note = "fixes need an approved plan here (`approval` in `[github]` of `perstack.toml`): this is the plan."
+        found = replace(found, trigger=replace(found.trigger, action=Action.PLAN), note=note)
+    return await _within_budget(desk, found)
+
+
+async def _about(desk: Desk, trigger: Trigger) -> Assignment | Refused:
+    """The commit that is meant and the decision of the trust matrix."""
+    forge = desk.forge
+    pull = await _pull_of(desk, trigger)
+    trigger = _bound(trigger, pull)
+    base_ref = pull.base_ref if pull else await _branch(desk, trigger)
+    tip = await call(forge.branch_sha, base_ref)
+    if not tip:
+        return Refused("no-branch", f"branch `{base_ref}` does not exist.", public=True)
+    # From the base: neither a pull request nor a push changes how it is judged itself.
+    config = await read_config(desk, trigger.base_sha or tip)
+    decision = await _trust(desk, trigger, config, pull)
+    if isinstance(decision, Refused):
+        return decision
+    head = pull.head_sha if pull else trigger.head_sha or tip
+    return Assignment(trigger, config, head, decision, pull=pull, branch="" if pull else base_ref)
+
+
+async def read_config(desk: Desk, commit: str) -> Config:
+    """The configuration of a commit. Raises: UserError with every problem at its line."""
+    text = await call(desk.forge.read_file, api.CONFIG_NAME, commit)
+    return api.parse_config(text.decode("utf-8", errors="replace") if text is not None else None)
+
+
+async def _pull_of(desk: Desk, trigger: Trigger) -> PullRequest | None:
+    """The pull request as it is now. Where only a commit is known it is looked up by that and by its repository."""
+    if trigger.is_pull_request:
+        return await call(desk.forge.pull_request, trigger.number)
+    if trigger.event != "workflow_run" or not trigger.head_sha:
+        return None
+    same = trigger.head_repository_id
+    found = await call(desk.forge.pulls_of, trigger.head_sha)
+    return next((p for p in found if p.head_sha == trigger.head_sha and p.head_repository_id == same), None)
+
+
+def _bound(trigger: Trigger, pull: PullRequest | None) -> Trigger:
+    """A workflow run's trigger bound to the pull request that was found; what the payload says of one is not used."""
+    if trigger.event != "workflow_run":
+        return trigger
+    return replace(trigger, number=pull.number if pull else 0, is_pull_request=pull is not None)
+
+
+async def _branch(desk: Desk, trigger: Trigger) -> str:
+    return trigger.ref or trigger.default_branch or await call(desk.forge.default_branch)
+
+
+async def _trust(desk: Desk, trigger: Trigger, config: Config, pull: PullRequest | None) -> Allowed | Refused:
+    forge, actor = desk.forge, trigger.actor
+    role = await call(forge.role_of, actor) if needs_role(trigger, config.github) else ""
+    wanted = teams_to_ask(trigger, role, config.github)
+    teams = await call(forge.teams_of, actor, wanted) if wanted else frozenset()
+    started_by = 0
+    if trigger.action is Action.STOP:
+        latest = await last_record(desk, trigger.number, states=frozenset({"working"}))
+        started_by = latest.actor if latest else 0
+    return decide_trust(trigger, role, config.github, pull, teams=teams, started_by=started_by)
+
+
+async def _retried(desk: Desk, found: Assignment) -> Assignment | Refused:
+    """The last command here, asked for anew by who asks now."""
+    last = await last_record(desk, found.number, commands=frozenset(a.value for a in _AGAIN))
+    if last is None:
+        sentence, _ = markdown.NOTHING_TO_RETRY
+        return Refused("nothing-to-retry", sentence, public=True)
+    trigger = replace(
+        found.trigger, action=Action(last.command), arguments=last.arguments, expert=last.expert
+    )  # fmt: skip
+    if last.plan_sha256 and trigger.action is Action.FIX:
+        return await _approved(
+            desk, replace(found, trigger=replace(trigger, action=Action.APPROVE, approved=last.head))
+        )
+    return await admit(desk, trigger)
+
+
+async def _approved(desk: Desk, found: Assignment) -> Assignment | Refused:
+    """The fix that the approved plan is for: this very plan, at the very commit it was made for."""
+    comment = await call(desk.forge.own_comment, found.number, f"{Action.PLAN}-{found.number}")
+    record = read_record(comment.data) if comment else None
+    text = unpack_plan(record) if record and record.state == "done" else ""
+    if record is None or not text:
+        sentence, _ = markdown.NO_PLAN
+        return Refused("no-plan", sentence, public=True)
+    named = found.trigger.approved
+    if len(named) < 7 or not record.head.startswith(named.lower()):
+        sentence, _ = markdown.plan_moved(named, record.head)
+        return Refused("other-plan", sentence, public=True)
+    if record.head != found.head:
+        sentence, _ = markdown.plan_moved(record.head, found.head)
+        return Refused("plan-outdated", sentence, public=True)
+    trigger = replace(found.trigger, action=Action.FIX, arguments=record.arguments)
+    plan = Plan(text, record.plan_sha256, found.trigger.actor.login)
+    return await _within_budget(desk, replace(found, trigger=trigger, plan=plan))
+
+
+async def _within_budget(desk: Desk, found: Assignment) -> Assignment | Refused:
+    if found.action not in _COSTS and found.trigger.event in WITHOUT_PERSON:
+        return found  # nothing is limited for these, and asking costs a request
+    now = desk.now()
+    ledger = await call(desk.forge.own_comments_since, timestamp(now - _DAY))
+    return decide_budget(ledger, found.trigger, found.config.github, now) or found
+
+
+async def last_record(
+    desk: Desk, number: int, *, commands: frozenset[str] = frozenset(), states: frozenset[str] = frozenset()
+) -> Record | None:
+    """The newest job on record at an issue or pull request, of these commands and in these states where named."""
+    since = timestamp(desk.now() - 30 * _DAY)
+    found: list[Record] = []
+    for comment in await call(desk.forge.own_comments_since, since):
+        record = read_record(comment.data) if comment.number == number else None
+        if record and (not commands or record.command in commands) and (not states or record.state in states):
+            found.append(record)
+    return max(found, key=lambda record: (record.finished or record.started, record.order), default=None)

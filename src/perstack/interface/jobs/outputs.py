@@ -1,0 +1,28 @@
+"""The outputs of `action.yml` for a story. Pure."""
+
+from __future__ import annotations
+
+from perstack.core.json import compact
+from perstack.interface.story import Story
+
+
+def outputs(story: Story) -> dict[str, str]:
+    """Every output by its name; texts, as workflows take them. `cost-usd` is empty where it is not known."""
+    outcome, report = story.outcome, story.judged
+    values = {
+        "verdict": story.verdict.value,
+        "outcome": outcome.ending.value if outcome else "verified",
+        "head-sha": story.commit or story.base,
+        "pr-url": story.pull_url,
+        "check-url": story.check_url,
+        "evidence": report.evidence if report else "",
+        "reasons": compact([r.code.value for r in report.reasons]) if report else "[]",
+        "rounds": str(len(outcome.rounds)) if outcome else "0",
+        "tokens-in": str(outcome.usage.input_tokens) if outcome else "0",
+        "tokens-out": str(outcome.usage.output_tokens) if outcome else "0",
+        "cost-usd": "" if story.cost_usd is None else f"{story.cost_usd:.4f}",
+        "report": "",
+    }
+    if outcome is not None and outcome.candidate is not None:
+        values["patch"] = outcome.candidate.patch
+    return values
