@@ -1,6 +1,7 @@
 """Pictures of Markdown and terminal output, for looking at them. A tool for people who work on the texts; no product.
 
     .venv/bin/python scripts/look/pictures.py OUT.png FILE.md … [--dark] [--width 900] [--open]
+    .venv/bin/python scripts/look/pictures.py OUT.png FILE.md --mermaid mermaid.min.js   diagrams (npm package)
     .venv/bin/python scripts/look/pictures.py OUT.png FILE.ansi --width 1000     a terminal: `tmux capture-pane -ep`
 
 Needs Chromium. The stylesheet resembles a forge's; it is our own and no copy.
@@ -32,7 +33,10 @@ ICONS = {
     "🟢": ("⬤", "#2da44e", False), "🔴": ("⬤", "#cf222e", False), "🟡": ("⬤", "#d4a72c", False),
     "⚪": ("◯", "#8c959f", False), "✅": ("✔", "#2da44e", True), "☑": ("✔", "#388bfd", True),
     "❌": ("✖", "#cf222e", False), "⚠": ("⚠", "#bf8700", False), "❔": ("?", "#8c959f", True),
-    "✋": ("!", "#bf8700", True), "⏳": ("◔", "#bf8700", False), "▫": ("▫", "#8c959f", False),
+    "✋": ("!", "#bf8700", True), "📋": ("≡", "#59636e", True), "💬": ("…", "#388bfd", True),
+    "👀": ("◉", "#59636e", False), "🚫": ("⊘", "#cf222e", False), "⏹": ("■", "#59636e", False),
+    "⏭": ("»", "#59636e", True), "ℹ": ("i", "#388bfd", True),
+    "⏳": ("◔", "#bf8700", False), "▫": ("▫", "#8c959f", False),
 }  # fmt: skip
 STYLE = """
 .icon {{ display: inline-block; min-width: 1.2em; text-align: center; border-radius: 4px; }}
@@ -53,15 +57,24 @@ summary {{ cursor: pointer; }} sub {{ color: {soft}; font-size: 12px; }} img {{ 
 """
 
 
-def page(texts: list[str], *, dark: bool, unfold: bool) -> str:
-    """Markdown as an HTML page, a frame for each text."""
+def page(texts: list[str], *, dark: bool, unfold: bool, mermaid: str = "") -> str:
+    """Markdown as an HTML page, a frame for each text. `mermaid` is the library that draws diagrams, as a script."""
     parser = MarkdownIt("gfm-like", {"html": True, "linkify": False})
     body = "</main><p></p><main>".join(parser.render(text) for text in texts)
     body = re.sub(r'<code class="language-diff">(.*?)</code>', _coloured, body, flags=re.DOTALL)
+    body = _icons(body)
     if unfold:
         body = body.replace("<details>", "<details open>")
+    body = re.sub(r'<code class="language-suggestion">(.*?)</code>', _suggested, body, flags=re.DOTALL)
+    if mermaid:
+        body = re.sub(r'<pre><code class="language-mermaid">(.*?)</code></pre>', r'<pre class="mermaid">\1</pre>', body,
+                      flags=re.DOTALL)  # fmt: skip
+        theme = "dark" if dark else "default"
+        body += (
+            f"<script>{mermaid}</script><script>mermaid.initialize({{startOnLoad: true, theme: '{theme}'}})</script>"
+        )
     style = STYLE.format(**(DARK if dark else LIGHT))
-    return f"<!doctype html><meta charset=utf-8><style>{style}</style><main>{_icons(body)}</main>"
+    return f"<!doctype html><meta charset=utf-8><style>{style}</style><main>{body}</main>"
 
 
 def _icons(html: str) -> str:
@@ -77,6 +90,11 @@ def _coloured(match: re.Match[str]) -> str:
     lines = match[1].splitlines()
     names = {"+": "plus", "-": "minus"}
     spans = [f'<span class="{names[x[0]]}">{x}</span>' if x[:1] in names else f"{x}\n" for x in lines]
+    return f"<code>{''.join(spans)}</code>"
+
+
+def _suggested(match: re.Match[str]) -> str:
+    spans = (f'<span class="plus">+ {x}</span>' for x in match[1].splitlines())
     return f"<code>{''.join(spans)}</code>"
 
 
@@ -119,6 +137,7 @@ def main() -> None:
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--open", action="store_true", help="unfold the folds")
     parser.add_argument("--width", type=int, default=900)
+    parser.add_argument("--mermaid", type=Path, help="the script of the npm package `mermaid`, for diagrams")
     given = parser.parse_args()
     texts = [source.read_text("utf-8") for source in given.source]
     with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +145,8 @@ def main() -> None:
         if given.source[0].suffix == ".ansi":
             html.write_text(f"<meta charset=utf-8><style>body {{ margin: 0 }}</style>{terminal(texts[0])}", "utf-8")
         else:
-            html.write_text(page(texts, dark=given.dark, unfold=given.open), "utf-8")
+            script = given.mermaid.read_text("utf-8") if given.mermaid else ""
+            html.write_text(page(texts, dark=given.dark, unfold=given.open, mermaid=script), "utf-8")
         shoot(html, given.out, given.width, height_of(html, given.width))
     width, height = struct.unpack(">II", given.out.read_bytes()[16:24])
     print(f"{given.out}: {width}×{height}, {given.out.stat().st_size // 1024} kB")

@@ -32,9 +32,28 @@ index 1111111..2222222 100644
 CASE = TestCase(ODD, TestStatus.FAILED, 0.01, "assert 2 == 2.5\n +  where 2 = median([1, 2, 3, 4])",
                 "tests/test_stats.py", 14)  # fmt: skip
 CHANGE = Candidate(PATCH, "9f2c" * 16, "a" * 40, ("stats.py",), 1, 1)
+TEST_PATCH = """diff --git a/tests/test_stats.py b/tests/test_stats.py
+index 3333333..4444444 100644
+--- a/tests/test_stats.py
++++ b/tests/test_stats.py
+@@ -14,3 +14,3 @@ from stats import median
+ def test_median_of_an_even_list():
+-    assert median([1, 2, 3, 4]) == 2
++    assert median([1, 2, 3, 4]) == 2.5
+     assert median([5]) == 5
+"""
+BOTH = Candidate(PATCH + TEST_PATCH, "7e1d" * 16, "b" * 40, ("stats.py", "tests/test_stats.py"), 2, 2)
+RUN = "https://github.com/mail-order/depot/actions/runs/77"
 HOSTILE = (
     "a`b|c</details></code><img src=x onerror=1> @ada Fixes #1 ![x](http://e.vil/x.png)\n\n# big\u202e\x1b[31m<!--"
 )
+
+
+HISTORY: tuple[dict[str, Json], ...] = (
+    {"command": "fix", "head": "1111aaaa2222bbbb", "verdict": "fail", "outcome": "rounds-used", "cost": 0.2,
+     "finished": "2026-11-22T16:45:37.123Z", "run": RUN},
+    {"command": "plan", "head": "1111aaaa2222bbbb", "verdict": "inconclusive", "outcome": "cannot-start"},
+)  # fmt: skip
 
 
 def signal(status: SignalStatus = SignalStatus.PASS, **fields: object) -> SignalReport:
@@ -62,7 +81,8 @@ def story(**fields: object) -> Story:
     plain = Story("fix", "ada-maintains", BASE, outcome(), commit=COMMIT, branch="perstack/fix-12",
                   pull_url="https://github.com/mail-order/depot/pull/13",
                   check_url="https://github.com/mail-order/depot/runs/5",
-                  run_url="https://github.com/mail-order/depot/actions/runs/77")  # fmt: skip
+                  run_url=RUN, evidence_url=f"{RUN}/artifacts/9", cost_usd=0.0312, number=12,
+                  view=ended_view())  # fmt: skip
     return replace(plain, **fields)  # type: ignore[arg-type]
 
 
@@ -93,7 +113,14 @@ def unproved(ending: Ending = Ending.ROUNDS_USED, why: str = "no proved fix in 3
         for n in (1, 2, 3)
     )
     ended = outcome(ending, why, report=red_report(), rounds=rounds)
-    return story(outcome=ended, commit="", branch="", pull_url="", warnings=("perstack.toml:4: unknown key `rounts`",))
+    return story(
+        outcome=ended,
+        view=ended_view("fail"),
+        commit="",
+        branch="",
+        pull_url="",
+        warnings=("perstack.toml:4: unknown key `rounts`",),
+    )
 
 
 def stories() -> dict[str, Story]:
@@ -102,12 +129,19 @@ def stories() -> dict[str, Story]:
     early: dict[str, object] = {"report": None, "candidate": None, "rounds": (), "plan": "", "remarks": ()}
     return {
         "fixed": story(),
-        "fixed-not-pushed": story(**bare, note="Not pushed: the pull request comes from a fork, which we never push "
-                                               "to. The proved change is below."),
+        "fixed-not-pushed": story(**bare, fork=True, note="Not pushed: the pull request comes from a fork, which we "
+                                                          "never push to. The proved change is below."),
+        "fixed-again": story(approved_by="grace-reviews", plan_sha256="5d41" * 16, fix_updated=True, history=HISTORY),
+        "publisher": Story("verify", "", BASE, report=report(), run_url=RUN, claimed="pass", claimed_url=f"{RUN}1"),
+        "publisher-disagrees": Story("verify", "", BASE, report=red_report(), run_url=RUN, claimed="pass",
+                                     claimed_url=f"{RUN}1", fork=True),
         "unproved": unproved(),
         "no-progress": unproved(Ending.NO_PROGRESS, "two rounds in a row failed in the same way"),
         "needs-test-change": story(**bare, outcome=outcome(Ending.ROUNDS_USED, "no proved fix in 3 rounds",
-            report=report(Verdict.NEEDS_TEST_CHANGE, Reason(ReasonCode.TEST_CHANGE_NEEDED, "tests/test_stats.py")))),
+            candidate=BOTH, report=report(Verdict.NEEDS_TEST_CHANGE,
+                Reason(ReasonCode.TEST_CHANGE_NEEDED, "tests/test_stats.py"),
+                policy=(PolicyFinding(ReasonCode.TEST_CHANGE_NEEDED, "tests/test_stats.py",
+                                      "expectations of an existing test change", 15),)))),
         "nothing-to-fix": story(**bare, outcome=outcome(Ending.NOTHING_TO_FIX,
             "every signal is green on the base commit: nothing to fix", failing=(), **early)),
         "cannot-start": story(**bare, outcome=outcome(Ending.CANNOT_START,
@@ -153,23 +187,48 @@ def event(kind: str, **payload: Json) -> Event:
 
 def view() -> JobView:
     """A job in its second round."""
+    return _seen(*_FIRST_ROUND, *_SECOND_BUILD)
+
+
+def ended_view(verdict: str = "pass") -> JobView:
+    """The same job, done."""
+    return _seen(
+        *_FIRST_ROUND, *_SECOND_BUILD,
+        event("computeCandidate", round=2, files=["stats.py"], insertions=1, deletions=1),
+        event("finishStage", stage="build", round=2, seconds=21.4, ok=True),
+        event("startStage", stage="verify", round=2),
+        event("startSignal", name="tests", tree="candidate", run=1),
+        event("finishSignal", name="tests", tree="candidate", run=1, status=verdict),
+        event("decideVerdict", round=2, report={"verdict": verdict}),
+        event("finishStage", stage="verify", round=2, seconds=12.2, ok=True),
+    )  # fmt: skip
+
+
+_FIRST_ROUND = (
+    event("startStage", stage="prepare", round=0), event("progress", message="sandbox: docker"),
+    event("finishStage", stage="prepare", round=0, seconds=2.1, ok=True),
+    event("startStage", stage="baseline", round=0), event("startSignal", name="tests", tree="base", run=1),
+    event("finishSignal", name="tests", tree="base", run=1, status="fail"),
+    event("startSignal", name="lint", tree="base", run=1),
+    event("finishSignal", name="lint", tree="base", run=1, status="pass"),
+    event("finishStage", stage="baseline", round=0, seconds=9.4, ok=True),
+    event("startStage", stage="build", round=1), event("callTools", expert="@fix/build",
+          toolCalls=[{"toolName": "editTextFile"}], usage={"totalTokens": 4_200}),
+    event("computeCandidate", round=1, files=["stats.py"], insertions=3, deletions=1),
+    event("finishStage", stage="build", round=1, seconds=31.0, ok=True),
+    event("startStage", stage="verify", round=1), event("startSignal", name="tests", tree="candidate", run=1),
+    event("finishSignal", name="tests", tree="candidate", run=1, status="fail"),
+    event("decideVerdict", round=1, report={"verdict": "fail"}),
+    event("finishStage", stage="verify", round=1, seconds=12.0, ok=True),
+)  # fmt: skip
+_SECOND_BUILD = (
+    event("startStage", stage="build", round=2), event("callTools", expert="@fix/build",
+          toolCalls=[{"toolName": "readTextFile"}, {"toolName": "exec"}], usage={"totalTokens": 5_000}),
+)  # fmt: skip
+
+
+def _seen(*events: Event) -> JobView:
     seen = JobView(rounds=3)
-    for one in (
-        event("startStage", stage="prepare", round=0), event("progress", message="sandbox: docker"),
-        event("finishStage", stage="prepare", round=0, seconds=2.1, ok=True),
-        event("startStage", stage="baseline", round=0), event("startSignal", name="tests", tree="base", run=1),
-        event("finishSignal", name="tests", tree="base", run=1, status="fail"),
-        event("finishStage", stage="baseline", round=0, seconds=9.4, ok=True),
-        event("startStage", stage="build", round=1), event("callTools", expert="@fix/build",
-              toolCalls=[{"toolName": "editTextFile"}], usage={"totalTokens": 4_200}),
-        event("computeCandidate", round=1, files=["stats.py"], insertions=3, deletions=1),
-        event("finishStage", stage="build", round=1, seconds=31.0, ok=True),
-        event("startStage", stage="verify", round=1), event("startSignal", name="tests", tree="candidate", run=1),
-        event("finishSignal", name="tests", tree="candidate", run=1, status="fail"),
-        event("decideVerdict", round=1, report={"verdict": "fail"}),
-        event("finishStage", stage="verify", round=1, seconds=12.0, ok=True),
-        event("startStage", stage="build", round=2), event("callTools", expert="@fix/build",
-              toolCalls=[{"toolName": "readTextFile"}, {"toolName": "exec"}], usage={"totalTokens": 5_000}),
-    ):  # fmt: skip
+    for one in events:
         seen = seen.apply(one)
     return seen

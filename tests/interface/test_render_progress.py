@@ -44,8 +44,10 @@ def test_the_fold_of_stages_takes_any_events_and_stays_small(events: list[Event]
     assert len(view.lines) == sum(one.type == "startStage" for one in events)
     finished = [line for line in view.lines if line.state is not StageState.RUNNING]
     assert len(finished) <= sum(one.type == "finishStage" for one in events)
-    text = stages.checklist(view)
-    assert len([line for line in text.splitlines() if line.startswith("- ")]) <= stages.MAX_LINES + 1
+    assert len(stages.stage_table(view).splitlines()) <= stages.MAX_LINES + 3
+    table = stages.signal_table(view).splitlines()
+    assert len(table) <= stages.MAX_ROWS + 3
+    assert all(row.count("|") == table[0].count("|") <= stages.MAX_COLUMNS + 3 for row in table)
 
 
 @settings(max_examples=40, deadline=None)
@@ -117,4 +119,4 @@ def test_a_verify_stage_that_does_not_pass_is_no_success(verdict: str) -> None:
     ):
         view = view.apply(one)
     assert view.lines[0].state is StageState.FAILED
-    assert f"✖️ verify in fresh sandboxes, round 1 · {verdict}" in stages.checklist(view)
+    assert f"| ✖️ | verify in fresh sandboxes, round 1 |  | {verdict} |" in stages.stage_table(view)

@@ -140,8 +140,10 @@ def test_a_job_without_a_result_says_why_and_what_to_do() -> None:
 def test_progress_tells_stages_rounds_and_signals() -> None:
     text = markdown.progress_comment("fix", "ada", BASE, view())
     assert "build, round 2 of 3" in text
-    assert "✖️ verify in fresh sandboxes, round 1 of 3 · fail" in text
-    assert "`tests`: base 🔴" in text
+    assert "| ✖️ | verify in fresh sandboxes, round 1 of 3 | 12.0 s | fail |" in text
+    assert "| signal | base commit | round 1 |" in text
+    assert "| `tests` | 🔴 | 🔴 |" in text
+    assert "| `lint` | 🟢 |  |" in text
     assert "2 steps, 9,200 tokens so far" in text
     assert markdown.progress_check("fix", view()).title == "fix: build, round 2 of 3"
 

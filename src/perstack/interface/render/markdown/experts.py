@@ -17,8 +17,8 @@ def plan_comment(plan: PlanStory) -> str:
         "To have exactly this plan carried out:"
     )  # fmt: skip
     bound = (
-        f"The approval holds for commit {plan.head[:SHORT_SHA]} and for this text (`sha256:{plan.sha256}`); a new "
-        f"commit needs a new plan."
+        f"<sub>The approval holds for commit {plan.head[:SHORT_SHA]} and for exactly this text; a new commit needs a "
+        f"new plan.<br>`sha256:{plan.sha256}`<br>{frame.spent(plan.usage, plan.cost_usd)}</sub>"
     )
     return frame.compose(
         (
@@ -26,9 +26,8 @@ def plan_comment(plan: PlanStory) -> str:
             _where("plan", plan.head, plan.actor, plan.run_url),
             frame.soft(plan.text) or "> (the expert wrote nothing)",
             f"{need}\n\n{facts.block(f'/perstack approve {plan.head[:SHORT_SHA]}', 'text')}",
-            f"<sub>{bound}</sub>",
-            _cost(frame.spent(plan.usage, plan.cost_usd)),
             frame.warnings_fold(plan.warnings),
+            bound,
         )
     )
 

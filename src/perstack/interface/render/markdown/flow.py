@@ -5,11 +5,12 @@ from __future__ import annotations
 from perstack.core.outcome import Ending
 from perstack.core.verdict import Verdict
 from perstack.interface.progress import StageLine, StageState
-from perstack.interface.render import facts, stages
+from perstack.interface.render import facts
 from perstack.interface.render.sentences import ENDING, VERIFIED
 from perstack.interface.story import Story
 
 MAX_STAGES = 20
+MAX_ACROSS = 8  # more nodes in one row would be too small to read
 MAX_LABEL = 60
 _SIGNS = frozenset(" .,:/_+−-→·…()")
 _CLASS = {
@@ -39,7 +40,14 @@ def diagram(story: Story) -> str:
         arrows[1] = f's2 -->|"{len(lines) - len(shown)} stages left out"| s3'
     verdict = _VERDICT_CLASS.get(story.verdict, "ask")
     last = _node("v", _ending(story), verdict, "{{", "}}")
-    body = ("flowchart LR", *nodes, last, *arrows, f"s{len(shown)} --> v", *_STYLES)
+    body = (
+        f"flowchart {'LR' if len(nodes) < MAX_ACROSS else 'TD'}",
+        *nodes,
+        last,
+        *arrows,
+        f"s{len(shown)} --> v",
+        *_STYLES,
+    )
     return "```mermaid\n" + "\n  ".join(body) + "\n```"
 
 
@@ -59,7 +67,8 @@ def _stage_class(line: StageLine) -> str:
 
 
 def _told(line: StageLine) -> str:
-    parts = [label(stages.label(line))]
+    name = {"baseline": "base commit"}.get(line.stage, line.stage)
+    parts = [label(f"{name} {line.round}" if line.round else name)]
     if line.note:
         parts.append(label(line.note))
     if line.seconds:

@@ -24,7 +24,10 @@ from perstack.interface.story import InlineReview, Story
 MAX_REMARKS = 3
 MAX_TEST_CHANGE = 6_000
 SOFT_TITLE = "What the experts said <i>(soft: no part of the verdict)</i>"
-_DECIDES = "**A person decides.** The change touches what tests expect; the bot neither accepts nor pushes that."
+_DECIDES = (
+    "**A person decides** (verdict `needs-test-change`): the change touches what tests expect, and the bot neither "
+    "accepts nor pushes that."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ def headline(story: Story) -> str:
     counts = facts.colours(report.signals) if report else ""
     more = f": {counts}" if counts else ""
     if outcome is None:
-        return f"{VERDICT_MARK[story.verdict]} {VERIFIED[story.verdict]}{more}"
+        told = VERIFIED[story.verdict]
+        return f"{VERDICT_MARK[story.verdict]} {told.partition(':')[0] if more else told}{more}"
     if outcome.ending is Ending.NOTHING_TO_FIX:
         more = ": every signal is green on the base commit"
     elif outcome.ending is not Ending.FIXED and story.verdict is Verdict.NEEDS_TEST_CHANGE:
@@ -75,11 +79,11 @@ def result(story: Story) -> list[str]:
     parts = [_claim(story), f"> {frame.sentence(story.note)}" if story.note else ""]
     if report is not None:
         parts.append(facts.result_table(report))
+    parts += _test_change(story)
     if outcome is not None and outcome.ending not in {Ending.FIXED, Ending.NOTHING_TO_FIX}:
         parts.append(f"**Nothing was pushed:** {frame.sentence(outcome.why.rstrip('.'), 1000)}.")
-    if report is not None and report.verdict is not Verdict.PASS and report.reasons:
+    if report is not None and report.verdict is not Verdict.PASS and report.reasons and not _only_tests(report):
         parts.append(f"**Why this is not proved** (verdict `{report.verdict}`)\n\n{facts.reasons_list(report)}")
-    parts += _test_change(story)
     parts.append(f"**Next:** {after}" if (after := following(story)) else "")
     parts.append(_inline_rest(story.inline) if story.inline else "")
     return parts
@@ -122,6 +126,12 @@ def _claim(story: Story) -> str:
         f"> ⚠️ {run[:1].upper()}{run[1:]} claimed {facts.code(story.claimed, 40)}. What was measured again here, apart "
         f"from the fork, says `{story.verdict}`: only this counts."
     )
+
+
+def _only_tests(report: Report) -> bool:
+    """Whether changed expectations are all that keeps it from being proved: they have a section of their own."""
+    named = any(finding.code is ReasonCode.TEST_CHANGE_NEEDED for finding in report.policy)
+    return named and {reason.code for reason in report.reasons} == {ReasonCode.TEST_CHANGE_NEEDED}
 
 
 def _test_change(story: Story) -> list[str]:
