@@ -29,6 +29,18 @@ def actions(body: str, previous: str = "") -> list[str]:
         ("<!-- note -->\n/perstack fix", Command(Action.FIX, "", 2, 11)),
         ("a stray ` back-tick\n/perstack fix", Command(Action.FIX, "", 2, 11)),
         ("an unclosed <!-- in a line\n/perstack fix", Command(Action.FIX, "", 2, 11)),
+        ("words\n    ```\n/perstack fix", Command(Action.FIX, "", 3, 11)),
+        ("- ```\n  code\n/perstack fix", Command(Action.FIX, "", 3, 11)),
+        ("<details>\n</details>\n/perstack fix", Command(Action.FIX, "", 3, 11)),
+        ("/perstack\u00a0fix\u00a0it", Command(Action.FIX, "it", 1, 11)),
+        ("/perstack fix\u2028/perstack stop", Command(Action.FIX, "/perstack stop", 1, 11)),
+        ("/perstack retry please", Command(Action.RETRY, "please", 1, 11)),
+        ("/perstack run @reviewer the tests", Command(Action.RUN, "the tests", 1, 11, expert="reviewer")),
+        ("/perstack run `@fix/plan`", Command(Action.RUN, "", 1, 11, expert="@fix/plan")),
+        ("/perstack run @a/b@1.0.0 x", Command(Action.RUN, "x", 1, 11, expert="@a/b@1.0.0")),
+        ("/perstack approve `ABC1234`", Command(Action.APPROVE, "", 1, 11, approved="abc1234")),
+        ("/perstack approve " + "a" * 40 + " go", Command(Action.APPROVE, "go", 1, 11, approved="a" * 40)),
+        ("/perstack create-expert checks our API", Command(Action.CREATE_EXPERT, "checks our API", 1, 11)),
     ],
 )
 def test_a_command_is_read_with_its_arguments_and_position(body: str, expected: Command) -> None:
@@ -63,7 +75,20 @@ def test_a_command_is_read_with_its_arguments_and_position(body: str, expected: 
         "text <!-- hidden\n/perstack fix\n--> text",
         "<pre>\n/perstack fix\n</pre>",
         "/perstack\u200bfix",
-        "\u200b/perstack fix",
+        "- ```\n  /perstack fix\n  ```",
+        "1. - ~~~\n     /perstack fix\n     ~~~",
+        "- > quoted\n/perstack fix",
+        "- <!--\n  /perstack fix\n  -->",
+        "<details><summary>Log</summary>\n\n/perstack fix\n</details>",
+        "text <code>\n/perstack fix\n</code>",
+        "text <PRE>\n/perstack fix\n</pre>",
+        "<?php\n/perstack fix\n?>",
+        "<![CDATA[\n/perstack fix\n]]>",
+        "`\u0130`` x\n/perstack fix\n``",
+        "# /perstack fix",
+        "| /perstack fix |",
+        "[/perstack fix](x)",
+        "**/perstack fix**",
     ],
 )
 def test_what_readers_do_not_see_as_a_line_of_prose_is_no_command(body: str) -> None:
@@ -79,9 +104,22 @@ def test_several_commands_are_found_in_order() -> None:
     [
         ("/perstack fxi", (1, 11), "did you mean `/perstack fix`?"),
         ("hello\n  /perstack verfy now", (2, 13), "did you mean `/perstack verify`?"),
-        ("/perstack zzzzzz", (1, 11), "the commands are `fix`, `verify`, `help`"),
-        ("/perstack plan", (1, 11), "`plan` is not available yet"),
-        ("/perstack create-expert reviewer", (1, 11), "`create-expert` is not available yet"),
+        ("/perstack zzzzzz", (1, 11), "the commands are `fix`, `verify`, `plan`, `review`, `run`,"),
+        ("/perstack create-exprt x", (1, 11), "did you mean `/perstack create-expert`?"),
+        ("/perstack publish", (1, 11), "there is no command `publish`"),
+        ("/perstack run", (1, 11), "`run` needs the expert to run, such as"),
+        ("/perstack run reviewer", (1, 15), "`run` needs the expert to run, not `reviewer`"),
+        ("/perstack run @No/Way", (1, 15), "`run` needs the expert to run, not `No/Way`"),
+        ("/perstack run @" + "a" * 600, (1, 15), "`run` needs the expert to run, not `aaa"),
+        ("  /perstack   approve", (1, 15), "`approve` needs the commit of the plan: 7 to 40 digits"),
+        ("/perstack approve  abc12", (1, 20), "`approve` needs the commit of the plan, not `abc12`"),
+        ("/perstack approve " + "a" * 41, (1, 19), "`approve` needs the commit"),
+        ("/perstack create-expert", (1, 11), "`create-expert` needs a description"),
+        ("\u200b/perstack fix", (1, 1), "U+200B, which looks like another one or like none"),
+        ("/perst\u200back fix", (1, 7), "U+200B"),
+        ("\n/\u0440erstack fix", (2, 2), "U+0440"),
+        ("/perstack\ufeff fix", (1, 10), "U+FEFF"),
+        ("\uff0fperstack fix", (1, 1), "U+FF0F"),
         ("/perstack", (1, 1), "needs a command"),
         ("/perstack fix!", (1, 11), "did you mean `/perstack fix`?"),
     ],
@@ -101,7 +139,7 @@ def test_a_hostile_word_cannot_leave_its_place_in_the_answer() -> None:
     assert isinstance(problem, CommandProblem)
     assert not set("<>@") & set(problem.message)
     assert problem.message.count("`") % 2 == 0
-    assert len(problem.message) < 200
+    assert len(problem.message) < 220
 
 
 def test_an_edit_runs_only_what_is_new_in_it() -> None:
@@ -114,12 +152,28 @@ def test_an_edit_runs_only_what_is_new_in_it() -> None:
     assert parse_commands("/perstack fxi and more", previous="/perstack fxi") == ()
 
 
-@pytest.mark.parametrize("piece", ["`", "``` ", "<!--", "a`b``c```d", "`\n``\n", "/perstack ", "> ", "\\`", "<!-- `"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "`", "``` ", "<!--", "a`b``c```d", "`\n``\n", "/perstack ", "> ", "\\`", "\\``", "<!-- `", "-   ", "1. ", "- > ",
+        "<code>",
+        "- ```\n", "<details>\n", "/perstack run @a\n", "/perstack x\n", "/\u0440erstack fix\n", "\u200b", "\r",
+        "\0", "<pre",
+        "/perstack run @" + "a-" * 500 + "\n", "   ",
+    ],
+)  # fmt: skip
 def test_the_longest_possible_comment_is_read_at_once(piece: str) -> None:
     body = (piece * 65_536)[:65_536]
     started = time.perf_counter()
     parse_commands(body + "\n/perstack fix")
     assert time.perf_counter() - started < 2.0
+
+
+def test_an_edit_by_somebody_else_runs_only_lines_that_were_not_there() -> None:
+    trap = "```\n/perstack fix\n```"
+    assert len(parse_commands("/perstack fix", trap)) == 1
+    assert parse_commands("/perstack fix", trap, same_author=False) == ()
+    assert len(parse_commands("/perstack fix now", trap, same_author=False)) == 1
 
 
 _LINES = st.sampled_from(
@@ -132,6 +186,30 @@ _LINES = st.sampled_from(
 def test_every_command_found_stands_where_it_says(lines: list[str]) -> None:
     for item in parse_commands("\n".join(lines)):
         assert lines[item.line - 1][item.column - 1 :].startswith("fix")
+
+
+_WORDS = st.text(st.characters(codec="utf-8", exclude_characters="`<>\\$\r\n", exclude_categories=["Cc", "Cs"]))
+_PROSE = _WORDS.filter(lambda line: line[:1].isalpha() and "/perstack" not in line.lower())
+_WRAPPED = st.sampled_from([("```", "```"), ("~~~~ text", "~~~~"), ("<!--", "-->"), ("<pre>", "</pre>"), ("`", "`")])
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(_PROSE, st.just("/perstack fix it")), max_size=12))
+def test_every_command_in_prose_is_found_where_it_stands(lines: list[str]) -> None:
+    wanted = [number for number, line in enumerate(lines, 1) if line == "/perstack fix it"]
+    assert [item.line for item in parse_commands("\n".join(lines)) if isinstance(item, Command)] == wanted
+
+
+@settings(deadline=None)
+@given(_WRAPPED, st.lists(_PROSE, max_size=4), st.lists(_PROSE, max_size=4), st.sampled_from(["fix", "stop", "x"]))
+def test_no_command_is_found_in_what_is_masked(
+    wrapped: tuple[str, str], before: list[str], after: list[str], word: str
+) -> None:
+    body = [*before, "", wrapped[0], *after, f"/perstack {word}", wrapped[1]]
+    assert parse_commands("\n".join(body)) == ()
+    quoted = [*before, "", *(f"> {line}" for line in (*after, f"/perstack {word}"))]
+    assert parse_commands("\n".join(quoted)) == ()
+    assert len(parse_commands("\n".join([*body, "", "/perstack fix"]))) == 1
 
 
 @settings(deadline=None)

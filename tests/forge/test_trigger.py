@@ -33,7 +33,9 @@ def test_every_published_payload_is_understood() -> None:
     payloads = all_published()
     assert len(payloads) > 500
     kinds = {(name, payload.get("action")) for name, payload in payloads if _triggers(name, payload)}
-    wanted = {("pull_request", action) for action in ("opened", "reopened", "synchronize", "ready_for_review")}
+    wanted: set[tuple[str, str | None]] = {
+        ("pull_request", action) for action in ("opened", "reopened", "synchronize", "ready_for_review")
+    }
     wanted |= {
         ("merge_group", "checks_requested"),
         ("issues", "labeled"),

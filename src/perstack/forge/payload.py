@@ -10,6 +10,7 @@ from perstack.core.errors import UserError
 Payload = Mapping[str, Any]
 UNCHANGED = "Pass the file GitHub wrote (GITHUB_EVENT_PATH) unchanged, and the name of the event it belongs to."
 _MISSING = object()
+_TOO_LARGE = 2**63
 
 
 def find(payload: Payload, path: str) -> Any:
@@ -43,13 +44,15 @@ def text_or_empty(payload: Payload, path: str) -> str:
 
 
 def integer(payload: Payload, path: str) -> int:
-    """A whole number that must be there.
+    """A whole number above 0 that must be there: ids, numbers and attempts all are.
 
     Raises: UserError naming the path.
     """
     value = _walk(payload, path)
     if not isinstance(value, int) or isinstance(value, bool):
         raise _bad(path, value, "a whole number")
+    if not 0 < value < _TOO_LARGE:
+        raise _bad(path, value, "a number that GitHub gives")
     return value
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_LIST = r"(?:[ ]{0,3}(?:[-*+]|\d{1,9}[.)])[ ]{1,4})*"  # a block can begin on the line of its list item
+# A block can begin on the line of its list item. Spaces belong to one place only: else matching could explode.
+_LIST = r"(?:[ ]{0,3}(?:(?:[-*+]|\d{1,9}[.)])[ ]{1,4})+)?"
 _FENCE = re.compile(rf"({_LIST}[ ]{{0,3}})(`{{3,}}(?=[^`]*$)|~{{3,}})")
 _QUOTE = re.compile(rf"{_LIST}[ ]{{0,3}}>")
 _INDENTED = re.compile(r"[ ]{0,3}\t|[ ]{4}")
@@ -125,7 +126,7 @@ class _Ends:
         if word[0] == "\\":
             return 0
         if word[0] == "`":
-            starts = self._ticks[len(word)]
+            starts = self._ticks.get(len(word), [])  # an escape can leave a part of a run
             while starts and starts[-1] <= match.start():
                 starts.pop()
             return starts[-1] + len(word) if starts else 0
