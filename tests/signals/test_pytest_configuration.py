@@ -64,10 +64,14 @@ def test_the_interpreter_is_the_one_the_command_means_but_never_a_file_of_the_co
 def test_named_paths_are_a_selection_that_can_be_narrowed() -> None:
     found = plan("pytest tests/unit src/app/core.py")
     assert found.selection == ("tests/unit", "src/app/core.py")
-    narrowed = found.narrowed(["tests/unit/test_b.py::test_x[1]", "tests/unit/test_b.py::test_y"])
+    narrowed = found.narrowed(["tests/unit/test_b.py::test_x[a::1]", "tests/unit/test_b.py::C::test_y"])
     words = narrowed.command_line("/w", "/c", "/x.xml")
-    assert "/w/tests/unit/test_b.py" in words
+    assert {"/w/tests/unit/test_b.py::test_x", "/w/tests/unit/test_b.py::C::test_y"} <= set(words)
     assert "tests/unit" not in words
+    doctest = found.narrowed(["src/app/core.py::app.core.mean", "docs/a.rst::a.rst", "tests/unit/test_b.py"])
+    assert doctest.only == ("src/app/core.py", "docs/a.rst", "tests/unit/test_b.py")
+    many = found.narrowed([f"tests/unit/test_b.py::test_{number}" for number in range(60)])
+    assert many.only == ("tests/unit/test_b.py",)
 
 
 def test_the_bases_configuration_is_used_under_its_own_name_and_its_options_are_filtered() -> None:

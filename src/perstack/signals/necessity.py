@@ -18,7 +18,7 @@ from perstack.core.errors import UserError
 from perstack.core.signals import SignalKind, SignalRun, SignalStatus, TestStatus
 from perstack.core.verdict import HunkNecessity
 from perstack.infrastructure.git import Repository
-from perstack.signals.measure import Meter, Subject
+from perstack.signals.measure import Measured, Meter, Subject
 from perstack.signals.sections import Section, without_part
 from perstack.signals.tree import make_tree
 
@@ -59,20 +59,26 @@ class Probe:
         return any(case is None or case.status is not TestStatus.PASSED for case in cases)
 
 
-async def is_red_on_base(probe: Probe) -> bool:
-    """Whether the targets are red on the base, measured after the candidate was.
+async def red_on_base(probe: Probe, before: Measured) -> Subject | None:
+    """What shows the targets red on the base, measured after the candidate was; None where nothing does.
 
-    First in their own files only; where that is green the whole suite decides, since tests may depend on others.
+    First the targets alone; where they are green so, or cannot be run, the whole suite decides, since tests may
+    depend on others. Compilers depend on nothing but files: several runs of this job (`before`) are enough.
     """
-    if probe.is_red(await probe.meter.once(probe.narrowed)):
-        return True
-    return probe.subject.plan is not None and probe.is_red(await probe.meter.once(probe.subject))
+    runs = before.measurement.runs
+    if probe.subject.spec.kind is SignalKind.COMPILER and not before.cached and len(runs) > 1:
+        return probe.subject if all(map(probe.is_red, runs)) else None
+    alone = await probe.meter.once(probe.narrowed)
+    if alone.status is not SignalStatus.ERROR and probe.is_red(alone):
+        return probe.narrowed
+    shown = alone if probe.subject.plan is None else await probe.meter.once(probe.subject)
+    return probe.subject if probe.is_red(shown) else None
 
 
 async def check_hunks(
-    repository: Repository, base: str, sections: Sequence[Section], *, probe: Probe, budget: Budget
+    repository: Repository, base: str, sections: Sequence[Section], *, shown: Subject, probe: Probe, budget: Budget
 ) -> tuple[HunkNecessity, ...]:
-    """One entry for each part that was looked at, in patch order.
+    """One entry for each part that was looked at, in patch order. `shown` is what is red on the base.
 
     A patch of one part needs no run: without it there is the base, where the targets were seen red.
     """
@@ -80,7 +86,6 @@ async def check_hunks(
     if len(parts) == 1:
         return (HunkNecessity(parts[0][0], 1, verified=True),)
     until = time.monotonic() + budget.seconds
-    narrowed = probe.narrowed
     found: list[HunkNecessity] = []
     for path, index in parts[: budget.hunks]:
         if time.monotonic() >= until:
@@ -89,7 +94,7 @@ async def check_hunks(
         try:
             tree_sha = await repository.apply(base, without_part(sections, path, index))
             tree = await make_tree(repository, tree_sha, f"without {path} #{index + 1}", folder)
-            run = await probe.meter.once(replace(narrowed, tree=tree))
+            run = await probe.meter.once(replace(shown, tree=tree))
         except UserError:
             continue  # the rest of the file's hunks does not apply without this one
         finally:

@@ -32,7 +32,7 @@ from perstack.signals.held_out.written_check import Pair, check_written
 from perstack.signals.judged import judged_measurement
 from perstack.signals.loosened import TYPE_CHECKERS, looser_types
 from perstack.signals.measure import Subject
-from perstack.signals.necessity import Budget, Probe, check_hunks, is_red_on_base
+from perstack.signals.necessity import Budget, Probe, check_hunks, red_on_base
 from perstack.signals.planted import Trees, check_planted
 from perstack.signals.policy import check_policy
 from perstack.signals.preparation import Prepared, VerifyRequest
@@ -283,6 +283,9 @@ class Verification:
             if found.calls:
                 asked = f"{found.calls} call(s) of its tests and {found.neighbours} near to them"
                 self._remarks.append(f"{signal.name}: held-out checks asked {asked} without the test runner")
+            if found.moved:
+                what = f"{found.moved} call(s) near to what other tests call give something else than before"
+                self._remarks.append(f"{signal.name}: {what}; a person may want to look")
 
     async def _ask_written(self, report: Report, effective: Effective, ground: Ground, protection: Protection) -> None:
         """What an expert wrote from the task alone: at worst a doubt."""
@@ -311,11 +314,14 @@ class Verification:
             meter=self._bench.meter(request.snapshot),
             scratch=self._bench.scratch,
         )
-        if not await is_red_on_base(probe):
+        shown = await red_on_base(probe, self._found.base[spec.name])
+        if shown is None:
             detail = "what the patch fixes is green on the base as well, measured again"
             self._extra.append(Reason(ReasonCode.REVERT_STILL_GREEN, detail, spec.name))
             return ()
-        return await check_hunks(request.repository, request.base, effective.sections, probe=probe, budget=Budget())
+        return await check_hunks(
+            request.repository, request.base, effective.sections, shown=shown, probe=probe, budget=Budget()
+        )
 
     def _folder(self, name: str) -> Path:
         return self._bench.scratch / f"{name}-{uuid4().hex[:8]}"

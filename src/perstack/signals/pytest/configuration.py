@@ -59,13 +59,16 @@ _DROP_ALONE = frozenset(
     }
 )  # fmt: skip
 
+_MOST_EXACT = 50  # tests that are named one by one
+
 
 @dataclass(frozen=True, slots=True)
 class PytestPlan:
     """What to run. Paths are relative to the repository, `.` for its root.
 
     `interpreter` is one program name or absolute path; `cwd_first` says that the command was `python -m pytest`.
-    `selection` are the paths and ids of the command as it gives them; `only` replaces them with files below `rootdir`.
+    `selection` are the paths and ids of the command as it gives them; `only` replaces them with files and tests
+    below `rootdir`.
     `part` is (number, of): only the tests of the files that belong to it.
     `source_roots` are where the base keeps its packages, `provides` their names. `version_files` are (path, project)
     of modules that the build would write.
@@ -87,8 +90,11 @@ class PytestPlan:
     version_files: tuple[tuple[str, str], ...] = ()
 
     def narrowed(self, targets: Sequence[str]) -> PytestPlan:
-        """The same suite, but only the files of some tests."""
-        return replace(self, only=tuple(dict.fromkeys(target.partition("::")[0] for target in targets)))
+        """The same suite, but only some tests, with all their parameters; their whole files where there are many."""
+        exact = tuple(dict.fromkeys(map(_function_of, targets)))
+        if len(exact) > _MOST_EXACT:
+            exact = tuple(dict.fromkeys(target.partition("::")[0] for target in targets))
+        return replace(self, only=exact)
 
     def command_line(self, workspace: str, control: str, xml: str) -> list[str]:
         """The arguments for pytest, ours last so that they win."""
@@ -105,6 +111,14 @@ class PytestPlan:
             absolute = [normpath(join(workspace, path)) for path in self.python_path]
             words += ["-o", f"pythonpath={shlex.join(absolute)}"]
         return words
+
+
+def _function_of(identity: str) -> str:
+    """What names a test and all its parameters on the command line; its file where it is no plain function."""
+    path, _, rest = identity.partition("::")
+    names = rest.partition("[")[0].split("::")
+    plain = path.endswith(".py") and all(name.isidentifier() for name in names)
+    return "::".join((path, *names)) if plain else path
 
 
 def plan_pytest(spec: SignalSpec, files: Mapping[str, bytes], paths: Collection[str]) -> PytestPlan:
