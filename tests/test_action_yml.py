@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from perstack import __version__
-from perstack.core.experts import GithubSpec
 from perstack.core.outcome import Ending
 from perstack.core.verdict import Verdict
 
@@ -18,6 +19,8 @@ INTERFACE = "\n".join(p.read_text("utf-8") for p in sorted((ROOT / "src/perstack
 OWN = sorted((ROOT / ".github/workflows").glob("*.yml"))
 REFERENCE = sorted((ROOT / "docs/workflows").glob("*.yml"))
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
+HERE = {"upload-evidence", "artifact-name"}  # inputs that steps of action.yml use, and no code
+TOOLS = Path(sys.executable).parent
 
 
 def section(name: str) -> dict[str, str]:
@@ -34,15 +37,17 @@ def scripts_of(text: str) -> list[str]:
 
 def test_every_input_reaches_the_code_and_nothing_else_does() -> None:
     passed = dict(re.findall(r"(PERSTACK_\w+): \$\{\{ inputs\.([\w-]+) \}\}", ACTION))
-    assert sorted(passed.values()) == sorted(section("inputs"))
+    assert sorted({*passed.values(), *HERE}) == sorted(section("inputs"))
+    assert all(f"inputs.{name} " in ACTION for name in HERE)
     for variable in passed:
         assert f'"{variable}"' in INTERFACE, f"the code does not read {variable}"
 
 
 def test_defaults_of_inputs_are_those_of_the_code() -> None:
     inputs = section("inputs")
-    assert f"default: {GithubSpec().label}" in inputs["label"]
     assert "default: auto" in inputs["sandbox"]
+    for name in ("provider", "model", "label", "command", "task"):
+        assert 'default: ""' in inputs[name], f"{name}: empty leaves it to the configuration"
     assert "github.token" in inputs["github-token"]
     for name, lines in inputs.items():
         assert re.search(r"^ +description: .{20,}", lines, re.MULTILINE), f"describe {name}"
@@ -54,9 +59,10 @@ def test_every_output_is_written_by_the_code_and_the_other_way_round() -> None:
     written = set(re.findall(r'^        "([\w-]+)": ', source, re.MULTILINE)) | set(
         re.findall(r'values\["(\w+)"\]', source)
     )
-    assert sorted(outputs) == sorted(written)
+    assert sorted(outputs) == sorted({*written, "artifact-url"})
     for name, lines in outputs.items():
-        assert f"value: ${{{{ steps.perstack.outputs.{name} }}}}" in lines
+        step = "upload" if name == "artifact-url" else "perstack"
+        assert f"value: ${{{{ steps.{step}.outputs.{name} }}}}" in lines
 
 
 def test_the_words_of_verdict_and_outcome_are_all_named() -> None:
@@ -66,7 +72,9 @@ def test_the_words_of_verdict_and_outcome_are_all_named() -> None:
     for ending in Ending:
         assert ending.value in outputs["outcome"]
     jobs = "\n".join(p.read_text("utf-8") for p in sorted((ROOT / "src/perstack/interface/jobs").glob("*.py")))
-    said = set(re.findall(r'"outcome": "([\w-]+)"', jobs)) | set(re.findall(r'outcome="([\w-]+)"', jobs))
+    said = set(re.findall(r'\boutcome"?(?: =|=|:) ?[^"\n]{0,60}"([a-z][a-z-]+)"', jobs))
+    said |= set(re.findall(r'(?:Answer\(.*?|_say\(.*?, |_advised\()"([a-z][a-z-]+)"', jobs))
+    assert {"refused", "stopped", "planned", "explained", "no-plan"} <= said
     assert all(word in outputs["outcome"] for word in said)
 
 
@@ -78,20 +86,28 @@ def test_no_expression_becomes_part_of_a_script(path: Path) -> None:
 
 def test_the_scripts_of_the_action_are_there_and_become_the_process() -> None:
     scripts = scripts_of(ACTION)
-    assert len(scripts) == 2
+    assert len(scripts) == 3
     for script in scripts:
-        match = re.fullmatch(r'exec "\$GITHUB_ACTION_PATH/(scripts/action/\w+)"', script)
+        match = re.fullmatch(r'exec "\$GITHUB_ACTION_PATH/(scripts/action/\w+)"( action| finish)?', script)
         assert match, script
         assert (ROOT / match[1]).stat().st_mode & 0o111, f"{match[1]} cannot be executed"
     start = (ROOT / "scripts/action/start").read_text("utf-8").splitlines()
     assert start[-1].startswith("exec "), "signals must reach Python, not bash"
 
 
+def test_the_last_steps_run_however_the_job_ended_and_upload_nothing_where_there_is_nothing() -> None:
+    finish, upload = ACTION.split("    - name: Finish\n")[1].split("    - name: Upload the result\n")
+    assert "if: always()\n" in finish
+    condition = "if: always() && inputs.upload-evidence == 'true' && steps.finish.outputs.artifact != ''\n"
+    assert condition in upload
+    assert "continue-on-error: true" in upload, "a full store says nothing about the change"
+
+
 @pytest.mark.parametrize("path", [ROOT / "action.yml", *OWN, *REFERENCE], ids=lambda p: p.name)
 def test_what_is_used_is_pinned(path: Path) -> None:
     for line in path.read_text("utf-8").splitlines():
         used = re.search(r"^\s*(?:- )?uses: (.+)", line)
-        if used is None or used[1] == "./":
+        if used is None or used[1].startswith("./ #"):
             continue
         ours = used[1].startswith(f"perstack/action@v{__version__} #")
         assert ours or PINNED.fullmatch(used[1]), f"{path.name}: {used[1]} is not pinned to a commit with its version"
@@ -103,11 +119,11 @@ def test_a_workflow_starts_without_permissions_and_gives_each_with_its_reason(pa
     assert "\npermissions: {}\n" in text
     assert "pull_request_target" not in text
     assert "timeout-minutes:" in text
-    given = re.findall(r"^      ([\w-]+): write(.*)$", text, re.MULTILINE)
-    for name, reason in given:
-        assert reason.startswith(" # "), f"{path.name}: why {name}: write?"
-    if "pull_request:" in text and path in REFERENCE:
-        assert [name for name, _ in given] == ["checks"], "verifying writes a check run and nothing else"
+    given = re.findall(r"^      ([\w-]+): (read|write)(.*)$", text, re.MULTILINE)
+    for name, level, reason in given:
+        assert reason.startswith(" # ") or path in OWN, f"{path.name}: why {name}: {level}?"
+    if "\n  pull_request:" in text and path in REFERENCE:
+        assert {name for name, level, _ in given if level == "write"} <= {"checks"}, "verifying writes a check run"
 
 
 def test_the_action_needs_no_package_of_a_name_that_is_not_locked() -> None:
@@ -116,3 +132,27 @@ def test_the_action_needs_no_package_of_a_name_that_is_not_locked() -> None:
     locked = (ROOT / "requirements/run.txt").read_text("utf-8")
     for requirement in re.findall(r"^\S+==\S+.*(?:\n    .*)*", locked, re.MULTILINE):
         assert "--hash=sha256:" in requirement
+
+
+def test_linters_of_workflows_have_nothing_to_say() -> None:
+    """actionlint reads workflows only; zizmor, which asks nobody here, also action.yml."""
+    workflows = [str(path) for path in (*OWN, *REFERENCE)]
+    for command in (
+        ["actionlint", "-no-color", "-shellcheck=", "-pyflakes=", *workflows],
+        ["zizmor", "--offline", "--no-progress", "--quiet", "--config", ".github/zizmor.yml", "action.yml", *workflows],
+    ):
+        told = subprocess.run([TOOLS / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_the_linters_would_say_something(tmp_path: Path) -> None:
+    bad = tmp_path / ".github" / "workflows" / "bad.yml"
+    bad.parent.mkdir(parents=True)
+    bad.write_text(
+        "on: issue_comment\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n"
+        "      - run: echo ${{ github.event.comment.body }} ${{ nothing.here }}\n",
+        "utf-8",
+    )
+    for command in (["actionlint", "-shellcheck=", str(bad)], ["zizmor", "--offline", "--no-progress", str(bad)]):
+        told = subprocess.run([TOOLS / command[0], *command[1:]], cwd=tmp_path, capture_output=True, check=False)
+        assert told.returncode != 0
