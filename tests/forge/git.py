@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
+
+from perstack.core.commits import CommitContents
 from perstack.core.errors import ForgeError, Superseded
 from perstack.forge.contract import CommitRequest
+from perstack.infrastructure import git_commits
+from perstack.infrastructure.git_command import Git
 from tests.github_server.git_data import bare_repository, run_git
 
 
@@ -35,6 +40,9 @@ class GitRemote:
             raise Superseded(f"{commit.branch} moved")
         if result.returncode:
             raise ForgeError(f"{commit.branch} could not be pushed: {result.stderr.decode()}")
+
+    def contents(self, commit: CommitRequest, most_bytes: int) -> CommitContents:
+        return anyio.run(git_commits.read, Git(commit.repository), commit.commit, most_bytes)
 
     def _config(self) -> list[str]:
         return ["-c", f"http.extraHeader={self.header}"] if self.header else []

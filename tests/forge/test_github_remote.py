@@ -17,7 +17,7 @@ from perstack.forge.github import GithubForge
 from perstack.forge.github_rest import GithubSettings
 from tests.forge.bench import Bench
 from tests.github_server import READ_ALL, WRITE_ALL
-from tests.github_server.git_data import branch_sha, commit_files, git
+from tests.github_server.git_data import branch_sha, commit_files, git, tree_of
 
 pytestmark = pytest.mark.anyio
 
@@ -39,11 +39,19 @@ async def fix(bench: Bench, folder: Path, files: dict[str, str] | None = None) -
 
 async def test_commits_travel_both_ways(bench: Bench, tmp_path: Path) -> None:
     commit = await fix(bench, tmp_path)
-    await to_thread.run_sync(forge(bench, WRITE_ALL).push, commit)
+    commit = replace(commit, commits="push")
+    assert await to_thread.run_sync(forge(bench, WRITE_ALL).push, commit) == commit.commit
     new = replace(commit, branch="perstack/fix-1", expected="")
     await to_thread.run_sync(forge(bench, WRITE_ALL).push, new)
     for branch in ("topic", "perstack/fix-1"):
         assert branch_sha(bench.scene.repository.git, branch) == commit.commit
+
+
+async def test_a_commit_of_ours_is_made_again_on_github(bench: Bench, tmp_path: Path) -> None:
+    commit = await fix(bench, tmp_path)
+    sha = await to_thread.run_sync(forge(bench, WRITE_ALL).push, commit)
+    assert branch_sha(bench.scene.repository.git, "topic") == sha != commit.commit
+    assert tree_of(bench.scene.repository.git, sha) == tree_of(commit.repository, commit.commit)
 
 
 async def test_history_comes_on_request(fork_bench: Bench, tmp_path: Path) -> None:
@@ -56,7 +64,7 @@ async def test_history_comes_on_request(fork_bench: Bench, tmp_path: Path) -> No
 
 
 async def test_a_moved_head_is_superseded(bench: Bench, tmp_path: Path) -> None:
-    commit = await fix(bench, tmp_path)
+    commit = replace(await fix(bench, tmp_path), commits="push")
     moved = bench.scene.push_to_topic({"more.py": ""})
     with pytest.raises(Superseded):
         await to_thread.run_sync(forge(bench, WRITE_ALL).push, commit)
@@ -64,13 +72,13 @@ async def test_a_moved_head_is_superseded(bench: Bench, tmp_path: Path) -> None:
 
 
 async def test_an_existing_branch_is_not_taken_for_a_new_one(bench: Bench, tmp_path: Path) -> None:
-    commit = replace(await fix(bench, tmp_path), expected="")
+    commit = replace(await fix(bench, tmp_path), expected="", commits="push")
     with pytest.raises(Superseded):
         await to_thread.run_sync(forge(bench, WRITE_ALL).push, commit)
 
 
 async def test_each_refusal_has_its_sentence(bench: Bench, tmp_path: Path) -> None:
-    commit = await fix(bench, tmp_path, {".github/workflows/ci.yml": "on: push\n"})
+    commit = replace(await fix(bench, tmp_path, {".github/workflows/ci.yml": "on: push\n"}), commits="push")
     with pytest.raises(ForgeError, match="may not change workflow files"):
         await to_thread.run_sync(forge(bench, WRITE_ALL).push, commit)
     with pytest.raises(ForgeError, match="the token may not push"):

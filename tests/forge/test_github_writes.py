@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from perstack.core.errors import ForgeError, Superseded
+from perstack.core.errors import ForgeError
 from perstack.core.signals import Diagnostic
 from perstack.forge.contract import CommitRequest, PullRequestRequest
 from perstack.forge.limits import COMMENT_LIMIT, TITLE_LIMIT
 from tests.forge.bench import SECRET, Bench
-from tests.github_server import READ_ALL, WRITE_ALL, Fault
-from tests.github_server.git_data import branch_sha, commit_files, git, set_branch
+from tests.github_server import Fault
+from tests.github_server.git_data import commit_files, git, set_branch
 
 FIXED = {"calc.py": "def add(a, b):\n    return a + b\n"}
 
@@ -36,63 +36,11 @@ def request(branch: str = "perstack/fix-1") -> PullRequestRequest:
     return PullRequestRequest(branch, "main", "Fix the sum", "Closes #1")
 
 
-def test_a_commit_is_fetched_and_pushed_over_http(bench: Bench, tmp_path: Path) -> None:
-    commit = fix(bench, tmp_path)
-    bench.forge.push(commit)
-    assert branch_sha(bench.scene.repository.git, "topic") == commit.commit
-    assert bench.forge.pull_request(2).head_sha == commit.commit
-    (push,) = bench.scene.repository.pushes
-    assert (push["before"], push["by"]) == (bench.scene.head_sha, "github-actions[bot]")
-    shown = git("show", "--format=%s", f"{commit.commit}:calc.py", cwd=bench.scene.repository.git)
-    assert "return a + b" in shown
-
-
-def test_a_moved_head_is_superseded_and_nothing_is_pushed(bench: Bench, tmp_path: Path) -> None:
-    commit = fix(bench, tmp_path)
-    moved = bench.scene.push_to_topic({"more.py": ""})
-    with pytest.raises(Superseded):
-        bench.forge.push(commit)
-    assert branch_sha(bench.scene.repository.git, "topic") == moved
-    assert bench.scene.repository.pushes == []
-
-
 def test_the_head_of_a_fork_is_fetched_from_the_repository_itself(fork_bench: Bench, tmp_path: Path) -> None:
     path = fetched(fork_bench, tmp_path)
     assert "twice" in git("show", f"{fork_bench.scene.head_sha}:calc.py", cwd=path)
     ref = "refs/pull/2/head"
     assert git("ls-remote", fork_bench.scene.clone_url, ref, cwd=tmp_path).split() == [fork_bench.scene.head_sha, ref]
-
-
-def test_a_protected_branch_says_what_to_do(bench: Bench, tmp_path: Path) -> None:
-    commit = fix(bench, tmp_path)
-    bench.scene.repository.protect("topic")
-    with pytest.raises(ForgeError, match="cannot push to `topic`: the branch is protected") as caught:
-        bench.forge.push(commit)
-    assert "pull request" in caught.value.hint
-    assert branch_sha(bench.scene.repository.git, "topic") == bench.scene.head_sha
-
-
-def test_workflow_files_need_a_permission_of_their_own(bench: Bench, tmp_path: Path) -> None:
-    path = fetched(bench, tmp_path)
-    changed = commit_files(path, {".github/workflows/ci.yml": "on: push\n"}, bench.scene.head_sha)
-    commit = CommitRequest(path, changed, "topic", bench.scene.head_sha)
-    with pytest.raises(ForgeError, match="may not change workflow files"):
-        bench.forge.push(commit)
-    bench.make({**WRITE_ALL, "workflows": "write"}).push(commit)
-    assert branch_sha(bench.scene.repository.git, "topic") == changed
-
-
-def test_a_read_only_token_may_not_push(bench: Bench, tmp_path: Path) -> None:
-    commit = fix(bench, tmp_path)
-    with pytest.raises(ForgeError, match="the token may not push") as caught:
-        bench.make(READ_ALL).push(commit)
-    assert "contents: write" in caught.value.hint
-
-
-def test_an_unknown_refusal_keeps_gits_own_words(bench: Bench, tmp_path: Path) -> None:
-    commit = replace(fix(bench, tmp_path), commit="f" * 40)
-    with pytest.raises(ForgeError, match="could not be pushed"):
-        bench.forge.push(commit)
 
 
 def test_a_pull_request_is_opened_and_updated_not_doubled(bench: Bench, tmp_path: Path) -> None:

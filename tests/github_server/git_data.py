@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import tempfile
@@ -71,9 +72,16 @@ def change_tree(bare: Path, tree: str, entries: list[tuple[str, str, str]]) -> s
         return run_git("write-tree", cwd=bare, env=environment).stdout.decode().strip()
 
 
+def write_blobs(bare: Path, many: list[bytes]) -> list[str]:
+    """Blobs; their SHAs. One process for all."""
+    stream = b"".join(b"blob\ndata %d\n%s\n" % (len(data), data) for data in many)
+    run_git("fast-import", "--quiet", "--done", cwd=bare, stdin=stream + b"done\n")
+    return [hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() for data in many]
+
+
 def write_blob(bare: Path, data: bytes) -> str:
     """A blob; its SHA."""
-    return run_git("hash-object", "-w", "--stdin", cwd=bare, stdin=data).stdout.decode().strip()
+    return write_blobs(bare, [data])[0]
 
 
 def write_commit(bare: Path, tree: str, parents: list[str], message: str, *, author: str = "Test") -> str:
@@ -82,6 +90,12 @@ def write_commit(bare: Path, tree: str, parents: list[str], message: str, *, aut
     options = [option for parent in parents for option in ("-p", parent)]
     result = run_git("commit-tree", tree, *options, "-F", "-", cwd=bare, stdin=message.encode(), env=who)
     return result.stdout.decode().strip()
+
+
+def commit_entries(bare: Path, parent: str, entries: list[tuple[str, bytes, str]], message: str = "change") -> str:
+    """A commit with files of any mode (mode, content, path) over its parent's; `0` deletes."""
+    lines = [(mode, write_blob(bare, data) if mode != "0" else "", path) for mode, data, path in entries]
+    return write_commit(bare, change_tree(bare, tree_of(bare, parent), lines), [parent], message)
 
 
 def tree_of(bare: Path, commit: str) -> str:

@@ -10,7 +10,16 @@ from typing import Any
 
 from tests.github_server.answers import Answer
 from tests.github_server.branch_rules import refusal
-from tests.github_server.git_data import branches, change_tree, run_git, set_branch, tree_of, write_blob, write_commit
+from tests.github_server.git_data import (
+    branches,
+    change_tree,
+    run_git,
+    set_branch,
+    tree_of,
+    write_blob,
+    write_blobs,
+    write_commit,
+)
 from tests.github_server.state import WEB_FLOW, Authorship, Repository, State, Token
 
 _LIMIT = 45 * 1024 * 1024  # of one request
@@ -59,6 +68,8 @@ class Graphql:
             raise Problem("NOT_FOUND", "Could not resolve to a Repository")
         if not token.may("contents", "write"):
             raise Problem("FORBIDDEN", "Resource not accessible by integration")
+        if not repository.knows_commit_mutation:
+            raise Problem("", "Field 'createCommitOnBranch' doesn't exist on type 'Mutation'")
         head = branches(repository.git).get(branch)
         if head is None:
             raise Problem("NOT_FOUND", f"No ref found for `refs/heads/{branch}`")
@@ -70,6 +81,8 @@ class Graphql:
             raise Problem("UNPROCESSABLE", "A commit message headline is required and has one line")
         changes = asked.get("fileChanges") or {}
         tree = change_tree(repository.git, tree_of(repository.git, head), _entries(repository, head, changes))
+        if repository.spoils_trees:
+            tree = change_tree(repository.git, tree, [("100644", write_blob(repository.git, b"spoiled"), "spoiled")])
         body = asked["message"].get("body") or ""
         message = f"{headline}\n\n{body}" if body else headline
         sha = write_commit(repository.git, tree, [head], message, author=token.user.login)
@@ -104,10 +117,9 @@ def _entries(repository: Repository, head: str, changes: Mapping[str, Any]) -> l
         if run_git("cat-file", "-e", f"{head}:{path}", cwd=repository.git, check=False).returncode:
             raise Problem("UNPROCESSABLE", f"A path was requested for deletion which does not exist: {path}")
         entries.append(("0", "", path))
-    for addition in additions:
-        try:
-            data = base64.b64decode(addition["contents"], validate=True)
-        except binascii.Error as error:
-            raise Problem("UNPROCESSABLE", f"contents of {addition['path']} are not base64") from error
-        entries.append(("100644", write_blob(repository.git, data), addition["path"]))
-    return entries
+    try:
+        contents = [base64.b64decode(addition["contents"], validate=True) for addition in additions]
+    except binascii.Error as error:
+        raise Problem("UNPROCESSABLE", "the contents of a file are not base64") from error
+    shas = write_blobs(repository.git, contents) if contents else []
+    return entries + [("100644", sha, added["path"]) for sha, added in zip(shas, additions, strict=True)]

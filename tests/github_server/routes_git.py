@@ -52,6 +52,8 @@ def _add_tree(call: Call) -> Answer:
             raise invalid_request(f"tree.sha {sha} is not a valid {entry['type']}")
         entries.append((entry["mode"], sha, entry["path"]))
     tree = change_tree(repository.git, call.body.get("base_tree", ""), entries)
+    if repository.spoils_trees:
+        tree = change_tree(repository.git, tree, [("100644", write_blob(repository.git, b"spoiled"), "spoiled")])
     return Answer(201, {"sha": tree, "url": f"https://github.test/git/trees/{tree}", "truncated": False, "tree": []})
 
 

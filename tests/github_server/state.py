@@ -207,6 +207,8 @@ class Repository:
     authors: dict[str, Authorship] = field(default_factory=dict)
     sarif: list[dict[str, str]] = field(default_factory=list)
     code_scanning: bool = True
+    spoils_trees: bool = False  # commits made by the API get one file more than was asked for
+    knows_commit_mutation: bool = True  # old enterprise servers do not
     actions_may_open_pulls: bool = True
     pushes: list[dict[str, str]] = field(default_factory=list)
     parent: Repository | None = None

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from perstack.core.commits import CommitContents
 from perstack.core.json import Json
 from perstack.core.signals import Diagnostic
 
@@ -132,12 +133,15 @@ class CommitRequest:
     """A commit that already exists in `repository` (a bare git directory on this machine), to be published.
 
     `expected` is the SHA the branch must have now ("" for a new branch): an optimistic lock.
+    `commits` is how: `api` (made again there, signed by the forge), `push` (as it is), `auto` (`api` where it can
+    say everything the commit says).
     """
 
     repository: Path
     commit: str
     branch: str
     expected: str
+    commits: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +218,16 @@ class Ref:
 
 
 class Remote(Protocol):
-    """Git traffic with the forge's repository, done by `infrastructure.git` and handed in by `api`."""
+    """Git for the forge: traffic with its repository, and looks into ours. Handed in by `api`."""
 
     def fetch(self, sha: str, into: Path, *, history: bool = False) -> None: ...
 
     def push(self, commit: CommitRequest) -> None:
         """Raises: Superseded when the branch is not at `commit.expected`; ForgeError when it is refused."""
+        ...
+
+    def contents(self, commit: CommitRequest, most_bytes: int) -> CommitContents:
+        """What the commit changes; no contents where they are more than `most_bytes` together."""
         ...
 
 

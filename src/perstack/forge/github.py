@@ -32,7 +32,7 @@ from perstack.forge.github_account import Account
 from perstack.forge.github_actions import WorkflowRuns
 from perstack.forge.github_checks import CheckRuns
 from perstack.forge.github_comments import Comments
-from perstack.forge.github_errors import explain_push
+from perstack.forge.github_commits import Commits
 from perstack.forge.github_people import People
 from perstack.forge.github_pulls import PullRequests
 from perstack.forge.github_rest import GithubSettings, Rest
@@ -70,6 +70,7 @@ class GithubForge:
         self._comments = Comments(self._rest, self._account, redact)
         self._reviews = Reviews(self._rest, redact, is_ours=self._account.wrote)
         self._runs = WorkflowRuns(self._rest, redact)
+        self._commits = Commits(self._rest, settings.repository, remote)
         self._pulls = PullRequests(self._rest, settings.repository, redact)
         self._checks = CheckRuns(self._rest, settings, log=self.annotate_log, denied=self._tell_denied)
 
@@ -178,11 +179,7 @@ class GithubForge:
         self._remote.fetch(sha, into, history=history)
 
     def push(self, commit: CommitRequest) -> str:
-        try:
-            self._remote.push(commit)
-        except ForgeError as error:
-            raise explain_push(error, commit.branch) from error
-        return commit.commit
+        return self._commits.publish(commit)
 
     def open_pull_request(self, request: PullRequestRequest) -> Ref:
         return self._pulls.open(request)

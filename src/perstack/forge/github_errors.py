@@ -38,11 +38,44 @@ _API = (
         "Run the job again later, or pass an App's token with a limit of its own.",
     ),
     (r"body is too long|only 65535 characters", "the text is longer than GitHub takes", "This is a bug: report it."),
-    (r"locked", "the conversation is locked", "Unlock it, or read the result in the job summary."),
+    (
+        r"repository (?:was|is|has been) archived",
+        "the repository is archived: nothing can be written",
+        "Unarchive it in its settings.",
+    ),
+    (
+        r"pull requests? (?:are|is|has been|have been|creation).{0,60}(?:disabled|restricted|limited|not allowed)",
+        "the repository does not let this account open pull requests",
+        "See Settings → General → Pull requests; the branch with the fix is there.",
+    ),
+    (
+        r"(?:issue|conversation|pull request) is locked",
+        "the conversation is locked",
+         "Unlock it, or read the result in the job summary.",
+    ),
 )  # fmt: skip
+_NOT_PERMITTED = (
+    r"permission to .{1,200} denied|write access to repository not granted|error: 403|authentication failed|"
+    r"the token does not have the permission"
+)
 _PUSH = (
     (
-        r"refusing to allow .{0,60} to create or update workflow",
+        r"merge queue|queued for merging",
+        "the branch is in a merge queue",
+        "Take the pull request out of the queue, then ask again.",
+    ),
+    (
+        r"must have verified signatures|signed commits|commit signature",
+        "the branch takes signed commits only",
+        'Set `[github] commits = "api"`: commits made through the API are signed by GitHub.',
+    ),
+    (
+        r"branch is locked|locked branch",
+        "the branch is locked",
+        "Unlock it, or ask for a fix from an issue: it comes as a pull request.",
+    ),
+    (
+        r"refusing to allow .{0,60}to create or update workflow",
         "the token may not change workflow files",
         (
             "Let a person make the change in `.github/workflows`, or pass the token of an App with the permission "
@@ -61,7 +94,7 @@ _PUSH = (
     ),
     (r"pre-receive hook declined", "a hook of the server declined it", "Ask who runs the server."),
     (
-        r"permission to .{1,200} denied|write access to repository not granted|error: 403|authentication failed",
+        _NOT_PERMITTED,
         "the token may not push",
         "Give the job `permissions: contents: write` in the workflow.",
     ),

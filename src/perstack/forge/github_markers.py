@@ -13,7 +13,7 @@ from perstack.core.json import Json, compact
 from perstack.forge.contract import ReviewComment
 from perstack.forge.trigger import MARKER
 
-DATA_LIMIT = 4 * 1024  # bytes of JSON
+DATA_LIMIT = 16 * 1024  # bytes of JSON; a quarter of what a comment may have
 _FIRST_LINE = re.compile(rf"{re.escape(MARKER)}(?P<key>\S*)(?: data=(?P<data>\{{.*\}}))? -->\r?(?:\n|$)")
 _REMARK = re.compile(r"<!-- perstack:remark=([0-9a-f]{24}) -->")
 

@@ -17,8 +17,9 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from perstack.core.commits import CommitContents
 from perstack.core.errors import InfrastructureError, ToolError, UserError
-from perstack.infrastructure import git_remote, git_tree
+from perstack.infrastructure import git_commits, git_remote, git_tree
 from perstack.infrastructure.git_command import Git, last_line
 from perstack.infrastructure.git_tree import ScanLimits, TreeEntry
 
@@ -200,6 +201,10 @@ class Repository:
         Raises: Superseded when the branch moved; ForgeError when the remote refuses.
         """
         await git_remote.push(self._git, url, commit, branch, expected=expected, header=header)
+
+    async def contents(self, commit: str, most_bytes: int) -> CommitContents:
+        """What a commit changes against its first parent; no contents over `most_bytes` together."""
+        return await git_commits.read(self._git, commit, most_bytes)
 
     async def set_ref(self, ref: str, sha: str) -> None:
         """Point a full ref name (`refs/…`) at a commit."""
