@@ -13,7 +13,7 @@ from perstack.demo.suite import read_summary
 from tests.search.loop import build, pytest_run, run_suite
 
 pytestmark = pytest.mark.anyio
-SEEDS = range(21, 33)
+SEEDS = {"every day": range(21, 25), "by night": range(25, 33)}
 
 
 def test_the_project_is_whole_and_its_suite_is_green(tmp_path: Path) -> None:
@@ -90,9 +90,10 @@ def test_the_summary_of_a_run_is_read() -> None:
 
 
 @pytest.mark.slow
-async def test_most_random_bugs_are_fixed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["every day", pytest.param("by night", marks=pytest.mark.nightly)])
+async def test_most_random_bugs_are_fixed(tmp_path: Path, when: str) -> None:
     missed = []
-    for seed in SEEDS:
+    for seed in SEEDS[when]:
         root = tmp_path / str(seed)
         write_project(root)
         injection = await inject_bug(root, seed, run_suite)
