@@ -18,8 +18,9 @@ from perstack.core.events import EventSink
 from perstack.forge.contract import Action, Actor, PullRequest, Trigger
 from perstack.forge.local import REPOSITORY_ID, LocalForge
 from perstack.infrastructure.git import Repository
-from perstack.interface.jobs.desk import Desk, JobResult, Process
+from perstack.interface.jobs.desk import Desk, JobResult, Process, utc_now
 from perstack.interface.jobs.life import ForgeJob
+from perstack.interface.jobs.record import timestamp
 from perstack.testing import ProjectBuilder
 
 BUGGY = """def median(xs):
@@ -106,6 +107,10 @@ class Scene:
         with anyio.fail_after(240):
             desk = Desk(self.forge, engine, scratch, process, watch, folder=self.root / "runner")
             return await ForgeJob(desk, replace(trigger, **fields)).run()
+
+    def now(self) -> str:
+        """The time as records have it."""
+        return timestamp(utc_now())
 
     def record(self, name: str) -> Any:
         path = self.root / "records" / f"{name}.json"

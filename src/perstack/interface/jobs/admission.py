@@ -106,8 +106,7 @@ async def _retried(desk: Desk, found: Assignment) -> Assignment | Refused:
     """The last command here, asked for anew by who asks now."""
     last = await last_record(desk, found.number, commands=frozenset(a.value for a in _AGAIN))
     if last is None:
-        sentence, _ = markdown.NOTHING_TO_RETRY
-        return Refused("nothing-to-retry", sentence, public=True)
+        return _advised("nothing-to-retry", markdown.NOTHING_TO_RETRY)
     trigger = replace(
         found.trigger, action=Action(last.command), arguments=last.arguments, expert=last.expert
     )  # fmt: skip
@@ -124,18 +123,20 @@ async def _approved(desk: Desk, found: Assignment) -> Assignment | Refused:
     record = read_record(comment.data) if comment else None
     text = unpack_plan(record) if record and record.state == "done" else ""
     if record is None or not text:
-        sentence, _ = markdown.NO_PLAN
-        return Refused("no-plan", sentence, public=True)
+        return _advised("no-plan", markdown.NO_PLAN)
     named = found.trigger.approved
     if len(named) < 7 or not record.head.startswith(named.lower()):
-        sentence, _ = markdown.plan_moved(named, record.head)
-        return Refused("other-plan", sentence, public=True)
+        return _advised("other-plan", markdown.plan_moved(named, record.head))
     if record.head != found.head:
-        sentence, _ = markdown.plan_moved(record.head, found.head)
-        return Refused("plan-outdated", sentence, public=True)
+        return _advised("plan-outdated", markdown.plan_moved(record.head, found.head))
     trigger = replace(found.trigger, action=Action.FIX, arguments=record.arguments)
     plan = Plan(text, record.plan_sha256, found.trigger.actor.login)
     return await _within_budget(desk, replace(found, trigger=trigger, plan=plan))
+
+
+def _advised(code: str, advice: tuple[str, str]) -> Refused:
+    sentence, after = advice
+    return Refused(code, f"{sentence} {after[:1].upper()}{after[1:]}", public=True)
 
 
 async def _within_budget(desk: Desk, found: Assignment) -> Assignment | Refused:

@@ -19,7 +19,7 @@ from perstack.interface.jobs.assignment import Answer, Assignment
 from perstack.interface.jobs.desk import Desk, JobResult
 from perstack.interface.jobs.fence import Fence, Overtaken, Stopped, external_id, run_of_check
 from perstack.interface.jobs.outputs import outputs
-from perstack.interface.jobs.record import Record, read_record, timestamp
+from perstack.interface.jobs.record import Record, fitted, read_record, timestamp
 from perstack.interface.progress import JobView
 from perstack.interface.render import markdown
 from perstack.interface.story import Story
@@ -161,7 +161,7 @@ class Board:
         self._data = {**self._mine.to_json(), "past": remember(known, now), "history": earlier}
         self._history = earlier
         body = self._progress_text(self._view)
-        await call(self._forge.upsert_comment, one.number, one.key, body, self._data)
+        await call(self._forge.upsert_comment, one.number, one.key, body, fitted(self._data))
         self._commented = True
 
     async def _last_comment(self, text: str, state: str, facts: Mapping[str, Json]) -> None:
@@ -169,7 +169,7 @@ class Board:
             return
         one = self._assignment
         data = {**self._data, **facts, "state": state, "finished": timestamp(self._desk.now())}
-        await call(self._forge.upsert_comment, one.number, one.key, text, data)
+        await call(self._forge.upsert_comment, one.number, one.key, text, fitted(data))
         self._commented = False
         self._leave()
 

@@ -103,10 +103,11 @@ def external_id(key: str, run: int, attempt: int) -> str:
     return f"{_CHECK}{key}:{run}.{attempt}"
 
 
-def run_of_check(identity: str, key: str) -> tuple[int, int] | None:
-    """Run and attempt of a check run's external id, None where it is of another kind of job or place."""
-    prefix = f"{_CHECK}{key}:"
-    run, _, attempt = identity.removeprefix(prefix).partition(".")
-    if not identity.startswith(prefix) or not (run.isdecimal() and attempt.isdecimal()):
+def run_of_check(identity: str, key: str = "") -> tuple[int, int] | None:
+    """Run and attempt of a check run's external id, None where it is of another kind of job or place than `key`."""
+    found, _, numbers = identity.rpartition(":")
+    run, _, attempt = numbers.partition(".")
+    ours = found == f"{_CHECK}{key}" if key else found.startswith(_CHECK)
+    if not ours or not (run.isdecimal() and attempt.isdecimal()):
         return None
     return int(run), int(attempt)

@@ -14,12 +14,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from perstack.core.json import Json
-from perstack.forge.contract import Actor
+from perstack.core.json import Json, compact
 
 VERSION = 1
 MAX_ARGUMENTS = 400
-MAX_PLAN = 2_200  # of the packed form: all hidden data of a comment has to stay below 4 KiB
+MAX_PLAN = 8_000  # of the packed form
+MAX_DATA = 15_000  # bytes of all that a comment hides
 _MAX_UNPACKED = 64_000
 
 
@@ -66,9 +66,15 @@ def read_record(data: Mapping[str, Json]) -> Record | None:
     return Record(**values)
 
 
-def actor_of(record: Record) -> Actor:
-    """Who asked for a recorded job."""
-    return Actor(record.login, record.actor, record.bot)
+def fitted(data: Mapping[str, Json]) -> dict[str, Json]:
+    """The data within what a comment can hide: what earlier jobs left goes first, the oldest of it before the rest."""
+    kept = dict(data)
+    for name in ("history", "past"):
+        rows = list(found) if isinstance(found := kept.get(name), list | tuple) else []
+        while rows and len(compact(kept).encode()) > MAX_DATA:
+            rows.pop()
+            kept[name] = rows
+    return kept
 
 
 def timestamp(moment: datetime) -> str:

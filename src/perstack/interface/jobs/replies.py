@@ -6,13 +6,13 @@ from datetime import timedelta
 
 from perstack.core.errors import ExitCode
 from perstack.core.json import Json
-from perstack.forge.contract import Action, Trigger
+from perstack.forge.contract import Action, CheckStatus, Trigger
 from perstack.forge.rights import RefusalCode, Refused
 from perstack.interface.calls import call
 from perstack.interface.jobs.admission import last_record
 from perstack.interface.jobs.assignment import Assignment
 from perstack.interface.jobs.desk import Desk, JobResult
-from perstack.interface.jobs.fence import stop_key
+from perstack.interface.jobs.fence import run_of_check, stop_key
 from perstack.interface.jobs.record import VERSION, read_record, timestamp
 from perstack.interface.render import markdown
 
@@ -49,7 +49,7 @@ async def stop(desk: Desk, asked: Assignment) -> JobResult:
     """Leave word for the jobs at work here, and have their workflow runs cancelled where the token may."""
     await call(desk.forge.react, asked.trigger, "eyes")
     number, login, now = asked.number, asked.trigger.actor.login, desk.now()
-    runs = await _runs_at_work(desk, number)
+    runs = await _runs_at_work(desk, asked)
     cancelled = [await call(desk.forge.cancel_run, run) for run in sorted(runs) if run and run != desk.process.run]
     text = markdown.stop_answer(login, run_url=desk.process.url, cancelled=any(cancelled), found=bool(runs))
     data: dict[str, Json] = {"v": VERSION, "at": timestamp(now), "login": login, "run": desk.process.run}
@@ -86,12 +86,19 @@ async def _say(desk: Desk, asked: Assignment, text: str, outcome: str) -> JobRes
     return JobResult(ExitCode.OK, outcome=outcome)
 
 
-async def _runs_at_work(desk: Desk, number: int) -> set[int]:
-    """The workflow runs of the jobs that are at work here."""
+async def _runs_at_work(desk: Desk, asked: Assignment) -> set[int]:
+    """The workflow runs of the jobs that are at work here, by their comments and their check runs."""
+    number = asked.number
     since = timestamp(desk.now() - _DAY)
     records = [
         read_record(comment.data)
         for comment in await call(desk.forge.own_comments_since, since)
         if comment.number == number
     ]
-    return {record.run for record in records if record and record.state == "working"}
+    found = {record.run for record in records if record and record.state == "working"}
+    if asked.pull is not None:
+        name = asked.config.github.check_name
+        for _, identity, status in await call(desk.forge.find_checks, asked.head, name):
+            if status is not CheckStatus.COMPLETED and (order := run_of_check(identity)) is not None:
+                found.add(order[0])
+    return found
