@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from perstack.core.signals import SignalStatus, TestDelta
 from perstack.core.verdict import Reason, ReasonCode, Verdict
-from perstack.forge.limits import CHECK_TEXT_LIMIT, COMMENT_LIMIT, fit, utf16_units
+from perstack.forge.limits import CHECK_TEXT_LIMIT, COMMENT_LIMIT, SUMMARY_LIMIT, fit, utf8_bytes, utf16_units
 from perstack.interface.progress import JobView
 from perstack.interface.render import facts, markdown
+from tests.interface.render_pages import hostile_pages
 from tests.interface.render_reading import HIDDEN, NOTIFIES, html, prose, tags
 from tests.interface.render_stories import HOSTILE, event, hostile, outcome, report, signal, story
 
@@ -33,7 +34,7 @@ TEXTS = {
         JobView().apply(event("startStage", stage="build", round=1)).apply(event("progress", message=HOSTILE * 400))
         .apply(event("startSignal", name=HOSTILE, tree="base")),
     ),
-}  # fmt: skip
+} | hostile_pages()  # fmt: skip
 text_of = pytest.mark.parametrize("name", TEXTS)
 
 
@@ -68,7 +69,10 @@ def test_a_heading_of_a_stranger_is_none_outside_a_quotation(name: str) -> None:
 
 @text_of
 def test_a_text_fits_with_room_for_the_forges_own_marker(name: str) -> None:
-    assert utf16_units(TEXTS[name]) <= min(COMMENT_LIMIT, CHECK_TEXT_LIMIT) - 2_000
+    if name == "job summary":
+        assert utf8_bytes(TEXTS[name]) <= SUMMARY_LIMIT - 100_000
+    else:
+        assert utf16_units(TEXTS[name]) <= min(COMMENT_LIMIT, CHECK_TEXT_LIMIT) - 2_000
 
 
 def test_the_table_and_the_reasons_survive_when_there_is_too_much() -> None:

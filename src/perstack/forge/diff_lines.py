@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import Hunk, PatchedFile, PatchSet
@@ -76,10 +77,10 @@ def replacements(patch: str) -> tuple[Replacement, ...]:
 
 def split_files(patch: str, wanted: Collection[str]) -> tuple[str, str]:
     """The sections of a patch about these paths, and all others; each again a patch."""
-    starts = [match.start() for match in _HEADER.finditer(patch)]
+    starts = [*(match.start() for match in _HEADER.finditer(patch)), len(patch)]
     chosen: list[str] = []
-    others = [patch[: starts[0]]] if starts else [patch]
-    for start, end in zip(starts, [*starts[1:], len(patch)], strict=True):
+    others = [patch[: starts[0]]]
+    for start, end in pairwise(starts):
         section = patch[start:end]
         (chosen if paths_of(section) & {*wanted} else others).append(section)
     return "".join(chosen), "".join(others)
@@ -101,7 +102,9 @@ def _files(diff: str) -> list[PatchedFile]:
 
 
 def _path(file: PatchedFile) -> str:
-    return re.sub(r"^b/", "", _unquoted(file.target_file))
+    """The path after the change, or before it where the file is deleted."""
+    name = file.source_file if file.is_removed_file else file.target_file
+    return re.sub(r"^[ab]/", "", _unquoted(name))
 
 
 def _unquoted(name: str) -> str:

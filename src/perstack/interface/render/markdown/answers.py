@@ -84,7 +84,7 @@ def refusal(action: str, sentence: str, hint: str = "") -> str:
 def plan_moved(approved: str, now: str) -> Advice:
     """An approval that names another commit than the head is at."""
     return (
-        f"{approved[:12]} was approved, and the head is at {now[:12]} now: the plan was made for other code.",
+        f"the plan for {approved[:12]} was approved, and the head is at {now[:12]} now: that is other code.",
         "ask for a new plan with `/perstack plan`.",
     )
 
