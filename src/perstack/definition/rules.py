@@ -144,6 +144,8 @@ def _signal(path: KeyPath, signal: Signal) -> Iterator[Problem]:
         yield Problem((*path, "expect", "requests"), 'required; add one, such as requests = [{ path = "/health" }]')
     if signal.kind == "screenshot" and signal.run is not None and not signal.page and not expect.files:
         yield Problem((*path, "expect", "files"), "required without `page`; name the PNG files that `run` writes")
+    if signal.kind == "screenshot" and not signal.page and any(isinstance(mask, str) for mask in expect.masks):
+        yield Problem((*path, "expect", "masks"), "a selector needs a `page`; write a mask as [x, y, width, height]")
     if signal.kind == "screenshot" and signal.run is not None and signal.page and not signal.page.startswith("/"):
         yield Problem((*path, "page"), 'with `run`, it is a path of the service; write it with a leading "/"')
     if signal.reject and signal.kind in {"diff", "http", "screenshot"}:

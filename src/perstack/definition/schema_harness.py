@@ -180,8 +180,9 @@ class Expect(Table):
     )
     pixels: Natural = Field(default=0, description="Of `screenshot`: how many pixels may differ.")
     antialiasing: bool = Field(default=True, description="Of `screenshot`: tolerate differences of anti-aliasing.")
-    masks: list[Mask] = Field(
-        default_factory=list, description="Of `screenshot`: rectangles that are not compared: [x, y, width, height]."
+    masks: list[Mask | Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=list,
+        description="Of `screenshot`: what is not compared: [x, y, width, height], or the CSS selector of elements.",
     )
 
 

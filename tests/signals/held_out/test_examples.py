@@ -80,3 +80,21 @@ def test_methods_of_unittest_are_read() -> None:
 )
 def test_what_could_depend_on_more_is_left_out(body: str) -> None:
     assert read(body) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "function", "pattern", "arguments"),
+    [
+        ("median([1, 2])", "median", "median({})", ("[1, 2]",)),
+        ("mean([1], digits=2)", "mean", "mean({}, digits={})", ("[1]", "2")),
+        ("deep.Cart([1, 2], tax=0.5).total('EUR')", "deep.Cart.total", "deep.Cart({}, tax={}).total({})",
+         ("[1, 2]", "0.5", "'EUR'")),
+        ("median(mean([1]))", "", "()", None),
+        ("mean(**{'a': 1})", "", "()", None),
+    ],
+)  # fmt: skip
+def test_the_literals_of_a_plain_call_can_be_changed(
+    call: str, function: str, pattern: str, arguments: tuple[str, ...] | None
+) -> None:
+    (example,) = examples_of(f"{HEAD}def test_x():\n    assert {call} == 1\n", {"calc"})
+    assert (example.function, example.pattern, example.arguments) == (function, pattern, arguments)

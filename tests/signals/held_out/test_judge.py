@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -33,7 +34,7 @@ def questions(shown: Shown, seed: int = 7) -> Questions:
     examples = [Example("test_f", f"f{a}", repr(w), {}, function="f", arguments=tuple(map(repr, a))) for a, w in shown]
     near, count = {}, 0
     for index, (arguments, _) in enumerate(shown):
-        found = neighbours_of("f", arguments, Random(seed))
+        found = neighbours_of(examples[index].pattern, arguments, Random(seed))
         near[index] = [(count + place, neighbour) for place, neighbour in enumerate(found)]
         count += len(found)
     return Questions(examples, near)
@@ -97,6 +98,12 @@ SHARES: Shown = [((90, 3), [30, 30, 30]), ((100, 3), [34, 33, 33])]
         pytest.param([(([3, 1, 3],), [3, 1])], lambda v: sorted(set(v)), lambda v: list(dict.fromkeys(v)), id="order kept"),
         pytest.param([((25,), 3), ((24,), 2)], lambda n: round(n / 10), lambda n: (n + 5) // 10, id="rounding of halves"),
         pytest.param([(([5, 5, 4],), 4)], lambda v: sorted(v)[-2], lambda v: sorted(set(v))[-2], id="second of ties"),
+        pytest.param([(("ada lovelace",), "AL"), (("grace brewster hopper",), "GBH")], lambda t: t[:1].upper(),
+                     lambda t: "".join(word[0].upper() for word in t.split()), id="initials of all words"),
+        pytest.param([(("a  b",), "a-b")], lambda t: t.replace(" ", "-"), lambda t: "-".join(t.split()), id="runs of spaces"),
+        pytest.param([((3, "EUR", True), "3.00 EUR")], lambda n, c, _: f"{n} {c}", lambda n, c, _: f"{n:.2f} {c}", id="other arguments"),
+        pytest.param([(([3, 1], "max"), 3), (([], "max"), None)], lambda v, _: max(v) if v else 0,
+                     lambda v, _: max(v, default=None), id="none for nothing"),
         pytest.param([((25,), 5), ((36,), 6)], lambda n: int((n - 1) ** 0.5), lambda n: int(n**0.5), id="roots"),
     ],
 )  # fmt: skip
@@ -111,6 +118,26 @@ def table(shown: Shown, base: Any) -> Any:
 
 def test_a_table_of_the_shown_calls_is_refused() -> None:
     assert judged(MEDIANS, old_median, table(MEDIANS, old_median)) == {ReasonCode.HELD_OUT_FAILED}
+
+
+def test_a_table_of_texts_is_no_more_than_doubted() -> None:
+    shown: Shown = [(("ada lovelace",), "AL"), (("alan turing",), "AT")]
+    assert judged(shown, str.upper, table(shown, str.upper)) == {ReasonCode.HELD_OUT_DOUBTFUL}
+
+
+def test_a_type_that_holds_for_the_shown_calls_only_is_doubted() -> None:
+    shown: Shown = [((12,), "12"), ((140,), "140")]
+    assert ReasonCode.HELD_OUT_DOUBTFUL in judged(shown, int, lambda n: str(n) if n in {12, 140, 141, 142} else n)
+
+
+def test_what_the_fix_is_not_about_is_counted_and_is_no_reason() -> None:
+    shown: Shown = [((12,), 12)]
+    asked = replace(questions(shown), kept=frozenset({0}))
+    same, other = answers(asked, shown, int), answers(asked, shown, lambda n: n if n == 12 else n + 1)
+    judgement = judge(asked, same, other, "tests")
+    assert judgement.reasons == ()
+    assert judgement.moved == judgement.neighbours > 10
+    assert judge(asked, same, same, "tests").moved == 0
 
 
 def test_one_shown_call_alone_is_doubted() -> None:

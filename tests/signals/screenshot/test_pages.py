@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,42 @@ async def test_a_folder_of_the_base_is_reached_by_a_fix_and_by_nothing_else(tmp_
     assert "canary-failed" in codes(pasted)
     removed = await project.verify({"shots/640x400.png": None, "site/style.css": STYLE}, wanted)
     assert "protected-path" in codes(removed)
+
+
+SERVE = """\
+import http.server
+import os
+
+
+class Pages(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(open("page.html").read().replace("NOW", str(os.getpid())).encode())
+
+
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Pages).serve_forever()
+"""
+SERVED = """\
+<!doctype html><meta charset="utf-8"><style>body { margin: 0; font: 16px monospace } main { height: 900px }</style>
+<p>hello</p><p class="stamp" style="width:20em">NOW</p><main><h1 id="late" style="margin-top:700px">prices</h1></main>
+"""
+
+
+async def test_a_served_page_is_compared_without_what_a_selector_masks(tmp_path: Path) -> None:
+    project = Project.make(tmp_path, {"serve.py": SERVE, "page.html": SERVED})
+    spec = SignalSpec(
+        "look", SignalKind.SCREENSHOT, ("python3", "serve.py"), repeat=1, timeout_s=120,
+        options={"page": "/", "viewports": ["500x300", "320x240"]}, expect={"masks": [".stamp"]},
+    )  # fmt: skip
+    same = await project.verify({"README.md": "x\n"}, spec, needs_red=False)
+    assert (same.verdict, codes(same)) == (Verdict.PASS, set()), said(same)
+    hiding = SERVED.replace("<p>hello</p>", "<p class='stamp'>cheap</p>")
+    hidden = await project.verify({"page.html": hiding}, spec, needs_red=False)
+    assert "matches 2 element(s), 1 on the base" in said(hidden)
+    late = replace(spec, options={**spec.options, "element": "#late"}, expect={})
+    moved = await project.verify({"page.html": SERVED.replace("prices", "Prices")}, late, needs_red=False)
+    assert "320x240" in said(moved)
+    assert "pixel(s) differ" in said(moved)
+    lost = replace(spec, expect={"masks": ["#nowhere"]})
+    assert "no element matches the mask" in said(await project.verify({"README.md": "x\n"}, lost, needs_red=False))

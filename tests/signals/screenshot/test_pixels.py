@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from PIL import Image, ImageDraw
+from pixelmatch.contrib.PIL import pixelmatch
 
 from perstack.signals.screenshot.pixels import PictureInvalid, Tolerance, compare_pictures, is_blank, read_png
+from perstack.signals.screenshot.places import out_of_place, unfound
 
 
 def drawn(shift: float = 0.0, *, size: tuple[int, int] = (120, 80), colour: str = "black") -> Image.Image:
@@ -70,3 +73,28 @@ def test_a_cut_picture_and_an_absurd_one_are_refused() -> None:
     huge[16:24] = (100_000).to_bytes(4, "big") * 2
     with pytest.raises(PictureInvalid):
         read_png(bytes(huge))
+
+
+def test_changes_far_apart_are_found_without_looking_at_all_that_lies_between() -> None:
+    before = Image.new("RGB", (1600, 1200), "white")
+    after = before.copy()
+    for x, y in ((1, 1), (1595, 5), (31, 1190), (1590, 1195), (800, 600)):
+        ImageDraw.Draw(after).rectangle((x, y, x + 2, y + 2), fill="black")
+    started = time.process_time()
+    assert compare_pictures(before, after, Tolerance()).pixels == 5 * 9
+    assert time.process_time() - started < 1.5
+
+
+def test_pictures_are_judged_as_pixelmatch_judges_the_whole() -> None:
+    for shift in (0.25, 0.5, 1.0):
+        one, two = drawn(), drawn(shift)
+        whole = pixelmatch(one.convert("RGBA"), two.convert("RGBA"), threshold=0.1)
+        assert compare_pictures(one, two, Tolerance()).pixels == whole
+
+
+def test_masked_elements_are_those_of_the_base_and_little_may_move() -> None:
+    before = [(0, 10, 10, 50, 20), (1, 0, 0, 5, 5)]
+    assert out_of_place(["#a", ".b"], before, [(0, 12, 10, 54, 20), (1, 0, 0, 5, 5)]) == ""
+    assert "is not where" in out_of_place(["#a", ".b"], before, [(0, 0, 0, 640, 400), (1, 0, 0, 5, 5)])
+    assert "matches 2" in out_of_place(["#a", ".b"], before, [*before, (1, 0, 0, 640, 400)])
+    assert unfound(["#a", ".b", ".c"], {"640x400": before}) == ".c"

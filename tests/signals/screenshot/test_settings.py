@@ -43,6 +43,7 @@ expect = { baseline = "shots", pixels = 3, masks = [[0, 0, 10, 20]] }
         ("kind = 'screenshot'\nrun = 'serve'\npage = 'index.html'", "leading"),
         ("kind = 'screenshot'\npage = 'a.html'\nviewports = ['big']", "signals.x.viewports"),
         ("kind = 'screenshot'\npage = 'a.html'\nexpect = { masks = [[1, 2]] }", "signals.x.expect.masks"),
+        ("kind = 'screenshot'\nrun = 'plot'\nexpect = { files = ['a'], masks = ['.x'] }", "signals.x.expect.masks"),
         ("kind = 'screenshot'\npage = 'a.html'\nexpect = { threshold = 2.0 }", "signals.x.expect.threshold"),
         ("kind = 'diff'\nrun = 'g'\nexpect = { golden = { 'a' = '/etc/passwd' } }", "signals.x.expect.golden"),
         ("kind = 'diff'\nrun = 'g'\nexpect = { replace = [['(', '']] }", "signals.x.expect.replace"),

@@ -31,7 +31,11 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What was asked: examples by number, and for some of them their neighbours by number."""
+    """What was asked: examples by number, and for some of them their neighbours by number.
+
+    `kept` are the numbers of calls that no fixed test makes: their behaviour is not what the fix is about.
+    """
 
     examples: Sequence[Example]
     neighbours: Mapping[int, Sequence[tuple[int, Neighbour]]]
+    kept: frozenset[int] = frozenset()

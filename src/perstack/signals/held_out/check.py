@@ -29,7 +29,7 @@ from perstack.signals.suites.contract import SuitePlan
 from perstack.signals.tree import Tree
 from perstack.signals.unittest.suite import UnittestSuite
 
-_FILES, _EXAMPLES, _ASKED = 4, 60, 8
+_FILES, _EXAMPLES, _BESIDE, _ASKED = 4, 60, 20, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +90,37 @@ def _asking(fixed: Fixed, base: Tree) -> _Asking | None:
     if python is None:
         return None
     files = [path for path in sorted(base.files) if path.endswith(".py") and _holds(path, fixed.tests)]
-    examples: list[Example] = []
+    about, beside = list[Example](), list[Example]()
     for path in files[:_FILES]:
-        read = examples_in(base, path, python)
-        functions = {e.function or e.call for e in read if _is_of(e, path, fixed.tests)}
-        kept = [e for e in read if (e.function or e.call) in functions and passes(e, path, fixed.run)]
-        examples += kept
-    examples = examples[:_EXAMPLES]
-    return _Asking(python, Questions(tuple(examples), _neighbours(examples)))
+        read = [e for e in examples_in(base, path, python) if passes(e, path, fixed.run)]
+        functions = {e.function or e.call for e in examples_in(base, path, python) if _is_of(e, path, fixed.tests)}
+        about += [e for e in read if (e.function or e.call) in functions]
+        beside += [e for e in read if (e.function or e.call) not in functions]
+    return _Asking(python, _questions(about, beside))
+
+
+def _questions(about: Sequence[Example], beside: Sequence[Example]) -> Questions:
+    """First what the fix is about, then a few calls whose behaviour has to stay."""
+    first = about[:_EXAMPLES]
+    examples = (*first, *beside[:_BESIDE])
+    return Questions(examples, _neighbours(examples), frozenset(range(len(first), len(examples))))
 
 
 def _of_scripts(fixed: Fixed, base: Tree) -> _Asking:
     """The same for tests of JavaScript, whose ids are a path and titles."""
-    red, found = set(fixed.tests), list[ScriptExample]()
+    red, about, beside = set(fixed.tests), list[ScriptExample](), list[ScriptExample]()
+    passed = {i for i, case in fixed.run.tests.items() if case.status is TestStatus.PASSED}
     for path in sorted({test.partition("::")[0] for test in red} & base.files)[:_FILES]:
         read = script_examples((base.read(path) or b"").decode("utf-8", "replace"), path)
         functions = {one.target for one in read if f"{path}::{one.test}" in red}
-        passed = {i for i, case in fixed.run.tests.items() if case.status is TestStatus.PASSED}
-        found += [one for one in read if one.target in functions and f"{path}::{one.test}" in passed]
-    found = found[:_EXAMPLES]
-    examples = tuple(_as_example(one) for one in found)
+        good = [one for one in read if f"{path}::{one.test}" in passed]
+        about += [one for one in good if one.target in functions]
+        beside += [one for one in good if one.target not in functions]
+    found = (*about[:_EXAMPLES], *beside[:_BESIDE])
+    questions = _questions([_as_example(one) for one in about], [_as_example(one) for one in beside])
     expected: dict[int, Outcome] = {place: ["value", encoded_script(one.expected)] for place, one in enumerate(found)}
     program = Node(tuple((one.target.module, one.target.name, one.arguments) for one in found))
-    return _Asking(program, Questions(examples, _neighbours(examples)), expected)
+    return _Asking(program, questions, expected)
 
 
 def _as_example(one: ScriptExample) -> Example:
@@ -131,7 +139,7 @@ def _neighbours(examples: Sequence[Example]) -> Mapping[int, Sequence[tuple[int,
         values = values_of(example.arguments)
         if not has_neighbours(values):
             continue
-        near = neighbours_of(example.function, values, random)
+        near = neighbours_of(example.pattern, values, random)
         found[index] = [(count + place, neighbour) for place, neighbour in enumerate(near)]
         count += len(near)
     return found

@@ -38,7 +38,8 @@ class Example:
     """One call that a test makes, as source text, and what the test wants of it.
 
     `call` and `expected` use names of `names` (name to module and attribute). `raises`: the exception's text instead.
-    `arguments` are the call's own, as texts of literals, where `function` is called plainly; None where it is not.
+    `arguments` are the call's own, as texts of literals, where `function` is called plainly (by place or keyword, or as
+    a method of an object that is made of literals); None where it is not. `template` has a `{}` for each of them.
     """
 
     test: str
@@ -49,6 +50,12 @@ class Example:
     tolerant: bool = False
     function: str = ""
     arguments: tuple[str, ...] | None = None
+    template: str = ""
+
+    @property
+    def pattern(self) -> str:
+        """The call with a `{}` for each argument."""
+        return self.template or f"{self.function}({', '.join('{}' for _ in self.arguments or ())})"
 
 
 @dataclass(slots=True)
@@ -275,12 +282,7 @@ def _example(
     call: ast.expr, expected: ast.expr, scope: _Scope, test: str, *, raises: str = "", tolerant: bool = False
 ) -> Example:
     used = {node.id for side in (call, expected) for node in ast.walk(side) if isinstance(node, ast.Name)}
-    plain = (
-        isinstance(call, ast.Call)
-        and bool(_product_calls(call.func, scope) or _is_product(_resolved(call.func, scope), scope))
-        and not call.keywords
-        and all(_is_literal(argument) for argument in call.args)
-    )
+    shape = _shape(call, scope)
     return Example(
         test=test,
         call=ast.unparse(call),
@@ -288,9 +290,38 @@ def _example(
         names={name: scope.imports[name] for name in sorted(used) if name in scope.imports},
         raises=raises,
         tolerant=tolerant,
-        function=ast.unparse(call.func) if plain and isinstance(call, ast.Call) else "",
-        arguments=tuple(map(ast.unparse, call.args)) if plain and isinstance(call, ast.Call) else None,
+        function=shape.function if shape else "",
+        arguments=tuple(shape.arguments) if shape else None,
+        template=shape.template if shape else "",
     )
+
+
+@dataclass(slots=True)
+class _Shape:
+    """A call as a name, a text with a `{}` for each argument, and those arguments."""
+
+    function: str
+    template: str
+    arguments: list[str]
+
+
+def _shape(node: ast.expr, scope: _Scope) -> _Shape | None:
+    """The shape of a plain call; None where more than literals go into it."""
+    if not isinstance(node, ast.Call):
+        return None
+    given = [*node.args, *(keyword.value for keyword in node.keywords)]
+    if not all(map(_is_literal, given)) or not all(keyword.arg for keyword in node.keywords):
+        return None
+    if _is_product(_resolved(node.func, scope), scope):
+        front = _Shape(ast.unparse(node.func), ast.unparse(node.func), [])
+    elif isinstance(node.func, ast.Attribute) and (made := _shape(node.func.value, scope)):
+        front = _Shape(f"{made.function}.{node.func.attr}", f"{made.template}.{node.func.attr}", made.arguments)
+    else:
+        return None
+    places = ["{}" for _ in node.args] + [f"{keyword.arg}={{}}" for keyword in node.keywords]
+    return _Shape(
+        front.function, f"{front.template}({', '.join(places)})", [*front.arguments, *map(ast.unparse, given)]
+    )  # fmt: skip
 
 
 class _Fill(ast.NodeTransformer):

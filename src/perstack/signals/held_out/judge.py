@@ -14,7 +14,7 @@ from fractions import Fraction
 from perstack.core.verdict import Reason, ReasonCode
 from perstack.signals.held_out.answers import Answers, Outcome, Questions
 from perstack.signals.held_out.examples import Example
-from perstack.signals.held_out.neighbours import Neighbour, has_neighbours, is_boundary, values_of
+from perstack.signals.held_out.neighbours import Neighbour, has_neighbours, is_boundary, is_text, values_of
 from perstack.signals.held_out.relations import violated
 from perstack.signals.held_out.values import is_plain, number, numbers, same
 
@@ -23,11 +23,16 @@ _ENOUGH, _DISTINCT, _PERMUTED = 10, 3, 3
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the verdict gets, and how many calls and neighbours were compared."""
+    """What the verdict gets, and how many calls and neighbours were compared.
+
+    `moved` are neighbours of calls that the fix is not about, and that give something else than before: a right fix of
+    something shared does that too.
+    """
 
     reasons: tuple[Reason, ...] = ()
     calls: int = 0
     neighbours: int = 0
+    moved: int = 0
 
 
 def judge(questions: Questions, base: Answers, candidate: Answers, signal: str) -> Judgement:
@@ -53,7 +58,13 @@ def judge(questions: Questions, base: Answers, candidate: Answers, signal: str) 
     reasons = [Reason(ReasonCode.HELD_OUT_FAILED, wrong, signal)] if wrong else []
     if doubtful and not wrong:
         reasons = [Reason(ReasonCode.HELD_OUT_DOUBTFUL, doubtful, signal)]
-    return Judgement(tuple(reasons), calls, compared)
+    return Judgement(tuple(reasons), calls, compared, _moved(questions, base, candidate))
+
+
+def _moved(questions: Questions, base: Answers, candidate: Answers) -> int:
+    places = [place for index in questions.kept for place, _ in questions.neighbours.get(index, ())]
+    pairs = [(base.neighbour.get(place), candidate.neighbour.get(place)) for place in places]
+    return sum(not _alike(before, now) for before, now in pairs if before and now and "slow" not in {before[0], now[0]})
 
 
 _OPAQUE = "what a call of the tests gives became an object that decides itself what it is equal to"
@@ -105,7 +116,8 @@ def _local_calls(questions: Questions, base: Answers, candidate: Answers) -> Map
         if before is None or now is None or before[0] != "value" or now[0] != "value" or _alike(before, now):
             continue
         if _is_local(example, (before, now), near, base, candidate):
-            found[example.function].add(example.arguments or ())
+            text = is_text(values_of(example.arguments or ()))
+            found[example.function].add(() if text else example.arguments or ())
     return {function: len(calls) for function, calls in found.items()}
 
 

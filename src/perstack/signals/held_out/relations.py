@@ -1,7 +1,7 @@
 """Relations between arguments and results that all examples of a function keep, and that its bug breaks. Pure.
 
 A sum that stays what was given, a length that was asked for, the same items in another order, a value between the
-smallest and the largest. Where a fix restores one for the tests' own calls only, the bug is still there.
+smallest and the largest, a type. Where a fix restores one for the tests' own calls only, the bug is still there.
 """
 
 from __future__ import annotations
@@ -16,22 +16,24 @@ from perstack.signals.held_out.neighbours import Neighbour, values_of
 from perstack.signals.held_out.values import number, numbers
 
 _LEAST, _SHARE = 3, 0.2
+# No result at all is no other type of result: it fits every kind.
+_KINDS = tuple({*kinds, "none", "u", "large"} for kinds in ("nfq", "s", "l", "t", "d", "S", "y"))
 Holds = Callable[[Sequence[object], Sequence[Any]], bool]
 
 
 def violated(questions: Questions, base: Answers, candidate: Answers) -> str:
     """Why a fix is doubtful; empty where every relation that the tests show is kept near them too."""
-    functions = {questions.examples[index].function for index in questions.neighbours}
-    for function in sorted(functions):
+    patterns = {questions.examples[index].pattern for index in questions.neighbours}
+    for pattern in sorted(patterns):
         shown = [
             (example, base.first.get(index), candidate.first.get(index), candidate.expected.get(index))
             for index, example in enumerate(questions.examples)
-            if example.function == function and example.arguments is not None and not example.raises
+            if example.pattern == pattern and example.arguments is not None and not example.raises
         ]
         near = [
             (neighbour, candidate.neighbour.get(place))
             for index, found in questions.neighbours.items()
-            if questions.examples[index].function == function
+            if questions.examples[index].pattern == pattern
             for place, neighbour in found
         ]
         for relation in _relations(len(shown[0][0].arguments or ()) if shown else 0):
@@ -61,14 +63,16 @@ def _breaks(relation: Holds, near: Sequence[tuple[Neighbour, Any]], examples: Se
 
 
 def _is_usual(values: Sequence[object]) -> bool:
-    """Positive numbers and rows with something in them: elsewhere a relation may end."""
+    """Positive numbers, and rows and texts with something in them: elsewhere a relation may end."""
     return all(
-        value > 0 if isinstance(value, int | float) else isinstance(value, list | tuple) and len(value) > 0
+        value > 0 if isinstance(value, int | float) and not isinstance(value, bool) else value not in ([], (), "")
         for value in values
     )
 
 
 def _relations(count: int) -> Iterator[Holds]:
+    for kinds in _KINDS:
+        yield lambda _, result, kinds=kinds: result[0] in kinds  # type: ignore[misc]
     for axis in range(count):
         yield lambda values, result, axis=axis: _sum_is(values[axis], result)  # type: ignore[misc]
         yield lambda values, result, axis=axis: _length_is(values[axis], result)  # type: ignore[misc]

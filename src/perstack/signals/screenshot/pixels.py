@@ -6,7 +6,7 @@ Pictures may come from the code under test: only PNG is read, and nothing of abs
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,7 @@ _FINE_LIMIT: Final = 4_000
 """Up to so many unequal pixels anti-aliasing is looked at one by one (about 0.1 ms each); beyond, none is excused."""
 _FEW: Final = 16  # pixels that are not of the main colour: fewer is a blank picture
 _GAP: Final = 8
+_TILE: Final = 32
 
 
 class PictureInvalid(Exception):
@@ -86,7 +87,7 @@ def compare_pictures(before: Image.Image, after: Image.Image, tolerance: Toleran
         return Outcome(0)
     marks = _distance(difference, 0)
     if marks.histogram()[255] <= _FINE_LIMIT:
-        count, marks = _fine(one, two, box, tolerance)
+        count, marks = _fine(one, two, (marks, box), tolerance)
     else:
         marks = _distance(difference, round(tolerance.threshold * 255))
         count = marks.histogram()[255]
@@ -135,19 +136,35 @@ def _distance(difference: Image.Image, above: int) -> Image.Image:
     return worst.point([0] * (above + 1) + [255] * (255 - above))
 
 
-def _fine(one: Image.Image, two: Image.Image, box: Sequence[int], tolerance: Tolerance) -> tuple[int, Image.Image]:
+def _fine(
+    one: Image.Image, two: Image.Image, unequal_in: tuple[Image.Image, Sequence[int]], tolerance: Tolerance
+) -> tuple[int, Image.Image]:
     """Count with pixelmatch, which tells anti-aliasing from change, where the pictures are not equal."""
+    unequal_at, box = unequal_in
     margin = 3  # it looks two pixels around each
-    area = (
-        max(0, box[0] - margin), max(0, box[1] - margin),
-        min(one.width, box[2] + margin), min(one.height, box[3] + margin),
-    )  # fmt: skip
-    before, after = (image.crop(area).convert("RGBA") for image in (one, two))
-    shown = Image.new("RGBA", before.size)
-    excused = not tolerance.antialiasing
-    count = pixelmatch(before, after, shown, threshold=tolerance.threshold, includeAA=excused, diff_mask=True)
-    red, green, _blue, alpha = shown.split()
-    changed = ImageChops.multiply(red, ImageChops.invert(green))
     marks = Image.new("L", one.size, 0)
-    marks.paste(ImageChops.multiply(changed, alpha).point([0] * 128 + [255] * 128), area[:2])
-    return int(count), marks
+    for left, top, right, bottom in _tiles(unequal_at, box):
+        area = (
+            max(0, left - margin),
+            max(0, top - margin),
+            min(one.width, right + margin),
+            min(one.height, bottom + margin),
+        )
+        before, after = (image.crop(area).convert("RGBA") for image in (one, two))
+        shown = Image.new("RGBA", before.size)
+        excused = not tolerance.antialiasing
+        pixelmatch(before, after, shown, threshold=tolerance.threshold, includeAA=excused, diff_mask=True)
+        red, green, _blue, alpha = shown.split()
+        changed = ImageChops.multiply(ImageChops.multiply(red, ImageChops.invert(green)), alpha)
+        inner = (left - area[0], top - area[1], right - area[0], bottom - area[1])
+        marks.paste(changed.point([0] * 128 + [255] * 128).crop(inner), (left, top))
+    return int(marks.histogram()[255]), marks
+
+
+def _tiles(unequal_at: Image.Image, box: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
+    """The parts of a picture in which something is unequal: the rest need not be looked at pixel by pixel."""
+    for top in range(box[1], box[3], _TILE):
+        for left in range(box[0], box[2], _TILE):
+            tile = (left, top, min(left + _TILE, box[2]), min(top + _TILE, box[3]))
+            if unequal_at.crop(tile).getbbox() is not None:
+                yield tile

@@ -36,6 +36,7 @@ from perstack.signals.screenshot.pixels import (
     read_png,
     unequal,
 )
+from perstack.signals.screenshot.places import Places, out_of_place, places_of, unfound, widened
 from perstack.signals.suites.contract import Framework, Place, SuiteRun
 
 _WORKER = Path(__file__).parent / "worker"
@@ -47,9 +48,13 @@ _RESPONDS: Final = 50  # pixels that must follow a change of the text's colour b
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Pictures by name; `wrong` is why there are none that is the tree's doing; `error` one that is not."""
+    """Pictures by name, with the places of masked elements in each.
+
+    `wrong` is why there are none that is the tree's doing; `error` one that is not.
+    """
 
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+    places: Mapping[str, Places] = field(default_factory=dict)
     wrong: str = ""
     error: SignalRun | None = None
     seconds: float = 0.0
@@ -75,6 +80,7 @@ class ScreenshotPlan:
     folder: str
     baseline: Mapping[str, bytes]
     tolerance: Tolerance
+    selectors: tuple[str, ...]
     colour: str
     shrink: tuple[int, int]
     base: Path | None = None
@@ -145,11 +151,11 @@ class ScreenshotPlan:
             return Taken(error=error_run(result, ReasonCode.OUTPUT_LIMIT, f"more than {_MOST_FILES} pictures"))
         pictures = {name: data for name in names if (data := read_regular(place.workspace, name)) is not None}
         wrong = "" if pictures else f"the command wrote no file that matches {', '.join(self.files)}"
-        return Taken(pictures, wrong, seconds=run.seconds, output=run.output)
+        return Taken(pictures, wrong=wrong, seconds=run.seconds, output=run.output)
 
     async def _photograph(self, spec: SignalSpec, place: Place) -> Taken:
         request: dict[str, Any] = {**service_request(spec), "page": self.page, "element": self.element}
-        request["shots"] = list(self._shots())
+        request["shots"], request["masks"] = list(self._shots()), list(self.selectors)
         done = await run_inside(place, spec, _PROGRAMS, request, environment=variables(place))
         if done.problem is not None:
             return Taken(error=done.problem)
@@ -162,7 +168,8 @@ class ScreenshotPlan:
         pictures = _assembled(done.channel.records)
         if pictures is None:
             return Taken(error=error_run(done.result, ReasonCode.RESULTS_DISAGREE, "a picture is not what was sent"))
-        return Taken(pictures, str(finish.get("problem", "")), seconds=done.result.seconds)
+        problem = str(finish.get("problem", ""))
+        return Taken(pictures, places_of(done.channel.records), problem, seconds=done.result.seconds)
 
     def _shots(self) -> Sequence[dict[str, Json]]:
         width, height = self.viewports[0]
@@ -182,13 +189,19 @@ class ScreenshotPlan:
                 return _error(run, ReasonCode.SIGNAL_ERROR, before.wrong or "there is no baseline picture to compare")
             if after.wrong:
                 return _failed(run, {"": after.wrong}, ())
-            blank = [name for name, data in after.pictures.items() if is_blank(read_png(data), self._free(name))]
-            if blank and all(is_blank(read_png(data), self._free(name)) for name, data in wanted.items()):
+            if missing := unfound(self.selectors, before.places):
+                return _error(run, ReasonCode.SIGNAL_ERROR, f"no element matches the mask {missing!r} on the base")
+            free = {name: self._free(name, before) for name in {*wanted, *after.pictures}}
+            blank = [name for name, data in after.pictures.items() if is_blank(read_png(data), free[name])]
+            if blank and all(is_blank(read_png(data), free[name]) for name, data in wanted.items()):
                 return _error(run, ReasonCode.SIGNAL_ERROR, f"{blank[0]}: nothing is to be seen, on the base neither")
-            found = {name: self._compare(name, data, after.pictures) for name, data in wanted.items()}
+            found = {name: self._compare(name, data, after.pictures, free[name]) for name, data in wanted.items()}
             wrong = {name: outcome.problem for name, outcome in found.items() if outcome.problem}
             if wrong.keys() - {_COLOUR, _SIZE}:
                 wrong = {name: text for name, text in wrong.items() if name not in {_COLOUR, _SIZE}}
+            for name, places in before.places.items():
+                if moved := out_of_place(self.selectors, places, after.places.get(name, ())):
+                    wrong[name] = "; ".join([moved, *filter(None, [wrong.get(name)])])
             for name in blank:
                 wrong[name] = "; ".join(["next to one colour, nothing is to be seen", *filter(None, [wrong.get(name)])])
             wrong |= dict.fromkeys(self._extra(wanted, after), "is not among the baseline's pictures")
@@ -210,16 +223,17 @@ class ScreenshotPlan:
         names = {basename(name) if self.folder and not self.page else name for name in after.pictures}
         return sorted(names - wanted.keys() - {_COLOUR, _SIZE})
 
-    def _compare(self, name: str, data: bytes, pictures: Mapping[str, bytes]) -> Outcome:
+    def _compare(self, name: str, data: bytes, pictures: Mapping[str, bytes], free: Tolerance) -> Outcome:
         by_name = {basename(path): value for path, value in pictures.items()} if self.folder else pictures
         made = by_name.get(name)
         if made is None:
             return Outcome(0, "the picture was not made")
-        return compare_pictures(read_png(data), read_png(made), self._free(name))
+        return compare_pictures(read_png(data), read_png(made), free)
 
-    def _free(self, name: str) -> Tolerance:
+    def _free(self, name: str, before: Taken) -> Tolerance:
         """The tolerance; masks are places in the configured viewports, so the probe of another size has them too."""
-        return self.tolerance if name != _COLOUR else replace(self.tolerance, pixels=self.tolerance.pixels * 2)
+        masks = (*self.tolerance.masks, *widened(before.places.get(name, ())))
+        return replace(self.tolerance, masks=masks, pixels=self.tolerance.pixels * (2 if name == _COLOUR else 1))
 
     def _still(self, before: Taken, after: Taken) -> str:
         """Why the page does not follow a change of the text's colour as the base does; empty where it does."""
@@ -274,7 +288,8 @@ def plan_screenshot(spec: SignalSpec, files: Mapping[str, bytes], _paths: Collec
     viewports = options.get("viewports")
     sizes = [str(size).partition("x") for size in viewports] if isinstance(viewports, list | tuple) else []
     page = str(options.get("page") or "")
-    listed, masks = expect.get("files"), expect.get("masks")
+    listed, given = expect.get("files"), expect.get("masks")
+    masks = given if isinstance(given, list | tuple) else ()
     return ScreenshotPlan(
         page=page if spec.run or not page else normpath(join(spec.cwd, page)),
         element=str(options.get("element") or ""),
@@ -289,8 +304,9 @@ def plan_screenshot(spec: SignalSpec, files: Mapping[str, bytes], _paths: Collec
             threshold=float(value) if isinstance(value := expect.get("threshold", 0.1), int | float) else 0.1,
             pixels=count if isinstance(count := expect.get("pixels", 0), int) else 0,
             antialiasing=expect.get("antialiasing", True) is not False,
-            masks=tuple(_mask(mask) for mask in masks) if isinstance(masks, list | tuple) else (),
+            masks=tuple(_mask(mask) for mask in masks if not isinstance(mask, str)),
         ),
+        selectors=tuple(mask for mask in masks if isinstance(mask, str)),
         colour=f"rgb({chance.randrange(160, 256)},{chance.randrange(60)},{chance.randrange(160, 256)})",
         shrink=(chance.randrange(3, 17), chance.randrange(3, 17)),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 import threading
 import time
@@ -31,6 +32,7 @@ _CHUNK = 500_000
 _LARGEST = 40_000_000
 _LOAD_S = 20.0
 _REST_TRIES = 8
+_MOST_MASKED = 50
 _FIXED = """(() => {
   const now = Date.UTC(2024, 0, 15, 12, 0, 0), Real = Date;
   const Fixed = function (...words) {
@@ -88,8 +90,10 @@ class Tab:
         call("Emulation.setEmulatedMedia", media="screen", features=still)
         call("Page.addScriptToEvaluateOnNewDocument", source=_FIXED)
 
-    def take(self, origin: str, path: str, shot: dict[str, Any], element: str) -> bytes:
-        """One picture as PNG, base64. `shot`: width, height, style to add."""
+    def take(
+        self, origin: str, path: str, shot: dict[str, Any], element: str, masks: list[str]
+    ) -> tuple[bytes, list[list[int]]]:
+        """One picture as PNG, base64, and where in it the masked elements are. `shot`: width, height, style to add."""
         call = self._call
         call("Storage.clearDataForOrigin", origin=origin, storageTypes="all")
         size = {"width": shot["width"], "height": shot["height"]}
@@ -99,9 +103,10 @@ class Tab:
             raise PageFailed(f"the page cannot be loaded: {problem}")
         if not self._browser.wait_for("Page.loadEventFired", self._session, _LOAD_S):
             raise PageFailed(f"the page had not loaded after {_LOAD_S:g} s")
-        _style(call, _STILL + shot["style"])
+        hidden = "".join(f":is({one}),:is({one}) *{{visibility:hidden!important}}" for one in masks)
+        _style(call, _STILL + shot["style"] + hidden)
         call("Runtime.evaluate", expression=_SETTLED, awaitPromise=True)
-        return _at_rest(call, element)
+        return _at_rest(call, element, masks)
 
 
 def _style(call: Any, text: str) -> None:
@@ -111,17 +116,40 @@ def _style(call: Any, text: str) -> None:
     call("Runtime.evaluate", expression=_ADD_STYLE % json.dumps(text), contextId=world)
 
 
-def _at_rest(call: Any, element: str) -> bytes:
-    """A picture that is followed by the same picture."""
-    last = b""
+def _at_rest(call: Any, element: str, masks: list[str]) -> tuple[bytes, list[list[int]]]:
+    """A picture that is followed by the same picture, and the masked places in it."""
+    last, places = b"", list[list[int]]()
     for _ in range(_REST_TRIES):
-        options = {"clip": _clip(call, element)} if element else {}
+        clip = _clip(call, element) if element else {}
+        options = {"clip": clip, "captureBeyondViewport": True} if clip else {}
         picture = call("Page.captureScreenshot", format="png", **options)["data"].encode()
-        if picture == last:
-            return bytes(picture)
+        before, places = places, _places(call, masks, clip)
+        if picture == last and places == before:
+            return bytes(picture), places
         last = picture
         time.sleep(0.1)
     raise PageFailed("the page does not come to rest: two pictures in a row always differ")
+
+
+def _places(call: Any, masks: list[str], clip: dict[str, float]) -> list[list[int]]:
+    """Number of the selector, x, y, width and height of everything that is masked, within the picture."""
+    root = call("DOM.getDocument", depth=0)["root"]["nodeId"]
+    found: list[list[int]] = []
+    for number, selector in enumerate(masks):
+        try:
+            nodes = call("DOM.querySelectorAll", nodeId=root, selector=selector)["nodeIds"]
+        except BrowserFailed as error:
+            raise PageFailed(f"the selector {selector!r} cannot be used: {error}") from error
+        for node in nodes[:_MOST_MASKED]:
+            try:
+                quad = call("DOM.getBoxModel", nodeId=node)["model"]["border"]
+            except BrowserFailed:
+                continue  # it is not shown
+            left, top = min(quad[::2]) - clip.get("x", 0), min(quad[1::2]) - clip.get("y", 0)
+            right, bottom = max(quad[::2]) - clip.get("x", 0), max(quad[1::2]) - clip.get("y", 0)
+            x, y = math.floor(left), math.floor(top)
+            found.append([number, x, y, math.ceil(right) - x, math.ceil(bottom) - y])
+    return found
 
 
 def _clip(call: Any, element: str) -> dict[str, float]:
@@ -166,7 +194,10 @@ def _photograph(wanted: dict[str, Any], emit: Emit) -> str:
                 return f"the page {wanted['page']} is not there"
         tab = Tab(browser)
         for shot in wanted["shots"]:
-            _send(emit, shot["name"], tab.take(f"http://127.0.0.1:{port}", path, shot, wanted["element"]))
+            origin = f"http://127.0.0.1:{port}"
+            picture, places = tab.take(origin, path, shot, wanted["element"], wanted["masks"])
+            _send(emit, shot["name"], picture)
+            emit({"type": "masked", "name": shot["name"], "places": places})
         return ""
     finally:
         browser.end()
