@@ -117,14 +117,14 @@ class Repository:
         """Every file, link and submodule of a commit or tree, in git's order."""
         return git_tree.parse_ls_tree(await self._git.check("ls-tree", "-r", "-l", "-z", "--full-tree", commit))
 
-    async def export(self, commit: str, into: Path) -> None:
+    async def export(self, commit: str, into: Path, entries: Sequence[TreeEntry] | None = None) -> None:
         """Write a commit's files into a directory (made where missing) exactly as stored; no `.git`.
 
-        Links that leave the tree and submodules are left out.
+        Links that leave the tree and submodules are left out. `entries` are the commit's, where they are known.
         Raises: UserError for a tree with a path that no safe checkout has.
         """
-        entries = await self.list_files(commit)
-        await git_tree.export(self._git, entries, into)
+        known = await self.list_files(commit) if entries is None else entries
+        await git_tree.export(self._git, known, into)
 
     async def diff(self, base: str, other: str) -> Patch:
         """The difference of two commits or trees."""
@@ -142,6 +142,10 @@ class Repository:
             insertions=sum(int(row[0]) for row in rows if row[0] != b"-"),
             deletions=sum(int(row[1]) for row in rows if row[1] != b"-"),
         )
+
+    async def raw_diff(self, base: str, other: str) -> bytes:
+        """The difference as git writes it: text in any encoding as lines, binary is what holds null bytes."""
+        return await self._git.check(*_DIFF, *_PATCH, base, other)
 
     async def snapshot(self, base: str, workspace: Path, *, limits: ScanLimits | None = None) -> tuple[str, Patch]:
         """The candidate in a workspace: its tree and its difference to `base`.

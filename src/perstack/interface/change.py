@@ -86,6 +86,7 @@ def told(report: Report, output: str) -> int:
 
 def _read(patch: Path) -> str:
     try:
-        return patch.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        # text in another encoding makes a patch as well: its bytes are kept as they are
+        return patch.read_bytes().decode("utf-8", "surrogateescape")
+    except OSError as error:
         raise UserError(f"cannot read the patch {patch}: {error}") from error

@@ -90,7 +90,7 @@ class Workbench:
             if key not in self._grounds:
                 entries = await repository.list_files(base)
                 plans = await _plans(repository, base, specs, entries)
-                tree = await make_tree(repository, base, "base", self.scratch / f"base-{len(self._grounds)}")
+                tree = await make_tree(repository, base, "base", self.scratch / f"base-{len(self._grounds)}", entries)
                 plans = {name: plan.on(tree.path) if isinstance(plan, OnBase) else plan for name, plan in plans.items()}
                 self._grounds[key] = Ground(tree, entries, plans)
             return self._grounds[key]

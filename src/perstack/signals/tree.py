@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -65,10 +65,19 @@ def is_cache(path: str) -> bool:
 
 
 async def effective_tree(
-    repository: Repository, base: str, candidate_tree: str, protection: Protection, base_paths: frozenset[str]
+    repository: Repository,
+    base: str,
+    candidate_tree: str,
+    protection: Protection,
+    base_paths: frozenset[str],
+    *,
+    difference: str = "",
 ) -> Effective:
-    """The git tree to judge: base plus the parts of the candidate that are neither protected nor tests nor caches."""
-    sections = cut((await repository.diff(base, candidate_tree)).text)
+    """The git tree to judge: base plus the parts of the candidate that are neither protected nor tests nor caches.
+
+    `difference` is git's own text of what the candidate changes, where it is known.
+    """
+    sections = cut(difference or (await repository.diff(base, candidate_tree)).text)
 
     def is_test(section: Section) -> bool:
         path = section.path
@@ -82,19 +91,26 @@ async def effective_tree(
 
     kept = tuple(section for section in sections if counts(section))
     tests = [section for section in sections if is_test(section) and not section.deleted]
-    own = await repository.apply(base, keep(sections, lambda s: counts(s) or s in tests)) if tests else ""
+
+    async def tree_of(wanted: Callable[[Section], bool]) -> str:
+        whole = all(map(wanted, sections))
+        return candidate_tree if whole else await repository.apply(base, keep(sections, wanted))
+
+    own = await tree_of(lambda s: counts(s) or s in tests) if tests else ""
     return Effective(
-        tree=await repository.apply(base, keep(sections, counts)),
+        tree=await tree_of(counts),
         sections=kept,
         own_tests_tree=own,
         changed_tests=tuple(section.path for section in tests if section.path in base_paths),
     )
 
 
-async def make_tree(repository: Repository, commit: str, name: str, into: Path) -> Tree:
-    """Export a commit or tree into a new directory, without caches."""
-    entries = await repository.list_files(commit)
-    await repository.export(commit, into)
+async def make_tree(
+    repository: Repository, commit: str, name: str, into: Path, entries: Sequence[TreeEntry] | None = None
+) -> Tree:
+    """Export a commit or tree into a new directory, without caches. `entries` are its files, where they are known."""
+    entries = await repository.list_files(commit) if entries is None else entries
+    await repository.export(commit, into, entries)
     cached = [entry.path for entry in entries if is_cache(entry.path)]
     if cached:
         await anyio.to_thread.run_sync(_remove, into, cached)

@@ -34,7 +34,7 @@ from perstack.signals.loosened import TYPE_CHECKERS, looser_types
 from perstack.signals.measure import Subject
 from perstack.signals.necessity import Budget, Probe, check_hunks, red_on_base
 from perstack.signals.planted import Trees, check_planted
-from perstack.signals.policy import check_policy
+from perstack.signals.policy_check import judge_difference
 from perstack.signals.preparation import Prepared, VerifyRequest
 from perstack.signals.protected import Protection
 from perstack.signals.quarantine import Quarantine, forbidden_targets, remarks
@@ -103,10 +103,13 @@ class Verification:
         self._base_tree = ground.tree.digest
         referred = await anyio.to_thread.run_sync(configuration_chain, ground.tree.files, ground.tree.read)
         protection = Protection.of(request.verify, request.specs, ground.paths, referred)
-        self._policy = await self._check_policy(ground, protection, tree)
+        difference = (await request.repository.diff(request.base, tree)).text
+        self._policy = await judge_difference(request, ground, protection, tree, difference)
         if any(finding.code in _STOP and finding.blocks for finding in self._policy):
             return None
-        effective = await effective_tree(request.repository, request.base, tree, protection, ground.paths)
+        effective = await effective_tree(
+            request.repository, request.base, tree, protection, ground.paths, difference=difference
+        )
         self._changed_tests = effective.changed_tests
         self._removed = frozenset(section.path for section in effective.sections if section.deleted)
         if not effective.sections and not effective.own_tests_tree:
@@ -157,28 +160,6 @@ class Verification:
         if report.verdict is not Verdict.PASS:
             return report
         return self._conclude(await self._necessity(effective, report, ground))
-
-    async def _check_policy(self, ground: Ground, protection: Protection, tree: str) -> tuple[PolicyFinding, ...]:
-        """Judge the difference that git computed, not the text that came in: both must be about the same change."""
-        request = self._request
-        modes = {entry.path: entry.mode for entry in ground.entries}
-        difference = await request.repository.diff(request.base, tree)
-
-        def read(path: str) -> bytes | None:
-            place = ground.tree.path / path
-            return place.read_bytes() if modes.get(path, "").startswith("100") and place.is_file() else None
-
-        def judge() -> tuple[PolicyFinding, ...]:
-            return check_policy(
-                difference.text,
-                base_files=modes,
-                protection=protection,
-                verify=request.verify,
-                read_base=read,
-                specs=request.specs,
-            )
-
-        return await anyio.to_thread.run_sync(judge)
 
     async def _measure(self, prepared: Prepared) -> None:
         """Base and candidate, side by side and in exactly the same configuration; the candidate's own tests apart."""

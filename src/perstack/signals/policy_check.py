@@ -1,0 +1,69 @@
+"""The diff policy on a candidate's tree: which texts it gets to read. The policy itself is pure: see `policy.py`.
+
+The difference is the one that git computes from the applied trees, not the text that came in.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import anyio.to_thread
+
+from perstack.core.verdict import PolicyFinding
+from perstack.infrastructure.git import Repository
+from perstack.signals.ground import Ground
+from perstack.signals.policy import check_policy
+from perstack.signals.preparation import VerifyRequest
+from perstack.signals.protected import Protection
+from perstack.signals.sections import cut
+
+# What no text in any single-byte encoding has: control characters beside tab, line feed, form feed and return.
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
+
+
+async def judge_difference(
+    request: VerifyRequest, ground: Ground, protection: Protection, tree: str, difference: str
+) -> tuple[PolicyFinding, ...]:
+    """Judge what `tree` changes. `difference` is git's own text of it, against the base."""
+    modes = {entry.path: entry.mode for entry in ground.entries}
+    text = await _with_odd_texts(request.repository, request.base, tree, difference)
+
+    def read(path: str) -> bytes | None:
+        place = ground.tree.path / path
+        return place.read_bytes() if modes.get(path, "").startswith("100") and place.is_file() else None
+
+    def judge() -> tuple[PolicyFinding, ...]:
+        found = check_policy(
+            text,
+            base_files=modes,
+            protection=protection,
+            verify=request.verify,
+            read_base=read,
+            specs=request.specs,
+        )
+        return tuple(replace(finding, detail=_printable(finding.detail)) for finding in found)
+
+    return await anyio.to_thread.run_sync(judge)
+
+
+def _printable(text: str) -> str:
+    """Bytes that are no UTF-8, written out: findings quote what they found, and go into JSON."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+async def _with_odd_texts(repository: Repository, base: str, tree: str, difference: str) -> str:
+    """The difference, with text in encodings other than UTF-8 as lines; bytes that are none as surrogate escapes.
+
+    Elsewhere such a file is a binary section, which keeps every patch printable; but its lines can be judged.
+    """
+    if "\nGIT binary patch\n" not in difference:
+        return difference
+    raw = (await repository.raw_diff(base, tree)).decode("utf-8", "surrogateescape")
+    lines = {section.path: section for section in cut(raw)}
+    found = []
+    for section in cut(difference):
+        other = lines.get(section.path)
+        is_text = other is not None and not section.hunks and other.hunks and not _NO_TEXT.search(other.text)
+        found.append(other.text if other is not None and is_text else section.text)
+    return "".join(found)
