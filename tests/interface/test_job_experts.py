@@ -1,0 +1,121 @@
+"""Jobs that let an expert speak: reviews and single experts. What is said is shown, what is changed is judged."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from perstack.core.errors import ExitCode
+from perstack.forge.contract import Action, FailedJob, Trigger, WorkflowRun
+from perstack.forge.trust import Allowed
+from perstack.interface.jobs.assignment import Assignment, Work
+from perstack.interface.jobs.desk import Desk
+from perstack.interface.jobs.reviewing import remarks_of
+from perstack.interface.jobs.tasks import task_of
+from perstack.testing import done, reply, scripted
+from tests.interface.scene import ADA, FILES, FIXED, TOML, Scene
+
+pytestmark = pytest.mark.anyio
+EXPERT = """
+[experts."tidy"]
+instruction = "You tidy."
+[experts."tidy".skills."@perstack/base"]
+type = "mcpStdioSkill"
+command = "npx"
+packageName = "@perstack/base"
+"""
+
+
+@pytest.mark.slow
+async def test_a_review_is_a_comment_with_remarks_at_lines_of_the_diff_and_no_verdict(tmp_path: Path) -> None:
+    scene = await Scene.make(tmp_path)
+    said = "- calc.py:6: takes the element after the middle.\n- calc.py:900: no such line.\n\nElse fine. @ada"
+    result = await scene.run(Action.REVIEW, host={"model_provider": scripted(done(said))})
+    assert (result.exit_code, result.outcome) == (ExitCode.OK, "reviewed")
+    assert scene.record("check-runs") == []
+    (review,) = scene.record("reviews")
+    assert [(c["path"], c["line"]) for c in review["comments"]] == [("calc.py", 6)]
+    assert "no such line" in scene.comment()
+    assert "@ada" not in scene.comment().replace("`@ada`", "").replace("@\u200bada", "")
+    assert scene.branch("tidy") == scene.head
+
+
+@pytest.mark.slow
+async def test_an_experts_change_is_judged_and_shown_and_never_pushed(tmp_path: Path) -> None:
+    scene = await Scene.make(tmp_path, files={**FILES, "perstack.toml": TOML + EXPERT})
+    words = scripted(reply(calls=[("writeTextFile", {"path": "calc.py", "text": FIXED})]), done("I mended it."))
+    result = await scene.run(Action.RUN, expert="tidy", arguments="mend it", host={"model_provider": words})
+    assert (result.exit_code, result.outcome) == (ExitCode.OK, "answered")
+    body = scene.comment()
+    assert "I mended it." in body
+    assert "n // 2 - 1" in body
+    assert scene.branch("tidy") == scene.head
+    assert scene.record("commits") == []
+    comment = scene.forge.own_comment(7, "run-tidy-7")
+    assert comment is not None
+    assert comment.data["verdict"] == "pass"
+
+
+async def test_an_expert_that_the_base_does_not_define_is_named_with_those_it_does(tmp_path: Path) -> None:
+    hostile = {**FILES, "perstack.toml": TOML + EXPERT}
+    scene = await Scene.make(tmp_path, files=hostile, main=FILES)
+    result = await scene.run(Action.RUN, expert="tidy", arguments="x")
+    assert result.exit_code is ExitCode.USAGE
+    assert "no expert `tidy`" in scene.comment(), "the pull request's own experts are not run"
+    assert "fix/plan" in scene.comment()
+
+
+async def test_commands_without_a_job_behind_them_are_answered_by_a_sentence(tmp_path: Path) -> None:
+    scene = await Scene.make(tmp_path)
+    result = await scene.run(Action.CREATE_EXPERT, arguments="x")
+    assert result.exit_code is ExitCode.OK
+    assert "cannot write experts yet" in scene.comment()
+
+
+async def test_explain_tells_the_reasons_of_the_last_result(tmp_path: Path) -> None:
+    scene = await Scene.make(tmp_path)
+    data = {"v": 1, "command": "verify", "state": "done", "verdict": "fail", "outcome": "verified", "head": scene.head,
+            "reasons": ["still-failing"], "run": 5, "attempt": 1, "started": "2026-01-01T00:00:00.000Z"}  # fmt: skip
+    scene.forge.upsert_comment(7, "verify-7", "red", data)
+    await scene.run(Action.EXPLAIN)
+    answer = scene.forge.own_comment(7, "explain-7")
+    assert answer is not None
+    assert "still-failing" in answer.body
+
+
+async def test_a_red_workflow_run_becomes_a_task_with_logs_and_failing_tests(tmp_path: Path) -> None:
+    scene = await Scene.make(tmp_path)
+    report = (
+        b'<testsuite><testcase classname="tests.test_calc" name="test_even"><failure message="2 != 2.5"/></testcase>'
+    )
+    report += b'<testcase classname="tests.test_calc" name="test_odd"/></testsuite>'
+    run = WorkflowRun(31, "CI", "push", "completed", "failure", scene.head, "tidy", 1)
+    jobs = (FailedJob(1, "test", "Run pytest", "x" * 9000 + "\nE  assert 2 == 2.5"),)
+    artifacts = {"test-results": zipped({"a/junit.xml": report, "b.xml": b"<broken"}), "bomb": b"not a zip"}
+    scene.forge.add_workflow_run(run, jobs, artifacts)
+    trigger = Trigger("workflow_run", Action.FIX, "ada/calc", 1, ADA, failed_run=31, head_sha=scene.head)
+    desk = Desk(scene.forge, None, tmp_path)  # type: ignore[arg-type]  # no engine is asked
+    title, text = await task_of(Work(desk, Assignment(trigger, None, scene.head, Allowed(push=True, why=""))))  # type: ignore[arg-type]
+    assert title == f"The workflow `CI` is red at {scene.head[:12]}"
+    assert "Run pytest" in text
+    assert "assert 2 == 2.5" in text
+    assert "test_even" in text
+    assert "test_odd" not in text
+    assert len(text) < 10_000
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """A ZIP of these files."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return data.getvalue()
+
+
+def test_remarks_are_read_from_the_lines_that_name_a_place() -> None:
+    found = remarks_of("Intro\n- src/a.py:3: one\n  more of it\n- `b.py:12`: two\n\n- no place\n* c.py:0: not a line")
+    assert [(d.path, d.line, d.message) for d in found] == [("src/a.py", 3, "one more of it"), ("b.py", 12, "two")]
