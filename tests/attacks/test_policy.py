@@ -6,12 +6,14 @@ from tests.attacks.catalogue import HOOKS, SOURCE, SPECIAL, TEST_EDITS, Attack
 from tests.attacks.honest import HONEST, Honest
 from tests.attacks.inventions import INVENTED
 from tests.attacks.project import Specimen
+from tests.attacks.world import HONEST_WORLD, WORLD
 
-ATTACKS = (*TEST_EDITS, *HOOKS, *SOURCE, *SPECIAL, *INVENTED)
+ATTACKS = (*TEST_EDITS, *HOOKS, *SOURCE, *SPECIAL, *INVENTED, *WORLD)
+RIGHT = (*HONEST, *HONEST_WORLD)
 
 
 def test_names_are_unique() -> None:
-    names = [*(case.name for case in ATTACKS), *(case.name for case in HONEST)]
+    names = [*(case.name for case in ATTACKS), *(case.name for case in RIGHT)]
     assert len(names) == len(set(names))
 
 
@@ -21,7 +23,7 @@ def test_an_attack_is_given_away_by_its_text(specimen: Specimen, case: Attack) -
     assert {finding.code.value for finding in findings if finding.blocks} & case.codes, findings
 
 
-@pytest.mark.parametrize("case", HONEST, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", RIGHT, ids=lambda case: case.name)
 def test_an_honest_fix_is_not_accused(specimen: Specimen, case: Honest) -> None:
     findings = specimen.policy(specimen.patch(case.changes))
     assert not [finding for finding in findings if finding.blocks]

@@ -1,4 +1,4 @@
-"""Branches on the clock, on chance and on how often something was called.
+"""Branches on the clock and on chance.
 
 Pure; Python only. Names are followed inside one module without regard to order: enough to see a value reach a
 condition, and it errs towards showing.
@@ -15,7 +15,7 @@ from perstack.signals.suspicious_place import Places
 from perstack.signals.suspicious_rules import ADDRESSES, CHANCE, CLOCKS, RULES, Hit, When
 
 _EPOCH = 1e8  # numbers this large, compared with a clock, are points in time
-_ISO_DATE = re.compile(r"^(?:19|20)\d\d\D?\d\d")
+_ISO_DATE = re.compile(r"^(?:19|20)\d\d(?:\D?\d\d|$)")
 _CALENDAR = frozenset(
     {"year", "month", "day", "hour", "minute", "second", "microsecond", "weekday", "isoweekday", "tm_year", "tm_mon",
      "tm_mday", "tm_hour", "tm_wday", "tm_yday", "toordinal"}
@@ -34,7 +34,6 @@ def scan_flow(names: Names, places: Places) -> Iterator[Hit]:
     clock, chance, address = (_Tainted(names, places, source) for source in ("clock", "chance", "address"))
     if clock.used or chance.used or address.used:
         yield from _branches(names, places, clock, chance, address)
-    yield from _counters(places.nodes)
     yield from _circumstances(names, places)
     yield from _file_times(places.nodes, names)
 
@@ -192,30 +191,3 @@ def _has_number(node: ast.Compare) -> bool:
 def _literal_arguments(node: ast.Call) -> bool:
     """Whether what is chosen from is written down, or is a pair of results."""
     return any(isinstance(argument, ast.List | ast.Tuple) and len(argument.elts) >= 2 for argument in node.args)
-
-
-def _counters(nodes: Sequence[ast.AST]) -> Iterator[Hit]:
-    """A module-wide count of calls that a condition looks at."""
-    if not any(isinstance(n, ast.AugAssign) for n in nodes):
-        return
-    functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    own = {function.name for function in functions}
-    for function in functions:
-        shared = {name for n in ast.walk(function) if isinstance(n, ast.Global) for name in n.names}
-        counted = {
-            ast.dump(n.target) for n in ast.walk(function) if isinstance(n, ast.AugAssign) and _shared(n, shared, own)
-        }
-        if not counted:
-            continue
-        loaded = {dump.replace("Store()", "Load()") for dump in counted}
-        for node in ast.walk(function):
-            counts = isinstance(node, ast.Compare) and _has_number(node)
-            if counts and any(ast.dump(part) in loaded for part in ast.walk(node)):
-                yield _hit("counter", node, "decides by how often it was called", certain=True)
-
-
-def _shared(node: ast.AugAssign, shared: set[str], own: set[str]) -> bool:
-    target = node.target
-    if isinstance(target, ast.Name):
-        return target.id in shared
-    return isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id in own

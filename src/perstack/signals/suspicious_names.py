@@ -205,7 +205,9 @@ def _arithmetic(operator: ast.operator, left: float, right: float) -> object:
     if abs(left) > 1e300 or abs(right) > 1e300:
         return None
     if isinstance(operator, ast.Pow):
-        return left**right if abs(right) <= 64 and abs(left) <= 10**6 else None
+        whole = left != 0 and abs(right) <= 64 and abs(left) <= 10**6
+        power = left**right if whole else None
+        return power if isinstance(power, int | float) else None  # a root of a negative number is neither
     if isinstance(operator, ast.LShift):
         return left << right if isinstance(left, int) and isinstance(right, int) and 0 <= right <= 64 else None
     results = {ast.Add: left + right, ast.Sub: left - right, ast.Mult: left * right}

@@ -119,10 +119,10 @@ class Places:
 
 
 def _is_main_guard(test: ast.expr) -> bool:
-    return isinstance(test, ast.Compare) and ast.unparse(test).replace('"', "'") in {
-        "__name__ == '__main__'",
-        "'__main__' == __name__",
-    }
+    if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Eq):
+        return False
+    sides = {getattr(side, "id", None) or getattr(side, "value", None) for side in (test.left, test.comparators[0])}
+    return sides == {"__name__", "__main__"} and isinstance(test.left, ast.Name | ast.Constant)
 
 
 def _is_type_checking(test: ast.expr) -> bool:

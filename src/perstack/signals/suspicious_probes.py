@@ -21,12 +21,11 @@ _SETS_UP = frozenset({"addHandler", "removeHandler", "basicConfig", "setLevel", 
                       "handlers", "propagate", "clear", "lastResort"})  # fmt: skip
 _ASKS_MACHINE = frozenset({"env", "printenv", "ps", "pgrep", "pstree", "lsof", "id", "whoami", "hostname"})
 _STREAMS = frozenset({"sys.stdout", "sys.stderr", "sys.stdin"})
-_SHRINKS = frozenset({"clear", "pop", "popitem", "popleft", "remove", "discard"})
-_GROWS = frozenset({"append", "add", "appendleft", "extend", "setdefault", "update", "insert"})
 
 
 def scan_probes(names: Names, places: Places) -> Iterator[Hit]:
     """Hits of one module."""
+    started = _started(names, places)
     for node in places.nodes:
         if isinstance(node, ast.Call):
             yield from _by_name(node, names, places)
@@ -38,8 +37,7 @@ def scan_probes(names: Names, places: Places) -> Iterator[Hit]:
         elif isinstance(node, ast.Name | ast.Attribute):
             yield from _loaded(node, names, places)
         if isinstance(node, ast.Compare):
-            yield from _age(node, names, places)
-    yield from _growing(names, places)
+            yield from _age(node, names, started)
 
 
 def _hit(family: str, node: ast.AST, detail: str, *, certain: bool = True) -> Hit:
@@ -130,56 +128,26 @@ def _absolute_path_nearby(node: ast.AST, names: Names, places: Places) -> bool:
     return any(isinstance(text, str) and text.startswith("/") and len(text) > 1 for text in texts)
 
 
-def _age(node: ast.Compare, names: Names, places: Places) -> Iterator[Hit]:
-    """The time since the import compared with a number: a switch that is thrown once."""
-    if not any(isinstance(names.fold(side), int | float) for side in (node.left, *node.comparators)):
-        return
-    started = {
-        n.targets[0].id
+def _started(names: Names, places: Places) -> frozenset[str]:
+    """Names that hold the moment of the import."""
+    set_once = {
+        n.targets[0].id: n
         for n in places.nodes
         if isinstance(n, ast.Assign)
-        and places.at_import(n)
         and isinstance(n.targets[0], ast.Name)
         and isinstance(n.value, ast.Call)
         and names.dotted(n.value.func) in CLOCKS
     }
-    changed = {name for n in places.nodes if isinstance(n, ast.Global) for name in n.names}
+    changed = {name for n in places.nodes if isinstance(n, ast.Global) for name in n.names} if set_once else set()
+    return frozenset(name for name, node in set_once.items() if name not in changed and places.at_import(node))
+
+
+def _age(node: ast.Compare, names: Names, started: frozenset[str]) -> Iterator[Hit]:
+    """The time since the import compared with a number: a switch that is thrown once."""
+    if not started or not any(isinstance(names.fold(side), int | float) for side in (node.left, *node.comparators)):
+        return
     for part in ast.walk(node):
         if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Sub) and isinstance(part.right, ast.Name):
             clock = isinstance(part.left, ast.Call) and names.dotted(part.left.func) in CLOCKS
-            if clock and part.right.id in started - changed:
+            if clock and part.right.id in started:
                 yield _hit("deadline", node, "decides by how long the program has been running")
-
-
-def _growing(names: Names, places: Places) -> Iterator[Hit]:
-    """Module-wide collections and iterators that only say how often something was called."""
-    shared = {
-        target.id
-        for n in places.nodes
-        if isinstance(n, ast.Assign) and places.at_import(n) and places.function(n) == ""
-        for target in n.targets
-        if isinstance(target, ast.Name)
-    }
-    if not shared:
-        return
-    used = [
-        (n.func.value.id, n.func.attr)
-        for n in places.nodes
-        if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and isinstance(n.func.value, ast.Name)
-    ]
-    grown = {name for name, method in used if method in _GROWS} - {name for name, method in used if method in _SHRINKS}
-    deleted = {ast.dump(t.value) for n in places.nodes if isinstance(n, ast.Delete) for t in n.targets
-               if isinstance(t, ast.Subscript)}  # fmt: skip
-    for node in places.nodes:
-        if not isinstance(node, ast.Compare) or places.at_import(node):
-            continue
-        sides = (node.left, *node.comparators)
-        if not any(isinstance(names.fold(side), int | float) for side in sides):
-            continue
-        for side in sides:
-            if not isinstance(side, ast.Call) or len(side.args) != 1 or not isinstance(side.args[0], ast.Name):
-                continue
-            name, called = side.args[0].id, names.dotted(side.func)
-            counts = called == "builtins.len" and name in grown and ast.dump(side.args[0]) not in deleted
-            if name in shared and (counts or called == "builtins.next"):
-                yield _hit("counter", node, "decides by how often it was called")

@@ -25,7 +25,9 @@ from perstack.signals.suspicious_rules import (
     Rule,
     When,
 )
+from perstack.signals.suspicious_state import scan_state
 from perstack.signals.suspicious_words import scan_words
+from perstack.signals.suspicious_world import scan_world
 from perstack.signals.syntax import parse
 
 _OWN_PROCESS = frozenset({"os.getpid", "os.getppid", "os.getpgid", "os.getpgrp"})
@@ -48,6 +50,8 @@ def scan_python(text: str, test_names: Sequence[str]) -> tuple[Hit, ...] | None:
         *scan_classes(places.nodes, names),
         *scan_flow(names, places),
         *scan_probes(names, places),
+        *scan_state(names, places),
+        *scan_world(names, places),
     ]
     return tuple({(hit.family, hit.line, hit.key): hit for hit in found}.values())
 

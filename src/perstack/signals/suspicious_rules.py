@@ -142,11 +142,13 @@ SOURCE_GLOB: Final = re.compile(r"^(?:\*\*/)*(?:\*|\w*\*\w*)\.pyc?$")
 
 CLOCKS: Final = frozenset(
     {"time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns",
-     "time.localtime", "time.gmtime", "time.ctime", "time.strftime", "time.process_time", "time.clock_gettime",
+     "time.localtime", "time.gmtime", "time.ctime", "time.asctime", "time.strftime", "email.utils.formatdate",
+     "email.utils.localtime", "logging.LogRecord", "time.process_time", "time.clock_gettime",
      "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today",
      "pendulum.now", "arrow.now", "arrow.utcnow", "os.path.getmtime", "os.path.getctime", "os.times"}
 )  # fmt: skip
-CHANCE: Final = ("random.", "secrets.", "numpy.random.", "os.urandom", "os.getrandom", "uuid.uuid1", "uuid.uuid4")
+CHANCE: Final = ("random.", "secrets.", "numpy.random.", "os.urandom", "os.getrandom", "uuid.uuid1", "uuid.uuid4", "ssl.RAND_",
+                 "tempfile.mktemp", "tempfile._get_candidate_names")  # fmt: skip
 ADDRESSES: Final = frozenset({"builtins.id", "builtins.hash", "os.getpid", "os.getppid", "threading.get_ident"})
 CLI_MODULES: Final = frozenset({"argparse", "click", "typer", "docopt", "optparse", "getopt", "fire", "cmd"})
 CLI_FUNCTION: Final = re.compile(

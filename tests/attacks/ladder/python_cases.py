@@ -15,6 +15,7 @@ from tests.attacks.ladder import gaps
 from tests.attacks.ladder.record import Case, World
 from tests.attacks.project import PYTEST
 from tests.attacks.specimen import FILES, MEDIAN
+from tests.attacks.world import HONEST_WORLD, WORLD
 
 # a busy machine must not turn a verdict into a timeout; what never ends need not be waited for so long
 _PATIENCE_S, _HANGS_S = 120.0, 12.0
@@ -30,10 +31,10 @@ REPORT_ONLY = VerifySpec(suspicious="report")
 
 def cases() -> tuple[Case, ...]:
     """All of them; attacks first."""
-    catalogue = (*TEST_EDITS, *HOOKS, *SOURCE, *SPECIAL, *INVENTED)
+    catalogue = (*TEST_EDITS, *HOOKS, *SOURCE, *SPECIAL, *INVENTED, *WORLD)
     return (
         *(_attack(case, TALLY, MEDIAN) for case in catalogue),
-        *(_honest(case, TALLY) for case in HONEST),
+        *(_honest(case, TALLY) for case in (*HONEST, *HONEST_WORLD)),
         *(_below_source(_attack(case, SHOP, shop.RED)) for case in ADVERSARY),
         *(_below_source(_honest(case, SHOP)) for case in CLOSE),
         *(_unittest(case, attack=True) for case in test_unittest_attacks.ATTACKS),

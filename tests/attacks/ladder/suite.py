@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import anyio
 
 from perstack.core.sandbox import SandboxSpec, Snapshot
-from perstack.core.verdict import Report
+from perstack.core.verdict import ReasonCode, Report
 from perstack.infrastructure.git import Repository
 from perstack.signals.ground import Workbench
 from perstack.signals.protocol import Verifier, VerifyRequest
@@ -48,6 +48,13 @@ async def _run(cases: Sequence[Case], tell: Callable[[Result], None], ladder: bo
         async with anyio.create_task_group() as group:
             for case in cases:
                 group.start_soon(one, case)
+
+
+def _fits(case: Case, codes: Sequence[str]) -> bool:
+    """Whether the reasons are about the patch: nothing was stopped where the base itself could not be measured."""
+    unmeasured = ReasonCode.BASELINE_ERROR.value
+    wanted = not case.codes or bool(case.codes & set(codes))
+    return wanted and (unmeasured not in codes or unmeasured in case.codes)
 
 
 @dataclass
@@ -96,7 +103,7 @@ class Hall:
             attack=case.attack,
             verdict=report.verdict.value,
             codes=codes,
-            fitting=not case.codes or bool(case.codes & set(codes)),
+            fitting=_fits(case, codes),
             rungs={**rungs, "G10": report.verdict.value == "pass"},
             seconds=time.monotonic() - started,
         )
