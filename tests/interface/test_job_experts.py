@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from perstack.core.errors import ExitCode
+from perstack.core.json import Json
 from perstack.forge.contract import Action, FailedJob, Trigger, WorkflowRun
 from perstack.forge.trust import Allowed
 from perstack.interface.jobs.assignment import Assignment, Work
@@ -77,8 +78,18 @@ async def test_commands_without_a_job_behind_them_are_answered_by_a_sentence(tmp
 
 async def test_explain_tells_the_reasons_of_the_last_result(tmp_path: Path) -> None:
     scene = await Scene.make(tmp_path)
-    data = {"v": 1, "command": "verify", "state": "done", "verdict": "fail", "outcome": "verified", "head": scene.head,
-            "reasons": ["still-failing"], "run": 5, "attempt": 1, "started": "2026-01-01T00:00:00.000Z"}  # fmt: skip
+    data: dict[str, Json] = {
+        "v": 1,
+        "command": "verify",
+        "state": "done",
+        "verdict": "fail",
+        "outcome": "verified",
+        "head": scene.head,
+        "reasons": ["still-failing"],
+        "run": 5,
+        "attempt": 1,
+        "started": "2026-01-01T00:00:00.000Z",
+    }
     scene.forge.upsert_comment(7, "verify-7", "red", data)
     await scene.run(Action.EXPLAIN)
     answer = scene.forge.own_comment(7, "explain-7")

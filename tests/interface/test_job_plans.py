@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from perstack.core.errors import ExitCode
+from perstack.core.json import Json
 from perstack.forge.contract import Action
 from perstack.interface.jobs.record import digest_of, pack_plan, read_record, unpack_plan
 from tests.interface.scene import FILES, TOML, Scene
@@ -54,12 +55,12 @@ async def test_an_approval_without_a_plan_or_of_a_plan_for_an_older_head_is_refu
     missing = await scene.run(Action.APPROVE, approved=scene.head)
     assert "plan" in missing.message
     text, packed = pack_plan("Change the index.")
-    data = {"v": 1, "command": "plan", "state": "done", "head": scene.main, "plan": packed,
+    data: dict[str, Json] = {"v": 1, "command": "plan", "state": "done", "head": scene.main, "plan": packed,
             "plan_sha256": digest_of(text), "run": 1, "attempt": 1}  # fmt: skip
     scene.forge.upsert_comment(7, "plan-7", "The plan", data)
     old = await scene.run(Action.APPROVE, approved=scene.main)
     assert old.outcome == "refused"
-    changed = {**data, "head": scene.head, "plan_sha256": digest_of("Another plan.")}
+    changed: dict[str, Json] = {**data, "head": scene.head, "plan_sha256": digest_of("Another plan.")}
     scene.forge.upsert_comment(7, "plan-7", "The plan", changed)
     edited = await scene.run(Action.APPROVE, approved=scene.head)
     assert edited.outcome == "refused"
@@ -79,8 +80,15 @@ async def test_a_green_head_needs_no_plan_and_says_so(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_retry_gives_the_last_command_again_with_its_words(tmp_path: Path) -> None:
     scene = await Scene.make(tmp_path)
-    data = {"v": 1, "command": "verify", "arguments": "", "state": "cancelled", "run": 1, "attempt": 1,
-            "started": "2026-01-01T00:00:00.000Z"}  # fmt: skip
+    data: dict[str, Json] = {
+        "v": 1,
+        "command": "verify",
+        "arguments": "",
+        "state": "cancelled",
+        "run": 1,
+        "attempt": 1,
+        "started": "2026-01-01T00:00:00.000Z",
+    }
     scene.forge.upsert_comment(7, "verify-7", "stopped", data)
     result = await scene.run(Action.RETRY)
     assert result.story is not None

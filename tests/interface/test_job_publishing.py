@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.interface.scene import FILES, FIXED, Scene
 
 pytestmark = pytest.mark.anyio
 FORK = 77
+Files = Mapping[str, bytes | str]
 RUN = 41
 
 
@@ -28,7 +30,7 @@ async def fork_scene(root: Path, files: dict[str, str] | None = None) -> Scene:
     return scene
 
 
-async def publish(scene: Scene, files: dict[str, bytes | str] | bytes, *, head: str = "", **fields: Any) -> JobResult:
+async def publish(scene: Scene, files: Files | bytes, *, head: str = "", **fields: Any) -> JobResult:
     """The publisher's job for an artifact."""
     data = files if isinstance(files, bytes) else zipped(files)
     head = head or scene.head
@@ -39,7 +41,7 @@ async def publish(scene: Scene, files: dict[str, bytes | str] | bytes, *, head: 
     return await scene.run(Action.PUBLISH, **about)
 
 
-def zipped(files: dict[str, bytes | str]) -> bytes:
+def zipped(files: Files) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():

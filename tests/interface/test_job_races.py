@@ -10,6 +10,7 @@ import pytest
 
 from perstack.core.errors import ExitCode
 from perstack.core.events import Event
+from perstack.core.json import Json
 from perstack.forge.contract import Action, CheckOutput, WorkflowRun
 from perstack.interface.jobs.desk import Process
 from tests.interface.scene import ADA, Scene
@@ -43,7 +44,7 @@ async def test_a_job_that_somebody_stops_ends_before_it_writes(tmp_path: Path) -
     def stop() -> None:
         (left,) = json.loads((tmp_path / "runner" / "open-checks.json").read_text())
         seen.append(left["key"])
-        data = {"v": 1, "at": "2999-01-01T00:00:00.000Z", "login": "ada", "run": 901}
+        data: dict[str, Json] = {"v": 1, "at": "2999-01-01T00:00:00.000Z", "login": "ada", "run": 901}
         scene.forge.upsert_comment(7, "stop-7", "Stopping", data)
 
     result = await scene.run(Action.VERIFY, watch=once("decideVerdict", stop), process=RUN)
@@ -63,8 +64,16 @@ async def test_stop_leaves_word_and_has_the_workflow_run_cancelled(tmp_path: Pat
     nothing = await scene.run(Action.STOP)
     assert nothing.outcome == "stopped"
     scene.forge.add_workflow_run(at_work(880, scene))
-    data = {"v": 1, "command": "fix", "actor": ADA.id, "login": "ada", "state": "working", "run": 880, "attempt": 1,
-            "started": "2026-01-01T00:00:00.000Z"}  # fmt: skip
+    data: dict[str, Json] = {
+        "v": 1,
+        "command": "fix",
+        "actor": ADA.id,
+        "login": "ada",
+        "state": "working",
+        "run": 880,
+        "attempt": 1,
+        "started": "2026-01-01T00:00:00.000Z",
+    }
     scene.forge.upsert_comment(7, "fix-7", "working", data)
     await scene.run(Action.STOP)
     assert scene.forge.workflow_run(880).conclusion == "cancelled"
@@ -76,8 +85,14 @@ async def test_stop_leaves_word_and_has_the_workflow_run_cancelled(tmp_path: Pat
 @pytest.mark.slow
 async def test_an_older_job_does_not_write_over_a_newer_ones_comment(tmp_path: Path) -> None:
     scene = await Scene.make(tmp_path)
-    newer = {"v": 1, "command": "verify", "state": "working", "run": 901, "attempt": 1,
-             "started": "2026-01-01T00:00:00.000Z"}  # fmt: skip
+    newer: dict[str, Json] = {
+        "v": 1,
+        "command": "verify",
+        "state": "working",
+        "run": 901,
+        "attempt": 1,
+        "started": "2026-01-01T00:00:00.000Z",
+    }
     take_over = once("decideVerdict", lambda: scene.forge.upsert_comment(7, "verify-7", "the newer job", newer))
     result = await scene.run(Action.VERIFY, watch=take_over, process=RUN)
     assert result.outcome == "superseded"
@@ -89,7 +104,14 @@ async def test_an_older_job_does_not_write_over_a_newer_ones_comment(tmp_path: P
 
 async def test_a_job_that_starts_after_a_newer_one_does_not_begin(tmp_path: Path) -> None:
     scene = await Scene.make(tmp_path)
-    newer = {"v": 1, "command": "fix", "state": "done", "run": 901, "attempt": 1, "started": "2026-01-01T00:00:00.000Z"}
+    newer: dict[str, Json] = {
+        "v": 1,
+        "command": "fix",
+        "state": "done",
+        "run": 901,
+        "attempt": 1,
+        "started": "2026-01-01T00:00:00.000Z",
+    }
     scene.forge.upsert_comment(7, "fix-7", "the newer job", newer)
     result = await scene.run(process=RUN)
     assert result.outcome == "superseded"
@@ -113,8 +135,17 @@ async def test_a_second_attempt_ends_what_the_first_left_in_progress(tmp_path: P
 async def test_the_budget_of_a_day_is_told_with_what_is_left(tmp_path: Path) -> None:
     toml = '[signals.tests]\nkind = "test"\nrun = "python3 -m pytest -q"\n[github]\njobsPerActor = 1\n'
     scene = await Scene.make(tmp_path, files={"perstack.toml": toml, "a.py": ""}, main={"perstack.toml": toml})
-    done = {"v": 1, "command": "fix", "actor": ADA.id, "bot": False, "run": 1, "attempt": 1, "state": "done",
-            "started": scene.now(), "finished": scene.now()}  # fmt: skip
+    done: dict[str, Json] = {
+        "v": 1,
+        "command": "fix",
+        "actor": ADA.id,
+        "bot": False,
+        "run": 1,
+        "attempt": 1,
+        "state": "done",
+        "started": scene.now(),
+        "finished": scene.now(),
+    }
     scene.forge.upsert_comment(3, "fix-3", "done", done)
     result = await scene.run()
     assert result.outcome == "refused"

@@ -60,10 +60,9 @@ class Fence:
         if assignment.pull is not None:
             await self._head_of_pull(assignment.pull.number)
         elif assignment.branch:
-            now = await call(forge.branch_sha, assignment.branch)
-            if not now:
+            # A branch that only moved on is no reason: what comes of this is a branch and a pull request of their own.
+            if not await call(forge.branch_sha, assignment.branch):
                 raise Superseded(f"the branch `{assignment.branch}` was deleted or renamed while this job worked")
-            self._same(now, f"the branch `{assignment.branch}`")
         if assignment.judges and not assignment.comments:
             await self._no_newer_check()
 
@@ -76,13 +75,11 @@ class Fence:
                 f"the branch `{now.head_ref}` of #{now.number} was deleted or renamed while this job worked",
                 hint="restore it and ask again",
             )
-        self._same(now.head_sha, "the pull request")
-
-    def _same(self, now: str, what: str) -> None:
         head = self._assignment.head
-        if now != head:
+        if now.head_sha != head:
             raise Superseded(
-                f"{what} moved from {head[:12]} to {now[:12]} while this job worked", hint="ask again at the new head"
+                f"the pull request moved from {head[:12]} to {now.head_sha[:12]} while this job worked",
+                hint="ask again at the new head",
             )
 
     async def _no_newer_check(self) -> None:

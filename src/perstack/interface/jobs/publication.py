@@ -57,7 +57,7 @@ class Publication:
             await call(self.forge.fetch, target.expected, repository.path)
         made = await api.commit(repository, candidate.tree, parents, message)
         commit = await call(
-            self.forge.push, CommitRequest(repository.path, made, target.branch, target.expected)
+            self.forge.push, CommitRequest(repository.path, made, target.branch, target.expected, one.config.github.commits)
         )  # fmt: skip
         story = replace(story, commit=commit, branch=target.branch, note=target.note or story.note)
         if target.pull_base:
