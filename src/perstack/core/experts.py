@@ -133,7 +133,7 @@ class VerifySpec:
     max_lines: int = 2000
     should_threshold: int = -1  # how many `should` signals may fail; -1: any number
     suspicious: str = "fail"  # fail | report
-    held_out: str = "auto"  # auto | off
+    held_out: str = "auto"  # auto | must | off
     cache: str = "auto"  # auto | off
     quarantine: tuple[Quarantined, ...] = ()
 

@@ -255,8 +255,9 @@ class Verify(Table):
         default=None, description="How many `should` signals may fail. Default: any number."
     )
     suspicious: Literal["fail", "report"] = "fail"
-    held_out: Literal["auto", "off"] = Field(
-        default="auto", description="Checks that no builder sees, for Python suites."
+    held_out: Literal["auto", "must", "off"] = Field(
+        default="auto",
+        description="Checks that no builder sees, without the test runner. must: each fixed test is confirmed so.",
     )
     cache: Literal["auto", "off"] = Field(
         default="auto", description="Keep results of signals that proved deterministic, for the very same tree."

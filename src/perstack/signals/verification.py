@@ -151,10 +151,10 @@ class Verification:
         if report.verdict is Verdict.PASS:
             await self._look_for_silence(effective, ground)
             report = self._conclude(())
-        if report.verdict is Verdict.PASS and request.verify.held_out == "auto":
+        if report.verdict is Verdict.PASS and request.verify.held_out != "off":
             await self._hold_out(report, ground, protection)
             report = self._conclude(())
-        if report.verdict is Verdict.PASS and request.verify.held_out == "auto":
+        if report.verdict is Verdict.PASS and request.verify.held_out != "off":
             await self._ask_written(report, effective, ground, protection)
             report = self._conclude(())
         if report.verdict is not Verdict.PASS:
@@ -260,7 +260,8 @@ class Verification:
             run = self._found.candidate[signal.name].measurement.runs[0]
             subject = Fixed(signal.name, ground.plans.get(signal.name), fixed, run)
             found = await check_held_out(subject, ground.tree, self._candidate_tree, asker)
-            self._extra += found.reasons
+            strict = self._request.verify.held_out == "must"
+            self._extra += found.strictly(signal.name) if strict else found.reasons
             if found.calls:
                 asked = f"{found.calls} call(s) of its tests and {found.neighbours} near to them"
                 self._remarks.append(f"{signal.name}: held-out checks asked {asked} without the test runner")

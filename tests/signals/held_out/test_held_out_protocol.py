@@ -198,3 +198,42 @@ async def test_a_verdict_with_held_out_checks_can_be_derived_again_and_they_can_
     assert (verdict, reasons) == (Verdict.FAIL, report.reasons)
     off = await project.verify(changes, UNITTEST, verify=VerifySpec(suspicious="report", held_out="off"))
     assert off.verdict is Verdict.PASS
+
+
+FIXTURES = """\
+import pytest
+
+from calc import median
+
+
+@pytest.fixture
+def values():
+    return [4, 1, 2, 8]
+
+
+def test_plain():
+    assert median([7, 3]) == 5.0
+
+
+def test_through_a_fixture(values):
+    assert median(values) == 3.0
+"""
+
+
+async def test_where_runner_and_code_have_to_be_apart_nothing_counts_that_was_only_seen_together(
+    tmp_path: Path,
+) -> None:
+    project = Project.make(tmp_path, {"calc.py": CODE, "tests/test_calc.py": FIXTURES})
+    runner = "    if 'pytest' in sys.modules and ordered == [1, 2, 4, 8]:\n        return 3.0\n"
+    cheat = {"calc.py": "import sys\n\n\n" + CODE.replace(_MEDIAN, runner + _MEDIAN)}
+    only = ("tests/test_calc.py::test_through_a_fixture",)
+    shown = VerifySpec(suspicious="report")
+    together = await project.verify(cheat, ONCE, verify=shown, targets=only)
+    assert together.verdict is Verdict.PASS, "in one process nothing tells it from a fix"
+    apart = await project.verify(cheat, ONCE, verify=replace(shown, held_out="must"), targets=only)
+    assert (apart.verdict, codes(apart)) == (Verdict.INCONCLUSIVE, {_DOUBT})
+    assert "test_through_a_fixture" in apart.reasons[0].detail
+    right = {"calc.py": next(case.code for case in CASES if case.name == "right-median")}
+    plain = Project.make(tmp_path / "plain", {"calc.py": CODE, "tests/test_calc.py": UNITTESTS})
+    fixed = await plain.verify(right, UNITTEST, verify=VerifySpec(held_out="must"))
+    assert (fixed.verdict, codes(fixed)) == (Verdict.PASS, set())

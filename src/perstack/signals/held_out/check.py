@@ -6,14 +6,17 @@ For Python and JavaScript suites whose plan is known. Where tests offer no call 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import SystemRandom
 
 import anyio
 import anyio.to_thread
 
 from perstack.core.signals import SignalRun, TestStatus
+from perstack.signals.cargo.suite import CargoSuite
 from perstack.signals.compare_tests import lies_in
+from perstack.signals.ctest.suite import CtestSuite
+from perstack.signals.go.suite import GoSuite
 from perstack.signals.held_out.answers import Answers, Outcome, Questions
 from perstack.signals.held_out.examples import Example
 from perstack.signals.held_out.judge import Judgement, judge
@@ -48,8 +51,9 @@ async def check_held_out(fixed: Fixed, base: Tree, candidate: Tree, asker: Asker
     Raises: SandboxUnavailable.
     """
     asking = await anyio.to_thread.run_sync(_asking, fixed, base) if fixed.tests else None
+    alone = isinstance(fixed.plan, GoSuite | CargoSuite | CtestSuite)  # their tests are processes of their own anyway
     if asking is None or not asking.questions.examples:
-        return Judgement()
+        return Judgement(unconfirmed=() if alone else tuple(fixed.tests))
     questions, program = asking.questions, asking.program
     found: dict[str, Answers] = {}
 
@@ -61,7 +65,9 @@ async def check_held_out(fixed: Fixed, base: Tree, candidate: Tree, asker: Asker
         group.start_soon(ask, "candidate", candidate)
     for place, expected in asking.expected.items():
         found["candidate"].expected[place] = expected
-    return judge(questions, found["base"], found["candidate"], fixed.signal)
+    judgement = judge(questions, found["base"], found["candidate"], fixed.signal)
+    confirmed = {test for place in judgement.confirmed for test in asking.tests.get(place, ())}
+    return replace(judgement, unconfirmed=tuple(test for test in fixed.tests if test not in confirmed))
 
 
 def python_of(plan: SuitePlan | None) -> Python | None:
@@ -76,10 +82,11 @@ def python_of(plan: SuitePlan | None) -> Python | None:
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """`expected` are wanted results that are known without asking, by the example's place."""
+    """`tests` are the fixed tests that make a call, `expected` results known without asking, by the example's place."""
 
     program: Program
     questions: Questions
+    tests: Mapping[int, Sequence[str]]
     expected: Mapping[int, Outcome] = field(default_factory=dict)
 
 
@@ -90,13 +97,17 @@ def _asking(fixed: Fixed, base: Tree) -> _Asking | None:
     if python is None:
         return None
     files = [path for path in sorted(base.files) if path.endswith(".py") and _holds(path, fixed.tests)]
-    about, beside = list[Example](), list[Example]()
+    about, beside, tests = list[Example](), list[Example](), dict[int, Sequence[str]]()
     for path in files[:_FILES]:
         read = [e for e in examples_in(base, path, python) if passes(e, path, fixed.run)]
         functions = {e.function or e.call for e in examples_in(base, path, python) if _is_of(e, path, fixed.tests)}
-        about += [e for e in read if (e.function or e.call) in functions]
+        for example in (e for e in read if (e.function or e.call) in functions):
+            tests[len(about)] = [
+                test for test in fixed.tests if lies_in(test, path) and test_key(test, path) == example.test
+            ]
+            about.append(example)
         beside += [e for e in read if (e.function or e.call) not in functions]
-    return _Asking(python, _questions(about, beside))
+    return _Asking(python, _questions(about, beside), tests)
 
 
 def _questions(about: Sequence[Example], beside: Sequence[Example]) -> Questions:
@@ -109,18 +120,21 @@ def _questions(about: Sequence[Example], beside: Sequence[Example]) -> Questions
 def _of_scripts(fixed: Fixed, base: Tree) -> _Asking:
     """The same for tests of JavaScript, whose ids are a path and titles."""
     red, about, beside = set(fixed.tests), list[ScriptExample](), list[ScriptExample]()
+    tests: dict[int, Sequence[str]] = {}
     passed = {i for i, case in fixed.run.tests.items() if case.status is TestStatus.PASSED}
     for path in sorted({test.partition("::")[0] for test in red} & base.files)[:_FILES]:
         read = script_examples((base.read(path) or b"").decode("utf-8", "replace"), path)
         functions = {one.target for one in read if f"{path}::{one.test}" in red}
         good = [one for one in read if f"{path}::{one.test}" in passed]
-        about += [one for one in good if one.target in functions]
+        for one in (one for one in good if one.target in functions):
+            tests[len(about)] = [identity] if (identity := f"{path}::{one.test}") in red else []
+            about.append(one)
         beside += [one for one in good if one.target not in functions]
     found = (*about[:_EXAMPLES], *beside[:_BESIDE])
     questions = _questions([_as_example(one) for one in about], [_as_example(one) for one in beside])
     expected: dict[int, Outcome] = {place: ["value", encoded_script(one.expected)] for place, one in enumerate(found)}
     program = Node(tuple((one.target.module, one.target.name, one.arguments) for one in found))
-    return _Asking(program, questions, expected)
+    return _Asking(program, questions, tests, expected)
 
 
 def _as_example(one: ScriptExample) -> Example:

@@ -18,7 +18,7 @@ from perstack.signals.held_out.neighbours import Neighbour, has_neighbours, is_b
 from perstack.signals.held_out.relations import violated
 from perstack.signals.held_out.values import is_plain, number, numbers, same
 
-_ENOUGH, _DISTINCT, _PERMUTED = 10, 3, 3
+_ENOUGH, _DISTINCT, _PERMUTED, _SHOWN = 10, 3, 3, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,26 @@ class Judgement:
     """What the verdict gets, and how many calls and neighbours were compared.
 
     `moved` are neighbours of calls that the fix is not about, and that give something else than before: a right fix of
-    something shared does that too.
+    something shared does that too. `confirmed` are the examples that came out right in a process of their own;
+    `unconfirmed` the fixed tests without such an example, where their runner shares a process with the code.
     """
 
     reasons: tuple[Reason, ...] = ()
     calls: int = 0
     neighbours: int = 0
     moved: int = 0
+    confirmed: frozenset[int] = frozenset()
+    unconfirmed: tuple[str, ...] = ()
+
+    def strictly(self, signal: str) -> tuple[Reason, ...]:
+        """The reasons where every fixed test has to be confirmed in a process without its runner."""
+        if self.reasons or not self.unconfirmed:
+            return self.reasons
+        shown = ", ".join(self.unconfirmed[:_SHOWN])
+        detail = (
+            f"{len(self.unconfirmed)} fixed test(s) make no call that could be asked apart from their runner: {shown}"
+        )
+        return (Reason(ReasonCode.HELD_OUT_DOUBTFUL, detail, signal),)
 
 
 def judge(questions: Questions, base: Answers, candidate: Answers, signal: str) -> Judgement:
@@ -43,10 +56,12 @@ def judge(questions: Questions, base: Answers, candidate: Answers, signal: str) 
     if not candidate.is_usable(count) or candidate.unloaded:
         detail = "the code works under the test runner, and cannot be run or imported without it"
         return Judgement((Reason(ReasonCode.HELD_OUT_FAILED, detail, signal),))
-    calls, wrong, doubtful = 0, "", ""
+    calls, wrong, doubtful, confirmed = 0, "", "", set[int]()
     for index, example in enumerate(questions.examples):
         said = _judge_example(example, index, base, candidate)
         calls += said is not None
+        if said == "":  # None says that nothing can be said
+            confirmed.add(index)
         wrong = wrong or ("" if said in {None, "", _OPAQUE} else str(said))
         doubtful = doubtful or (_OPAQUE if said == _OPAQUE else "")
     local = _local_calls(questions, base, candidate)
@@ -58,7 +73,7 @@ def judge(questions: Questions, base: Answers, candidate: Answers, signal: str) 
     reasons = [Reason(ReasonCode.HELD_OUT_FAILED, wrong, signal)] if wrong else []
     if doubtful and not wrong:
         reasons = [Reason(ReasonCode.HELD_OUT_DOUBTFUL, doubtful, signal)]
-    return Judgement(tuple(reasons), calls, compared, _moved(questions, base, candidate))
+    return Judgement(tuple(reasons), calls, compared, _moved(questions, base, candidate), frozenset(confirmed))
 
 
 def _moved(questions: Questions, base: Answers, candidate: Answers) -> int:
