@@ -13,7 +13,7 @@ from perstack.forge.contract import CheckOutput, CheckStatus, Ref
 from perstack.forge.limits import CHECK_TEXT_LIMIT, utf16_units
 from tests.forge.bench import SECRET, Bench
 from tests.github_server import READ_ALL, Fault
-from tests.github_server.state import CheckRun
+from tests.github_server.state import GITHUB_ACTIONS, CheckRun
 
 WORKING = CheckOutput("Working", "just started")
 DONE = CheckOutput("Proved", "red → green", "the table")
@@ -164,6 +164,46 @@ def test_an_update_survives_server_errors(bench: Bench) -> None:
     fault = bench.scene.server.faults.add(Fault("status", method="PATCH", times=3, status=503))
     assert complete(bench, check, DONE).conclusion == "failure"
     assert fault.hits == 3
+
+
+@pytest.mark.parametrize("kind", ["hidden", "drop-after"])
+def test_annotations_whose_answer_was_lost_are_not_added_twice(bench: Bench, kind: str) -> None:
+    check = start(bench)
+    bench.scene.server.faults.add(Fault(kind, method="PATCH"))
+    run = complete(bench, check, replace(DONE, annotations=tuple(finding(n) for n in range(1, 61))))
+    assert [a["start_line"] for a in run.annotations] == list(range(1, 61))
+    assert run.conclusion == "failure"
+
+
+def test_twenty_thousand_findings_cost_ten_requests(bench: Bench) -> None:
+    check = start(bench)
+    before = len(bench.scene.server.state.requests)
+    many = tuple(finding(n, severity="warning") for n in range(1, 20_000))
+    run = complete(bench, check, replace(DONE, annotations=(*many, finding(20_000))))
+    assert len(bench.scene.server.state.requests) - before == 10
+    assert run.annotations[0]["start_line"] == 20_000
+    assert "19,500 more findings" in run.output["summary"]
+
+
+def test_check_runs_are_found_by_name_with_their_states_among_a_thousand(bench: Bench) -> None:
+    first = start(bench, external_id="dead")
+    complete(bench, start(bench, external_id="over"), DONE)
+    for number in range(1000):
+        run = CheckRun(10_000 + number, "other", bench.scene.head_sha, GITHUB_ACTIONS)
+        bench.scene.repository.checks[run.id] = run
+    forge = bench.make()
+    before = len(bench.scene.server.state.requests)
+    found = forge.find_checks(bench.scene.head_sha, "perstack")
+    assert [(external, status.value) for _, external, status in found] == [
+        ("over", "completed"),
+        ("dead", "in_progress"),
+    ]
+    assert found[1][0].id == first.id
+    assert len(bench.scene.server.state.requests) - before == 1
+    assert len(forge.find_checks(bench.scene.head_sha, "other")) == 1000
+    assert len(bench.scene.server.state.requests) - before == 11
+    forge.update_check(found[1][0], DONE, status=CheckStatus.COMPLETED, conclusion="cancelled")
+    assert bench.scene.repository.checks[first.id].conclusion == "cancelled"
 
 
 def test_a_rate_limit_is_not_taken_for_a_missing_permission(bench: Bench) -> None:

@@ -8,12 +8,13 @@ from threading import Event
 
 import pytest
 
-from perstack.core.errors import ForgeError
+from perstack.core.errors import ForgeError, InvariantBroken
+from perstack.core.json import Json
 from perstack.forge.limits import COMMENT_LIMIT, utf16_units
 from perstack.forge.trigger import MARKER
 from tests.forge.bench import SECRET, Bench
 from tests.github_server import READ_ALL, WRITE_ALL, Fault
-from tests.github_server.state import GITHUB_ACTIONS, App, Comment, User
+from tests.github_server.state import GITHUB_ACTIONS, App, Comment, ReviewComment, User
 
 
 def test_a_reaction_is_added_once(bench: Bench) -> None:
@@ -117,6 +118,112 @@ def test_a_person_and_another_app_recognise_their_own_comments(bench: Bench) -> 
     first.upsert_comment(2, "fix-2", "four")
     bench.make(app=app, author_ids=frozenset({8888})).upsert_comment(2, "fix-2", "five")
     assert [c.body.split("\n")[1] for c in bench.comments] == ["two", "five"]
+
+
+def test_data_is_hidden_in_a_comment_and_kept_by_later_texts(bench: Bench) -> None:
+    data: dict[str, Json] = {
+        "v": 1,
+        "head": bench.scene.head_sha,
+        "note": "a --> b <!-- c --- </details>",
+        "cost": -0.5,
+        "n": None,
+    }
+    bench.forge.upsert_comment(2, "fix-2", "working", data)
+    line = bench.comments[0].body.split("\n")[0]
+    assert line.count("--") == 2
+    bench.forge.upsert_comment(2, "fix-2", "half")
+    bench.make().upsert_comment(2, "fix-2", "done")
+    own = bench.make().own_comment(2, "fix-2")
+    assert own is not None
+    assert (own.key, own.number, own.body, own.data) == ("fix-2", 2, "done", data)
+    bench.make().upsert_comment(2, "fix-2", "done", {})
+    own = bench.forge.own_comment(2, "fix-2")
+    assert own is not None
+    assert own.data == {}
+
+
+def test_data_in_the_words_of_a_comment_is_not_taken_for_ours(bench: Bench) -> None:
+    bench.forge.upsert_comment(2, "fix-2", f'{MARKER}fix-2 data={{"state":"done"}} -->\nwords')
+    own = bench.make().own_comment(2, "fix-2")
+    assert own is not None
+    assert own.data == {}
+
+
+def test_data_that_cannot_be_read_is_none_and_too_much_is_a_bug(bench: Bench) -> None:
+    bench.forge.upsert_comment(2, "fix-2", "x", {"a": 1})
+    bench.comments[0].body = bench.comments[0].body.replace('{"a":1}', '{"a":1,}')
+    own = bench.make().own_comment(2, "fix-2")
+    assert own is not None
+    assert own.data == {}
+    with pytest.raises(InvariantBroken, match="fix-2"):
+        bench.forge.upsert_comment(2, "fix-2", "x", {"a": "x" * 20_000})
+
+
+def test_secrets_in_data_are_redacted(bench: Bench) -> None:
+    bench.forge.upsert_comment(2, "fix-2", "x", {"a": SECRET})
+    assert "s3cr" not in bench.comments[0].body
+
+
+def test_our_comment_is_read_as_another_process_left_it(bench: Bench) -> None:
+    assert bench.forge.own_comment(2, "fix-2") is None
+    bench.forge.upsert_comment(2, "fix-2", "ours", {"run": 1})
+    bench.make().upsert_comment(2, "fix-2", "theirs", {"run": 2})
+    own = bench.forge.own_comment(2, "fix-2")
+    assert own is not None
+    assert (own.body, own.data) == ("theirs", {"run": 2})
+    bench.comments.clear()
+    assert bench.forge.own_comment(2, "fix-2") is None
+
+
+def test_asking_again_for_a_comment_costs_nothing(bench: Bench) -> None:
+    bench.forge.upsert_comment(2, "fix-2", "x")
+    for _ in range(2):
+        bench.forge.own_comment(2, "fix-2")
+        bench.forge.own_comment(2, "stop-2")
+    left = bench.scene.server.state.rate_remaining
+    for _ in range(10):
+        bench.forge.own_comment(2, "fix-2")
+        assert bench.forge.own_comment(2, "stop-2") is None
+    assert bench.scene.server.state.rate_remaining == left
+    bench.make().upsert_comment(2, "stop-2", "stop", {"at": 1})
+    assert bench.forge.own_comment(2, "stop-2") is not None
+
+
+def test_a_comment_among_five_thousand_is_found_within_bounds(bench: Bench) -> None:
+    bench.forge.upsert_comment(2, "old", "at the start")
+    bench.comments.extend(Comment(100_000 + n, bench.scene.actor, f"words {n}") for n in range(5000))
+    bench.forge.upsert_comment(2, "new", "at the end")
+    for key, most in (("old", 1), ("new", 3)):
+        before = len(bench.requests("GET"))
+        assert bench.make().own_comment(2, key) is not None
+        assert len(bench.requests("GET")) - before <= most
+    before = len(bench.requests("GET"))
+    assert bench.make().own_comment(2, "none") is None
+    assert len(bench.requests("GET")) - before == 30
+
+
+def test_our_recent_comments_of_the_whole_repository_are_listed_newest_first(bench: Bench) -> None:
+    times = {"a": "2026-01-03T00:00:00Z", "b": "2026-01-05T00:00:00Z", "c": "2026-01-04T00:00:00Z"}
+    for number, key in ((2, "a"), (1, "b"), (2, "c")):
+        bench.forge.upsert_comment(number, key, "x", {"k": key})
+    for comment in (*bench.comments, *bench.scene.issue.comments):
+        comment.updated_at = next(time for key, time in times.items() if f'"{key}"' in comment.body)
+    fake = Comment(9, bench.scene.actor, f"{MARKER}d -->\nx", updated_at="2026-01-06T00:00:00Z")
+    bench.comments.append(fake)
+    found = bench.forge.own_comments_since("2026-01-04T00:00:00Z")
+    assert [(c.key, c.number, c.data) for c in found] == [("b", 1, {"k": "b"}), ("c", 2, {"k": "c"})]
+    bench.comments.extend(Comment(100_000 + n, bench.scene.actor, "words") for n in range(5000))
+    before = len(bench.requests("GET"))
+    bench.forge.own_comments_since("2026-01-04T00:00:00Z")
+    assert len(bench.requests("GET")) - before == 20
+
+
+def test_a_review_comment_gets_its_reaction_where_it_lies(bench: Bench) -> None:
+    assert bench.scene.pull.pull is not None
+    remark = ReviewComment(5, bench.scene.actor, "/perstack fix", "", "calc.py", 5)
+    bench.scene.pull.pull.review_comments.append(remark)
+    bench.forge.react(replace(bench.trigger(), comment_id=5, is_review_comment=True), "eyes")
+    assert [r["content"] for r in remark.reactions] == ["eyes"]
 
 
 @pytest.mark.parametrize("character", ["a", "漢", "🎉", "line\n"])

@@ -12,7 +12,15 @@ from perstack.forge.contract import CommitRequest
 from tests.forge.bench import Bench
 from tests.github_server import READ_ALL, WRITE_ALL, Fault
 from tests.github_server.branch_rules import is_signed
-from tests.github_server.git_data import branch_sha, commit_entries, commit_files, git, set_branch, tree_of
+from tests.github_server.git_data import (
+    branch_sha,
+    commit_entries,
+    commit_files,
+    git,
+    set_branch,
+    tree_of,
+    write_commit,
+)
 
 MESSAGE = "Fix the sum\n\nIt subtracted.\n\nCloses #1\n"
 PLAIN = [("100644", b"def add(a, b):\n    return a + b\n", "calc.py"), ("0", b"", "README.md")]
@@ -55,6 +63,19 @@ def test_a_commit_is_made_on_github_and_signed_with_the_tree_that_was_proved(
     assert git("show", "-s", "--format=%P", sha, cwd=repository.git) == bench.scene.head_sha
     assert bool(bench.queries("createCommitOnBranch")) == (way == "graphql")
     assert all("through" in push for push in repository.pushes)
+
+
+def test_a_merge_is_made_on_github_as_well(bench: Bench, tmp_path: Path) -> None:
+    request = made(bench, tmp_path)
+    tree, ours = tree_of(request.repository, request.commit), bench.scene.head_sha
+    set_branch(bench.scene.repository.git, "fix", bench.scene.base_sha)
+    bench.forge.fetch(bench.scene.base_sha, request.repository)
+    merge = write_commit(request.repository, tree, [bench.scene.base_sha, ours], MESSAGE)
+    sha = bench.forge.push(replace(request, commit=merge, branch="fix", expected=bench.scene.base_sha))
+    parents = git("show", "-s", "--format=%P", sha, cwd=bench.scene.repository.git).split()
+    assert parents == [bench.scene.base_sha, ours]
+    assert tree_of(bench.scene.repository.git, sha) == tree
+    assert is_signed(bench.scene.repository, sha)
 
 
 def test_bytes_that_are_no_text_and_files_that_only_change_their_mode_arrive_as_they_are(

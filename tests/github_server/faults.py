@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 
 from tests.github_server.answers import DOCS, Answer
@@ -49,6 +50,7 @@ class Faults:
     """The faults to come."""
 
     faults: list[Fault] = field(default_factory=list)
+    hit_at: list[float] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, fault: Fault) -> Fault:
@@ -63,5 +65,6 @@ class Faults:
             for fault in self.faults:
                 if fault.matches(method, path):
                     fault.hits += 1
+                    self.hit_at.append(time.monotonic())
                     return fault
         return None

@@ -34,6 +34,7 @@ class CheckRuns:
         self._denied = denied
         self._is_denied = False
         self._annotated: dict[int, set[Diagnostic]] = {}  # updates add annotations: none may be sent twice
+        self._accepted: dict[int, int] = {}  # how many annotations GitHub took
         self._completed: set[int] = set()
         self._lock = threading.Lock()
         self.app_id = 0
@@ -117,10 +118,7 @@ class CheckRuns:
         for number, documents in enumerate(tries, 1):
             output: Any = {**_table(body["output"]), "annotations": documents}
             try:
-                self._rest.patch(
-                    f"/check-runs/{check_id}", {**body, "output": output}, "update the check run",
-                    permission=_WRITE,
-                )  # fmt: skip
+                self._send(check_id, {**body, "output": output}, len(documents))
             except ForgeError as error:
                 if error.status != 422 or number == len(tries):
                     raise
@@ -128,6 +126,22 @@ class CheckRuns:
                 if batch and not documents:
                     self._log(batch)
                 return
+
+    def _send(self, check_id: int, body: Mapping[str, Json], annotations: int) -> None:
+        """One PATCH. Each adds its annotations: it is sent again only when GitHub does not have them."""
+        path, what = f"/check-runs/{check_id}", "update the check run"
+        wanted = self._accepted.get(check_id, 0) + annotations
+
+        def work() -> Mapping[str, Any]:
+            sent: Mapping[str, Any] = self._rest.patch(path, body, what, permission=_WRITE, repeat=not annotations)
+            return sent
+
+        def find() -> Mapping[str, Any] | None:
+            run: Mapping[str, Any] = self._rest.get(path, "read the check run")
+            return run if run["output"]["annotations_count"] >= wanted else None
+
+        self._rest.exactly_once(work, find)
+        self._accepted[check_id] = wanted
 
 
 def _table(value: Json) -> Mapping[str, Json]:

@@ -2,7 +2,7 @@
 
 What is published has the tree that was proved, or it is not published. The branch is moved from the expected commit
 only. Two ways of the API: GraphQL's `createCommitOnBranch` (plain files, the lock is GitHub's own), and git data
-(modes and links; the lock is our look at the branch, and that GitHub only moves it forward).
+(modes, links, merges; the lock is our look at the branch, and that GitHub only moves it forward).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Commits:
         if reason:
             return self._push(request)
         try:
-            if _is_plain(contents):
+            if len(contents.parents) == 1 and _is_plain(contents):
                 made = self._on_branch(request, contents)
                 if made:
                     return made
@@ -219,7 +219,7 @@ class Commits:
 def _why_not(request: CommitRequest, contents: CommitContents) -> str:
     """Why the API cannot say what a commit says; empty where it can."""
     files = contents.files
-    if len(contents.parents) != 1 or request.expected not in {"", contents.parents[0]}:
+    if not contents.parents or request.expected not in {"", contents.parents[0]}:
         return "it is not one commit on top of the branch"
     if contents.size > _API_BYTES:
         return f"its files have {contents.size >> 20} MiB, more than one request may"
@@ -228,11 +228,11 @@ def _why_not(request: CommitRequest, contents: CommitContents) -> str:
     paths = {file.path for file in files}
     if any(parent in paths for path in paths for parent in _parents(path)):
         return "a file and a folder change places"
-    if not _is_plain(contents):
+    if len(contents.parents) > 1 or not _is_plain(contents):
         if any((file.mode or file.mode_before) not in _DATA_MODES for file in files):
             return "a file has a mode that GitHub does not know"
         if sum(_is_blob(file) and not inline for file, inline in _in_room(files)) > _MOST_BLOBS:
-            return f"it has more than {_MOST_BLOBS} binary or large files besides a change of modes or links"
+            return f"it has more than {_MOST_BLOBS} binary or large files, and is more than a change of plain files"
     return ""
 
 

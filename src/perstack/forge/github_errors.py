@@ -125,8 +125,9 @@ def explain(what: str, status: int | None, data: object, *, permission: str = ""
 def limit_lasts(what: str, wait_s: float) -> ForgeError:
     """A ForgeError for a limit that would last longer than anybody should wait."""
     minutes = max(1, round(wait_s / 60))
+    asked = f"{minutes} more minutes" if minutes > 1 else "another minute"
     return ForgeError(
-        f"cannot {what}: GitHub's rate limit was reached and does not end in time; it asks for {minutes} more minutes.",
+        f"cannot {what}: GitHub's rate limit was reached and does not end in time; it asks for {asked}.",
         hint="Run the job again later, or pass an App's token with a limit of its own.",
         status=429,
     )

@@ -43,8 +43,8 @@ class Pace:
     def turn(self, *, write: bool, spacing: float) -> Iterator[None]:
         """Wait for one's turn and keep it; `spacing` is between the end of a write and the next one, in seconds."""
         with self._lock:
-            opens = max(self._closed_until, self._last_write + spacing if write else 0.0)
-            time.sleep(max(0.0, opens - time.monotonic()))
+            if write:
+                time.sleep(max(0.0, self._last_write + spacing - time.monotonic()))
             try:
                 yield
             finally:
@@ -52,8 +52,12 @@ class Pace:
                     self._last_write = time.monotonic()
 
     def close(self, seconds: float) -> None:
-        """Nobody may send anything for so long."""
+        """Nobody may send anything for so long. Called while one has the turn."""
         self._closed_until = max(self._closed_until, time.monotonic() + seconds)
+
+    def closed_for(self) -> float:
+        """Seconds until something may be sent again; 0 where it may be now. Asked while one has the turn."""
+        return max(0.0, self._closed_until - time.monotonic())
 
 
 _PACES: dict[str, Pace] = {}

@@ -70,6 +70,9 @@ class _Answer:
     size: int = 0
 
 
+_NOT_SENT = _Answer(0, {}, None)
+
+
 class Rest:
     """The API as one repository's. Thread-safe: one request at a time, as GitHub asks for writes."""
 
@@ -239,26 +242,33 @@ class Rest:
             began = time.monotonic()
             try:
                 with self._pace.turn(write=request.write, spacing=self._settings.seconds_between_writes):
-                    answer = self._exchange(request)
+                    wait = self._pace.closed_for() or None
+                    answer = _NOT_SENT if wait else self._exchange(request)
+                    wait = wait or self._limit(answer, attempt)
             except (OSError, RuntimeError, AssertionError) as error:  # all of `requests` derives from OSError
                 self._spent += time.monotonic() - began
                 again = request.repeat and isinstance(error, OSError)
                 if not (again and self._wait(self._backoff(attempt), attempt)):
                     raise self._clean(unreachable(what, error)) from None
                 continue
-            wait = limit_wait(
-                answer.status, answer.headers, answer.data, attempt=attempt, waits=self._waits, now=time.time()
-            )
             if wait is not None:
-                self._pace.close(min(wait, self._waits.longest))
                 if not self._wait(wait, attempt):
-                    raise self._clean(limit_lasts(what, wait))
+                    raise limit_lasts(what, wait)
             elif answer.status >= 500 and request.repeat and self._wait(self._backoff(attempt), attempt):
                 continue
             elif answer.status >= 400:
                 raise self._clean(explain(what, answer.status, answer.data, permission=permission))
             else:
                 return answer
+
+    def _limit(self, answer: _Answer, attempt: int) -> float | None:
+        """Seconds to wait for a limit to end; nobody else of this process may send anything before."""
+        wait = limit_wait(
+            answer.status, answer.headers, answer.data, attempt=attempt, waits=self._waits, now=time.time()
+        )
+        if wait is not None:
+            self._pace.close(wait)
+        return wait
 
     def _exchange(self, request: _Request) -> _Answer:
         try:
