@@ -7,6 +7,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from perstack.forge.commands import Command, CommandProblem, parse_commands
 from perstack.forge.contract import Action
@@ -31,7 +32,10 @@ def actions(body: str, previous: str = "") -> list[str]:
         ("an unclosed <!-- in a line\n/perstack fix", Command(Action.FIX, "", 2, 11)),
         ("words\n    ```\n/perstack fix", Command(Action.FIX, "", 3, 11)),
         ("- ```\n  code\n/perstack fix", Command(Action.FIX, "", 3, 11)),
-        ("<details>\n</details>\n/perstack fix", Command(Action.FIX, "", 3, 11)),
+        ("<details>\n</details>\n\n/perstack fix", Command(Action.FIX, "", 4, 11)),
+        ("<del>no</del>\n\n/perstack fix", Command(Action.FIX, "", 3, 11)),
+        ("see [x](y\n/perstack fix", Command(Action.FIX, "", 2, 11)),
+        ("it's\n/perstack fix\nisn't it, a < b > c", Command(Action.FIX, "", 2, 11)),
         ("/perstack\u00a0fix\u00a0it", Command(Action.FIX, "it", 1, 11)),
         ("/perstack fix\u2028/perstack stop", Command(Action.FIX, "/perstack stop", 1, 11)),
         ("/perstack retry please", Command(Action.RETRY, "please", 1, 11)),
@@ -85,6 +89,20 @@ def test_a_command_is_read_with_its_arguments_and_position(body: str, expected: 
         "<?php\n/perstack fix\n?>",
         "<![CDATA[\n/perstack fix\n]]>",
         "`\u0130`` x\n/perstack fix\n``",
+        "<details>\n</details>\n/perstack fix",
+        "<blockquote>\n\n/perstack fix\n\n</blockquote>",
+        "so <del>\n\n/perstack fix\n\n</del>",
+        "<a title='\n/perstack fix\n'>x</a>",
+        'x <a title=">\n/perstack fix\n">x</a>',
+        '[x](/u "a)\n/perstack fix\n")',
+        '[f]: /url "\n/perstack fix\n"',
+        "x <?p\n/perstack fix\n?>",
+        "* ~~~ x\n\t```\n   /perstack fix",
+        "x\n\t```\n/perstack fix\n\t```",
+        "1.\n      ```\n   /perstack fix",
+        "- a\n  ```\nx\n```\n/perstack fix",
+        "`\n# h\n`\n/perstack fix\n`",
+        "a | b\n-|-\n/perstack fix",
         "# /perstack fix",
         "| /perstack fix |",
         "[/perstack fix](x)",
@@ -155,11 +173,12 @@ def test_an_edit_runs_only_what_is_new_in_it() -> None:
 @pytest.mark.parametrize(
     "piece",
     [
-        "`", "``` ", "<!--", "a`b``c```d", "`\n``\n", "/perstack ", "> ", "\\`", "\\``", "<!-- `", "-   ", "1. ", "- > ",
-        "<code>",
-        "- ```\n", "<details>\n", "/perstack run @a\n", "/perstack x\n", "/\u0440erstack fix\n", "\u200b", "\r",
-        "\0", "<pre",
-        "/perstack run @" + "a-" * 500 + "\n", "   ",
+        "`", "``` ", "<!--", "a`b``c```d", "`\n``\n", "/perstack ", "> ", "\\`", "\\``", "<!-- `", "-   ", "1. ",
+        "- > ",
+        "- ```\n", "<details>\n", "/perstack run @a\n", "/perstack x\n", "/\u0440erstack fix\n", "\u200b", "\r", "\0",
+        "/perstack run @" + "a-" * 500 + "\n", "   ", "<code>", "<pre", "<a b='", '<a "', "[", "![", "[a](", "](",
+        "[a]: x\n",
+        "*", "_a*", "- a\n", "#\n", "|a|\n|-|\n", "<blockquote>\n\n",
     ],
 )  # fmt: skip
 def test_the_longest_possible_comment_is_read_at_once(piece: str) -> None:
@@ -167,6 +186,14 @@ def test_the_longest_possible_comment_is_read_at_once(piece: str) -> None:
     started = time.perf_counter()
     parse_commands(body + "\n/perstack fix")
     assert time.perf_counter() - started < 2.0
+
+
+def test_a_log_of_many_lines_is_looked_at_from_its_top() -> None:
+    log = "line\n" * 5000
+    assert actions(f"/perstack fix\n\n{log}") == ["fix"]
+    assert actions(f"{log}\n/perstack fix") == []
+    assert actions(f"` /\n/perstack fix\n{log}` x") == []  # its paragraph is not read to the end
+    assert actions(f"/perstack fix\r\n{'x ' * 30_000}") == ["fix"]
 
 
 def test_an_edit_by_somebody_else_runs_only_lines_that_were_not_there() -> None:
@@ -210,6 +237,36 @@ def test_no_command_is_found_in_what_is_masked(
     quoted = [*before, "", *(f"> {line}" for line in (*after, f"/perstack {word}"))]
     assert parse_commands("\n".join(quoted)) == ()
     assert len(parse_commands("\n".join([*body, "", "/perstack fix"]))) == 1
+
+
+_PIECES = (
+    "CMD", "CMD", "- CMD", "   CMD", "    CMD", "\tCMD", "```", "~~~", "  ```", "    ```", "- ```", "* ~~~ x",
+    "1. ```", "- - ```", "> q", "- > q", "`", "``", "a `` b", "<!--", "-->", "x <!-- y", "<pre>", "</pre>",
+    "<details>", "</details>", "<div>", "words", "- item", "  more", "1.", "# h", "---", "===", "\\``", "<?x",
+    "?>", "<a href='", "'>", "[x](", "<b", "a\tb", "-\t```", "+ <!--", "    - y", "[f]:", "<!D", "x <a b='",
+    "x <i t=\"", "\">y", "[x](/u \"", "\")", "[f]: /url \"", "\"", "'", "![x](/y '", "')", "",
+)  # fmt: skip
+
+
+def _shown(body: str) -> set[str]:
+    """Arguments of the commands that a whole Markdown parser shows as text at the start of a line."""
+    shown: set[str] = set()
+    quotes = 0
+    for token in MarkdownIt("commonmark", {"html": True}).enable("table").parse(body):
+        quotes += {"blockquote_open": 1, "blockquote_close": -1}.get(token.type, 0)
+        starts = not quotes
+        for child in token.children or ():
+            if starts and child.type == "text" and child.content.startswith("/perstack fix "):
+                shown.add(child.content.split()[2])
+            starts = not quotes and child.type in {"softbreak", "hardbreak"}
+    return shown
+
+
+@settings(deadline=None, max_examples=250)
+@given(st.lists(st.sampled_from(_PIECES), min_size=1, max_size=8))
+def test_no_command_is_found_that_a_markdown_parser_does_not_show(pieces: list[str]) -> None:
+    body = "\n".join(piece.replace("CMD", f"/perstack fix {number}") for number, piece in enumerate(pieces))
+    assert {item.arguments for item in parse_commands(body) if isinstance(item, Command)} <= _shown(body)
 
 
 @settings(deadline=None)

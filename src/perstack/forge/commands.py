@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 from perstack.core.grammar import EXPERT_KEY, KEY_LENGTH
 from perstack.forge.contract import Action
-from perstack.forge.prose import visible_lines
+from perstack.forge.prose import prose_lines
 
 MAX_COMMANDS = 3
+MAX_LINES = 5000  # a text with more is a log; its commands stand at the top, if it has any
 _ACTIONS = {action.value: action for action in Action if action is not Action.PUBLISH}
 _COMMAND = re.compile(r"[ ]{0,3}(/perstack)(?=\s|$)\s*(\S*)\s*(.*)", re.IGNORECASE)
 _FIRST_WORD = re.compile(r"\s{0,8}([^\sA-Za-z0-9]\S{4,40})")
@@ -103,20 +104,36 @@ def _identity(item: Found) -> tuple[str, ...]:
 
 
 def _lines(body: str) -> list[str]:
-    return body.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    """The lines that are looked at: whole paragraphs of the first `MAX_LINES`."""
+    lines = body.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    end = len(lines)
+    if end > MAX_LINES:
+        end = next((number for number in range(MAX_LINES, 0, -1) if not lines[number].strip()), 0)
+    return lines[:end]
 
 
 def _scan(body: str) -> Iterator[Found]:
     lines = _lines(body)
-    for number, (original, visible) in enumerate(zip(lines, visible_lines(lines), strict=True), 1):
-        if not _COMMAND.match(visible):
-            if (problem := _look_alike(visible, number)) is not None:
-                yield problem
-            continue
-        match = _COMMAND.match(original)
-        if match is not None:
-            column = (match.start(2) if match[2] else match.start(1)) + 1
-            yield _read(match[2], match[3].strip(), number, column, match.start(3) + 1)
+    candidates = {number: item for number, line in enumerate(lines) if (item := _on_line(line, number + 1)) is not None}
+    if not candidates:
+        return
+    last = max(candidates)
+    # What comes after the paragraph of the last one changes nothing.
+    end = next((number for number in range(last, len(lines)) if not lines[number].strip()), len(lines))
+    seen = prose_lines("\n".join(lines[:end]))
+    for number, item in candidates.items():
+        # What the reader sees of the line begins as the line does: a mark of a list or heading before it is gone.
+        if seen.get(number, "").lstrip()[:1] == lines[number].lstrip()[:1] != "":
+            yield item
+
+
+def _on_line(line: str, number: int) -> Found | None:
+    """What one line asks for, if it is prose."""
+    match = _COMMAND.match(line)
+    if match is None:
+        return _look_alike(line, number)
+    column = (match.start(2) if match[2] else match.start(1)) + 1
+    return _read(match[2], match[3].strip(), number, column, match.start(3) + 1)
 
 
 def _look_alike(line: str, number: int) -> CommandProblem | None:
