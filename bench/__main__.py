@@ -15,7 +15,7 @@ from bench.processes import ROOT, Broken, Model, ask, model
 from bench.report import Results, Row, Skipped, show
 
 Part = tuple[str, Callable[[], Iterator[Row | Skipped]]]
-PARTS = ("start", "feedback", "steps", "history", "memory", "disk", "sandbox", "protocol")
+PARTS = ("start", "feedback", "steps", "history", "memory", "disk", "sandbox", "protocol", "reports")
 
 
 def sandbox(*, quick: bool) -> Iterator[Row | Skipped]:
@@ -63,10 +63,16 @@ def protocol(*, quick: bool) -> Iterator[Row | Skipped]:
     )  # fmt: skip
     plain = middle(lambda each: each["plain"])
     yield Row("protocol", "one run of the suite, in its sandbox", single, "s", floor=plain, note="floor: plain pytest")
+    slow = middle(lambda each: each["slow_single"])
+    yield Row(
+        "protocol", "suite of 20 tests that wait 0.2 s", middle(lambda each: each["slow_total"]), "s", floor=slow,
+        target="≤ 1.15 × one run + 1.5 s", limit=1.15 * slow + 1.5,
+    )  # fmt: skip
     yield Row(
         "protocol", "the same patch again, from kept results", middle(lambda each: each["again"]), "s",
         target="≤ 0.3 s", limit=0.3, note="repeat = 2 the first time",
     )  # fmt: skip
+    yield Row("protocol", "the same patch again, processor", middle(lambda each: each["again_cpu"]), "s")
     parts = {
         "before": "git, policy, trees",
         "both": "base and candidate, side by side",
@@ -76,6 +82,20 @@ def protocol(*, quick: bool) -> Iterator[Row | Skipped]:
     for key, name in parts.items():
         seconds = statistics.median(each["spans"][key] for each in found)
         yield Row("protocol", f"of it: {name}", seconds, "s")
+
+
+def reports(*, quick: bool) -> Iterator[Row | Skipped]:
+    """Large reports, read and compared. Measured once: the inputs take longer to write than to read."""
+    found = ask("bench.reports")
+    size = f"{found['megabytes']:.0f} MB{', once' if quick else ''}"
+    for name, key, unit, limit in (
+        (f"JUnit of 100,000 tests, {size}, read and compared", "junit_s", "s", 6.0),
+        ("JUnit of 100,000 tests, processor", "junit_cpu_s", "s", 6.0),
+        ("JUnit of 100,000 tests, memory with the base's tests", "junit_mb", "MB", 400.0),
+        ("10,000 diagnostics of mypy, read and compared", "diagnostics_s", "s", 1.0),
+        ("10,000 diagnostics of mypy, processor", "diagnostics_cpu_s", "s", 1.0),
+    ):
+        yield Row("reports", name, found[key], unit, target=f"≤ {limit:g} {unit}", limit=limit)
 
 
 def parts(server: Model, *, quick: bool) -> Iterator[Part]:
@@ -91,6 +111,7 @@ def parts(server: Model, *, quick: bool) -> Iterator[Part]:
     yield "disk", partial(steps.log_size, server)
     yield "sandbox", partial(sandbox, quick=quick)
     yield "protocol", partial(protocol, quick=quick)
+    yield "reports", partial(reports, quick=quick)
 
 
 def run(*, quick: bool, only: frozenset[str], say: Callable[[str], None]) -> Results:

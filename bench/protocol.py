@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
-from tests.signals.project import CALC, FIXED, Project
+from tests.signals.project import CALC, FIXED, TESTS, Project
 
 from perstack.core.errors import SandboxUnavailable
 from perstack.core.json import JsonObject
@@ -25,12 +25,17 @@ from perstack.infrastructure.sandbox.bubblewrap import probe_bubblewrap
 from perstack.signals.cache import ResultCache
 from perstack.signals.protocol import Verifier, VerifyRequest
 
+# Twenty tests that wait, in the file of the test that the patch fixes: what the protocol adds must not wait for them.
+_WAITING = "\n\n@pytest.mark.parametrize('n', range(20))\ndef test_wait(n):\n    time.sleep(0.2)\n"
+SLOW = {**CALC, "tests/test_calc.py": f"import time\n{TESTS}{_WAITING}"}
+
 
 @dataclass(slots=True)
 class Timeline:
     """When what was emitted, in seconds from the start."""
 
     began: float = field(default_factory=time.perf_counter)
+    busy: float = field(default_factory=time.process_time)
     marks: list[tuple[float, str, JsonObject]] = field(default_factory=list)
 
     def emit(self, kind: str, payload: JsonObject) -> None:
@@ -54,34 +59,54 @@ class Timeline:
 async def once(folder: Path) -> dict[str, object]:
     """One verification: total, the suite alone in a sandbox, the suite alone as a plain process, the spans."""
     project = Project.make(folder, CALC)
-    patch = project.patch({"calc.py": FIXED})
-    request = await project.request(patch)
+    request = await project.request(project.patch({"calc.py": FIXED}))
     plain = await anyio.to_thread.run_sync(_plain_pytest, project.root)
-    alone = Verifier(project.sandbox, lambda *_: None, folder / "alone")
-    started = time.perf_counter()
-    await alone.baseline(request.repository, request.base, request.specs, request.snapshot)
-    single = time.perf_counter() - started
+    single = await _alone(project, request, folder)
     timeline = Timeline()
     report = await Verifier(project.sandbox, timeline.emit, folder / "whole").verify(request)
     total = time.perf_counter() - timeline.began
     if report.verdict is not Verdict.PASS:
         raise RuntimeError(f"the verdict is {report.verdict}: {report.reasons}")
     again = await _again(project, request, folder)
-    return {"total": total, "single": single, "plain": plain, "again": again, "spans": timeline.spans(total)}
+    slow = await _slow(folder / "slow")
+    return {"total": total, "single": single, "plain": plain, **again, **slow, "spans": timeline.spans(total)}
 
 
-async def _again(project: Project, request: VerifyRequest, folder: Path) -> float:
-    """Seconds of a second job on the same patch, which finds the first one's results; writing evidence included."""
+async def _alone(project: Project, request: VerifyRequest, folder: Path) -> float:
+    """Seconds of one run of the suite in its sandbox."""
+    verifier = Verifier(project.sandbox, lambda *_: None, folder / "alone")
+    started = time.perf_counter()
+    await verifier.baseline(request.repository, request.base, request.specs, request.snapshot)
+    return time.perf_counter() - started
+
+
+async def _slow(folder: Path) -> dict[str, float]:
+    """The same for a suite of four seconds."""
+    project = Project.make(folder, SLOW)
+    request = await project.request(project.patch({"calc.py": FIXED}))
+    single = await _alone(project, request, folder)
+    timeline = Timeline()
+    report = await Verifier(project.sandbox, timeline.emit, folder / "whole").verify(request)
+    if report.verdict is not Verdict.PASS:
+        raise RuntimeError(f"the verdict is {report.verdict}: {report.reasons}")
+    return {"slow_total": time.perf_counter() - timeline.began, "slow_single": single}
+
+
+async def _again(project: Project, request: VerifyRequest, folder: Path) -> dict[str, float]:
+    """Seconds, and seconds of processor, of a second job on the same patch, evidence written.
+
+    It finds the first one's results. What is loaded or read once in a process is so already.
+    """
     cache = ResultCache(folder / "cache")
     request = replace(request, specs=tuple(replace(spec, repeat=2) for spec in request.specs))
     await Verifier(project.sandbox, lambda *_: None, folder / "first", cache).verify(request)
     timeline = Timeline()
     verifier = Verifier(project.sandbox, timeline.emit, folder / "second", cache)
     report = await verifier.verify(replace(request, out=folder / "out"))
-    taken = time.perf_counter() - timeline.began
+    taken, busy = time.perf_counter() - timeline.began, time.process_time() - timeline.busy
     if report.verdict is not Verdict.PASS or any(kind == "startSignal" for _, kind, _ in timeline.marks):
         raise RuntimeError(f"nothing came from the cache: {report.verdict}, {report.remarks}")
-    return taken
+    return {"again": taken, "again_cpu": busy}
 
 
 def _plain_pytest(root: Path) -> float:
