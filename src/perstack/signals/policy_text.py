@@ -27,9 +27,16 @@ _SUPPRESSIONS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("a type checker is silenced", re.compile(
         r"#\s*type:\s*ignore|#\s*pyright:\s*(?:ignore|basic|off|\w+\s*=\s*(?:false|none))|#\s*mypy:|#\s*pyre-(?:ignore|fixme)|@ts-(?:ignore|nocheck"
         r"|expect-error)|\bno_type_check\b|\bif\s+not\s+(?:\w+\.)?TYPE_CHECKING\b|\bas any\b|declare module\s+[\"']\*[\"']", re.IGNORECASE)),
+    # a comment of the form that most tools have agreed on, and words that nothing else has
+    ("a checker is silenced", re.compile(
+        r"(?:#|//|/\*+|--|<!--|;)\s*[@$]?(?!(?:todo|note|hint|fixme|xxx|tip|nb|warning|important|example|see|re)\b)[\w.+]+(?:-[\w.+]+)*\s*(?::\s*|-)(?:file-|next-|line-)?(?:disable|ignore|suppress|skip|off|allow|noqa)\b"
+        r"|(?:#|//|/\*+|--|<!--)\s*(?:shellcheck|hadolint|yamllint|jshint|cspell|markdownlint|tflint|pycodestyle|no)\s*(?:disable|ignore|inspection)\b"
+        r"|\bNOSONAR\b|\bnosemgrep\b|\$Flow(?:FixMe|Ignore|Issue|ExpectedError)|\bcoverity\s*\[|@(?:file:)?Suppress(?:Lint)?\s*\(|\bSuppressMessage\s*\("
+        r"|\brustfmt::skip\b|\bno_sanitize\b|\bas unknown as\b|no-default-lib|<any>|#\s*pragma\s+warning\s+disable"
+        r"|^\W*(?:@generated\b|Code generated .*DO NOT EDIT|<auto-?generated)", re.IGNORECASE)),
     ("coverage is silenced", re.compile(
         r"#\s*pragma:\s*no\s*(?:cover|branch)|istanbul ignore|c8 ignore|v8 ignore|LCOV_EXCL|@codeCoverageIgnore"
-        r"|#\[coverage\(off", re.IGNORECASE)),
+        r"|#\[(?:no_coverage|coverage\(off)|node:coverage\s+(?:disable|ignore)|ExcludeFromCodeCoverage", re.IGNORECASE)),
 )  # fmt: skip
 _LINTERS = re.compile(
     r"\b(?:ruff|flake8|pylint|mypy|pyright|basedpyright|bandit|eslint|biome|tsc|golangci-lint|staticcheck|vet|clippy|checkstyle"

@@ -78,7 +78,32 @@ SHARED: Final = (
     ".mise.toml", ".env", ".env.*", ".envrc", "*.baseline", "*-baseline.*", ".secrets.baseline",
 )  # fmt: skip
 
-DEFAULT: Final = (*PYTHON, *NODE, *COMPILED, *SHARED)
+CHECKERS: Final = (
+    # what linters, formatters, scanners and their caches read by themselves, whatever the language
+    ".*ignore", ".*lint*", ".editorconfig", "stylelint.config.*", "commitlint.config.*", "lint-staged.config.*",
+    "tslint.json", "knip.json", "dprint.json", ".dprint.json", "cspell*.json", ".cspell*.json", ".jshintrc", ".jscsrc",
+    ".codespellrc", ".proselintrc*", ".remarkrc*", ".luacheckrc", ".shellcheckrc", ".browserslistrc", ".lighthouserc*",
+    ".testcaferc*", ".percy.y*ml", "backstop.json", ".storybook/", "testem.*", ".vale.ini", ".sqlfluff",
+    ".hadolint.y*ml", ".checkov.y*ml", ".snyk", ".gitleaks.toml", "osv-scanner.toml", ".semgrep.y*ml", ".semgrep/", "buf.y*ml",
+    ".pyre_configuration*", "pytype.cfg", "ty.toml", "pyrefly.toml", "behave.ini", ".behaverc", "robot.toml",
+    "deny.toml", "taplo.toml", ".taplo.toml", ".clang-format", ".clangd", ".cmake-format*", ".cppcheck*",
+    "compile_flags.txt", "compile_commands.json", "phpstan*.neon*", "phpcs.xml*", ".phpcs.xml*", "psalm*.xml*",
+    ".rubocop*.yml", "detekt*.yml", ".swiftlint.yml", ".scalafmt.conf", ".scalafix.conf", "analysis_options.yaml",
+    "stylecop.json", "*.ruleset", ".globalconfig", "xunit.runner.json", ".credo.exs",
+    ".mypy_cache/", ".ruff_cache/", ".eslintcache", ".turbo/", ".nx/",
+)  # fmt: skip
+
+BUILDS: Final = (
+    # of further languages and tools
+    "*.csproj", "*.fsproj", "*.vbproj", "*.sln", "Directory.Build.*", "Directory.Packages.props", "NuGet.config",
+    "global.json", "*.runsettings", "mix.exs", "mix.lock", ".formatter.exs", "build.sbt", "project/*.sbt",
+    "project/build.properties", "deps.edn", "project.clj", "stack.yaml", "cabal.project*", "*.cabal", "dune-project",
+    "Package.swift", "Package.resolved", "Podfile", "Podfile.lock", "pubspec.yaml", "pubspec.lock", "Gruntfile.*",
+    "gulpfile.*", "CMakeSettings.json", "xmake.lua", "wscript", "SConstruct", "SConscript", "BUCK", ".buckconfig",
+    "pants.toml", "build.xml", "ivy.xml", ".bazelversion",
+)  # fmt: skip
+
+DEFAULT: Final = (*PYTHON, *NODE, *COMPILED, *SHARED, *CHECKERS, *BUILDS)
 
 ANYWHERE: Final = (
     # active wherever they lie, a test directory included

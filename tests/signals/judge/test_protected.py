@@ -36,6 +36,7 @@ def protection(verify: VerifySpec | None = None, *specs: SignalSpec) -> Protecti
         ".mvn/maven.config", "gradle/wrapper/gradle-wrapper.properties", "src/CMakeLists.txt", "Dockerfile", "Dockerfile.ci",
         ".devcontainer/devcontainer.json", "compose.yaml", ".env", ".env.test", "perstack.toml", "mypy.ini", ".flake8",
         "ruff.toml", ".pre-commit-config.yaml", "tests/test_core.py", "tests/data/a.json", "tests/helpers.py",
+        ".prettierignore", "web/.stylelintrc.json", ".shellcheckrc", ".editorconfig", ".clang-format", "ty.toml", "Shop.csproj",
         "x/__pycache__/a.cpython-311.pyc", ".pytest_cache/v/lastfailed", "node_modules/jest/index.js", "justfile",
     ],
 )  # fmt: skip
@@ -48,7 +49,7 @@ def test_what_decides_red_and_green_is_protected(path: str) -> None:
     [
         "pkg/core.py", "pkg/new.py", "README.md", "docs/usage.md", "CHANGELOG.rst", "tests/test_new.py", "tests/data/b.json",
         "tests/sample/pyproject.toml", "django/test/client.py", "pkg/testing.py", "pkg/test_support/x.py", ".github/README.md",
-        "pkg/config.json", "src/index.ts", "app.py",
+        "pkg/config.json", "src/index.ts", "app.py", "web/next.config.js", "src/lint.py", ".zshrc", "docs/editorconfig.md",
     ],
 )  # fmt: skip
 def test_product_documents_and_new_tests_are_free(path: str) -> None:
