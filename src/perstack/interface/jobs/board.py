@@ -17,7 +17,7 @@ from perstack.interface import unfinished
 from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Answer, Assignment
 from perstack.interface.jobs.desk import Desk, JobResult
-from perstack.interface.jobs.fence import Fence, Overtaken, Stopped, external_id, run_of_check
+from perstack.interface.jobs.fence import Fence, Overtaken, Stopped, external_id, own_checks, run_of_check
 from perstack.interface.jobs.outputs import outputs
 from perstack.interface.jobs.record import Record, fitted, read_record, timestamp
 from perstack.interface.progress import JobView
@@ -194,7 +194,7 @@ class Board:
         if not mine.run:
             return
         name = one.config.github.check_name
-        for ref, identity, status in await call(self._forge.find_checks, one.head, name):
+        for ref, identity, status in await own_checks(self._forge, one.head, name):
             order = run_of_check(identity, one.key)
             if status is CheckStatus.COMPLETED or order is None or order >= (mine.run, mine.attempt):
                 continue

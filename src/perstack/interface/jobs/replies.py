@@ -12,7 +12,7 @@ from perstack.interface.calls import call
 from perstack.interface.jobs.admission import last_record
 from perstack.interface.jobs.assignment import Assignment
 from perstack.interface.jobs.desk import Desk, JobResult
-from perstack.interface.jobs.fence import run_of_check, stop_key
+from perstack.interface.jobs.fence import own_checks, run_of_check, stop_key
 from perstack.interface.jobs.record import VERSION, read_record, timestamp
 from perstack.interface.render import markdown
 
@@ -98,7 +98,7 @@ async def _runs_at_work(desk: Desk, asked: Assignment) -> set[int]:
     found = {record.run for record in records if record and record.state == "working"}
     if asked.pull is not None:
         name = asked.config.github.check_name
-        for _, identity, status in await call(desk.forge.find_checks, asked.head, name):
+        for _, identity, status in await own_checks(desk.forge, asked.head, name):
             if status is not CheckStatus.COMPLETED and (order := run_of_check(identity)) is not None:
                 found.add(order[0])
     return found
