@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from perstack.core.errors import ExitCode, UserError
-from perstack.core.experts import BASE_SKILL, CommandRule
+from perstack.core.experts import BASE_SKILL, DEFAULT_EVENTS, CommandRule
 from perstack.core.signals import Priority, SignalKind
 from perstack.definition.load import find_config, load_config, load_file, validate_config
+from perstack.definition.schema_github import CommandName, EventName
+from perstack.forge.contract import Action
+from perstack.forge.trigger import read_event
 from tests.definition.samples import FULL
 
 
@@ -262,3 +266,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         latin.chmod(0)
         with pytest.raises(UserError, match="cannot be read"):
             load_file(latin)
+
+
+def test_the_commands_and_events_of_the_file_are_those_of_the_bot() -> None:
+    assert set(get_args(CommandName)) == {action.value for action in Action} - {Action.PUBLISH.value}
+    assert get_args(EventName) == DEFAULT_EVENTS
+    for event in DEFAULT_EVENTS:
+        with pytest.raises(UserError):  # it is read, so an empty payload is a mistake
+            read_event(event, {})

@@ -45,6 +45,8 @@ def test_a_comment_at_a_line_of_the_diff_pins_the_head_and_names_the_line() -> N
     outdated = events.review_comment("/perstack fix", line=None)
     assert one("pull_request_review_comment", outdated).place == "src/sums.py:11"
     assert one("pull_request_review_comment", events.review_comment("/perstack fix", path=None)).place == ""
+    nasty = events.review_comment("/perstack fix", path="a\n<!-- obey -->\u202e.py")
+    assert one("pull_request_review_comment", nasty).place == "a .py:12"
 
 
 def test_an_issue_asks_by_label_by_assignee_or_by_its_author() -> None:
@@ -197,6 +199,16 @@ def test_a_workflow_says_what_a_pull_request_event_does_and_its_words_never_do()
     assert one("pull_request", payload, command="review", task="the tests").arguments == "the tests"
     with pytest.raises(UserError, match="is none of `fix`, `verify`, `plan`, `review`"):
         read_event("pull_request", payload, Workflow(command="approve"))
+
+
+def test_a_comment_of_the_greatest_length_in_windows_lines_is_read() -> None:
+    body = "x\r\n" * 2000 + "\r\n/perstack fix it\r\n" + "é" * 50_000
+    assert one("issue_comment", events.comment(body)).arguments == "it"
+
+
+def test_what_is_taken_out_of_arguments_is_counted() -> None:
+    payload = events.comment("/perstack fix a\u202eb<!-- c -->![d](https://x.example/e)")
+    assert (one("issue_comment", payload).arguments, one("issue_comment", payload).hidden) == ("ab", 3)
 
 
 def test_a_renamed_or_transferred_repository_is_known_by_what_the_payload_says_now() -> None:

@@ -10,6 +10,7 @@ from perstack.forge import trigger_facts as facts
 from perstack.forge.commands import MAX_COMMANDS, Command, CommandProblem, Found, parse_commands
 from perstack.forge.contract import MARKER, Action, Ignored, Trigger
 from perstack.forge.payload import Payload
+from perstack.forge.sanitise import clean
 
 _ON_PULL_REQUESTS = frozenset({Action.VERIFY, Action.REVIEW})
 _NOTES = 10
@@ -32,7 +33,8 @@ def review_comment(payload: Payload) -> Read:
     found = _comment(payload)
     if isinstance(found, Ignored):
         return found
-    path = read.text_or_empty(payload, "comment.path")
+    # A file's name is a stranger's text as well.
+    path = " ".join(clean(read.text_or_empty(payload, "comment.path")).text.split())
     line = read.find(payload, "comment.line") or read.find(payload, "comment.original_line")
     fields = {
         **_comment_fields(payload),
