@@ -8,8 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.github_server import Scene
@@ -17,36 +19,37 @@ from tests.github_server import Scene
 ROOT = Path(__file__).parents[2]
 ACT = Path(sys.executable).parent / "act"
 LONGEST_S = 420
+Variables = Mapping[str, str]
+_NOTHING: Variables = MappingProxyType({})
 _RUNNERS = ("GITHUB_", "ACTIONS_", "RUNNER_")  # this test may itself run in a workflow
-CHECKOUT = "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2"
-# The last step tells the outputs. They pass through the environment: what is in them is never part of a script.
-WORKFLOW = f"""
-on: [issue_comment, pull_request, issues, workflow_dispatch]
-permissions: {{}}
-jobs:
-  perstack:
-    runs-on: ubuntu-latest
-    permissions: {{ contents: write, checks: write, pull-requests: write, issues: write }}
-    steps:
-      - uses: {CHECKOUT}
-      - id: perstack
-        uses: ./
-        with: {{ sandbox: bubblewrap, provider: search }}
-      - if: always()
-        env:
-          OUTPUTS: ${{{{ toJSON(steps.perstack.outputs) }}}}
-        run: printf '%s' "$OUTPUTS" > "$PROBE"
+REFERENCE = ROOT / "docs" / "workflows"
+STAND_INS = Path(__file__).parent / "stand_in"
+_OURS = re.compile(r"^( +)- uses: (perstack/action@\S+).*\n", re.MULTILINE)
+_OTHERS = re.compile(r"uses: (actions/([\w-]+)@[0-9a-f]{40})")
+# Around the action: when the job came to it, and its outputs. These pass through the environment: what is in them is
+# never part of a script.
+_BEFORE = "- run: python3 -c 'import time; print(time.monotonic())' > \"$PROBE/started\"\n"
+_AFTER = """\
+- if: always()
+  env:
+    OUTPUTS: ${{ toJSON(steps.perstack.outputs) }}
+  run: printf '%s' "$OUTPUTS" > "$PROBE/outputs.json"
 """
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one act run left. `lines`: its log, one document a line; `text`: everything it printed."""
+    """What one act run left. `lines`: its log, one document a line; `text`: everything it printed.
+
+    `started`: when the job came to our action, on this machine's monotonic clock. `artifacts`: name → folder.
+    """
 
     code: int
     text: str
     outputs: dict[str, str]
+    started: float = 0.0
     lines: list[dict[str, Any]] = field(default_factory=list)
+    artifacts: dict[str, Path] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -88,36 +91,69 @@ class Act:
             check=False,
         )  # fmt: skip
 
-    def run(self, scene: Scene, event: str, payload: Any, *, token: str, workflow: Path | None = None) -> Job:
-        """Run the workflow for one event against a scene's server."""
+    def run(
+        self, scene: Scene, workflow: str, event: str, payload: Any, *, token: str = "", variables: Variables = _NOTHING
+    ) -> Job:
+        """Run a reference workflow for one event against a scene's server, by default with the token that it asks for.
+
+        The isolation is bubblewrap: the engine is hidden, so that every machine takes the same way.
+        """
         here = self.folder / f"run-{len(list(self.folder.glob('run-*')))}"
         here.mkdir()
+        text = (REFERENCE / f"{workflow}.yml").read_text("utf-8")
         (here / "event.json").write_text(json.dumps(payload), encoding="utf-8")
-        (here / "workflow.yml").write_text(workflow.read_text("utf-8") if workflow else WORKFLOW, encoding="utf-8")
-        server = scene.server.url
-        variables = {
-            "GITHUB_API_URL": server, "GITHUB_SERVER_URL": server, "GITHUB_REPOSITORY": scene.name,
-            "PROBE": str(here / "outputs.json"), "PERSTACK_WRITE_SPACING": "0",
+        (here / "workflow.yml").write_text(instrumented(text), encoding="utf-8")
+        token = token or scene.server.token(permissions_of(text))
+        env = {
+            "GITHUB_API_URL": scene.server.url, "GITHUB_SERVER_URL": scene.server.url,
+            "GITHUB_REPOSITORY": scene.name, "PROBE": str(here), "ARTIFACTS": str(here / "artifacts"),
+            "PERSTACK_WRITE_SPACING": "0", "DOCKER_HOST": "unix:///nonexistent", **variables,
         }  # fmt: skip
         ended = self.command(
             event, "--json", "-W", str(here / "workflow.yml"), "-e", str(here / "event.json"),
             "-P", "ubuntu-latest=-self-hosted", "-s", f"GITHUB_TOKEN={token}",
             "--action-cache-path", str(self.folder / "cache"), "--no-cache-server",
-            *(part for name, value in variables.items() for part in ("--env", f"{name}={value}")),
+            *(part for pair in self._local(text) for part in ("--local-repository", pair)),
+            *(part for name, value in env.items() for part in ("--env", f"{name}={value}")),
         )  # fmt: skip
-        text = ended.stdout + ended.stderr
-        probe = here / "outputs.json"
+        assert token not in ended.stdout + ended.stderr
+        outputs, started = here / "outputs.json", here / "started"
         return Job(
             ended.returncode,
-            text,
-            json.loads(probe.read_text("utf-8")) if probe.exists() else {},
+            ended.stdout + ended.stderr,
+            json.loads(outputs.read_text("utf-8")) if outputs.exists() else {},
+            float(started.read_text("utf-8")) if started.exists() else 0.0,
             [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")],
+            {path.name: path for path in sorted((here / "artifacts").glob("*"))},
         )
+
+    def _local(self, workflow: str) -> list[str]:
+        """Where act finds what is used: our action in the workspace, stand-ins for what it cannot fetch."""
+        found = dict.fromkeys(re.findall(r"uses: (perstack/action@\S+)", workflow), self.workspace)
+        used = _OTHERS.findall(workflow + (self.workspace / "action.yml").read_text("utf-8"))
+        found |= {name: STAND_INS / short for name, short in used}
+        return [f"{name}={path}" for name, path in found.items()]
 
     def leftovers(self) -> set[str]:
         """What is in the home directory although nobody asked for it: not act's own, nor what our cache keeps."""
         files = {p.relative_to(self.home).as_posix() for p in self.home.rglob("*") if p.is_file()}
         return {name for name in files if not re.match(r"\.(config|cache)/act/|\.cache/perstack/|\.rustup/", name)}
+
+
+def instrumented(workflow: str) -> str:
+    """A workflow of one job that uses our action once, with a step before that and one at the end."""
+    indent = _OURS.search(workflow)
+    assert indent is not None
+    margin = indent[1]
+    text = _OURS.sub(lambda m: f"{margin}{_BEFORE}{margin}- id: perstack\n{margin}  uses: {m[2]}\n", workflow)
+    return text.rstrip() + "\n" + "".join(f"{margin}{line}\n" for line in _AFTER.splitlines())
+
+
+def permissions_of(workflow: str) -> dict[str, str]:
+    """What the only job of a workflow asks for; nothing where its token may do nothing."""
+    blocks = re.findall(r"^    permissions:\n((?:      .*\n)+)", workflow, re.MULTILINE)
+    assert len(blocks) == 1 or "    permissions: {}" in workflow
+    return dict(re.findall(r"^      ([\w-]+): (read|write)\b", "".join(blocks), re.MULTILINE))
 
 
 def _pip() -> dict[str, str]:

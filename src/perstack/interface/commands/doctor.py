@@ -52,7 +52,8 @@ def _tell(findings: list[Finding], output: str, *, quick: bool, on_runner: bool)
     elif quick and on_runner:
         # At the start of every job: one line where all is well, a warning for what is not.
         if findings:
-            click.echo("perstack: " + ", ".join(f"{f.check} {f.message}" for f in findings if f.state is State.OK))
+            told = (each for each in findings if each.state is State.OK and each.check != "token")
+            click.echo("perstack: " + ", ".join(f"{each.check} {each.message.partition(' (')[0]}" for each in told))
         for line in log_warnings(findings):
             click.echo(line)
     else:
