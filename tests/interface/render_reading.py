@@ -11,6 +11,7 @@ from markdown_it.token import Token
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable("table")
 NOTIFIES = re.compile(r"@[A-Za-z0-9]|(?<![\w/])#\d|\b(?:clos|fix|resolv)\w*:?\s+\S*#\d", re.IGNORECASE)
+AFTER = "a line after everything"
 HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\x1b\x00]")
 
 
@@ -42,6 +43,16 @@ class Tags(HTMLParser):
             self.open.pop()
         else:
             self.wrong.append(f"/{tag}")
+
+
+class Page:
+    """A text as a forge shows it, read once: its tags, its prose, and whether a line after it would still be prose."""
+
+    def __init__(self, markdown: str) -> None:
+        tokens = PARSER.parse(f"{markdown}\n\n{AFTER}")
+        self.tags = Tags(str(PARSER.renderer.render(tokens, PARSER.options, {})))
+        self.prose = "\n".join(_texts(tokens))
+        self.closed = AFTER in self.prose
 
 
 def html(markdown: str) -> str:

@@ -51,7 +51,7 @@ HOSTILE = (
 
 HISTORY: tuple[dict[str, Json], ...] = (
     {"command": "fix", "head": "1111aaaa2222bbbb", "verdict": "fail", "outcome": "rounds-used", "cost": 0.2,
-     "finished": "2026-11-22T16:45:37.123Z", "run": RUN},
+     "finished": "2026-11-22T16:45:37.123Z", "run": 71},
     {"command": "plan", "head": "1111aaaa2222bbbb", "verdict": "inconclusive", "outcome": "cannot-start"},
 )  # fmt: skip
 

@@ -192,13 +192,14 @@ def test_history_moves_one_result_on_and_stays_small() -> None:
     for n in range(30):
         earlier = markdown.history_of(known)
         known = {**markdown.result_data(unproved()), "command": f"fix {n} {'x' * 5_000}", "head": BASE,
-                 "finished": "2026-11-22T16:45:37.123Z", "run": RUN, "history": list(earlier)}  # fmt: skip
+                 "finished": "2026-11-22T16:45:37.123Z", "run": n, "history": list(earlier)}  # fmt: skip
     earlier = markdown.history_of(known)
     assert [str(one["command"]).split()[1] for one in earlier] == ["29", "28", "27", "26", "25", "24", "23", "22"]
     assert len(compact(list(earlier))) < 2_800
     text = markdown.result_comment(story(history=earlier))
     assert "Earlier results (8)" in folds(text)
     assert "2026-11-22 16:45 UTC" in text
+    assert f"[run]({RUN.removesuffix('77')}29)" in text
     assert "Earlier results" not in markdown.result_comment(story())
 
 

@@ -32,7 +32,7 @@ _DOT = {status.value: mark for status, mark in facts.MARK.items()} | {RUNNING: "
 
 def label(line: StageLine, rounds: int = 0) -> str:
     """What a stage is called, with its round."""
-    name = TEXT.get(line.stage, line.stage)
+    name = TEXT.get(line.stage) or facts.prose(line.stage, 60)  # a log may hold names that are not ours
     if not line.round:
         return name
     return f"{name}, round {line.round}{f' of {rounds}' if rounds else ''}"
@@ -53,8 +53,8 @@ def stage_table(view: JobView) -> str:
         rows.append(f"| … | {facts.count(len(view.lines) - MAX_LINES, 'earlier stage')} | | |")
     for line in view.lines[-MAX_LINES:]:
         seconds = f"{line.seconds:.1f} s" if line.seconds else ""
-        note = facts.prose(line.note, 120).replace("|", "\\|")
-        rows.append(f"| {MARK[line.state]} | {_named(line, view.rounds)} | {seconds} | {note} |")
+        note = _in_table(facts.prose(line.note, 120))
+        rows.append(f"| {MARK[line.state]} | {_in_table(label(line, view.rounds))} | {seconds} | {note} |")
     return "\n".join(rows)
 
 
@@ -95,9 +95,8 @@ def dots(line: StageLine) -> dict[str, dict[str, tuple[str, ...]]]:
     return found
 
 
-def _named(line: StageLine, rounds: int) -> str:
-    """A stage we do not know has its name from a log."""
-    return label(line, rounds) if line.stage in TEXT else facts.cell(label(line, rounds), 60)
+def _in_table(prose: str) -> str:
+    return prose.replace("|", "\\|")
 
 
 def _marks(runs: tuple[str, ...]) -> str:

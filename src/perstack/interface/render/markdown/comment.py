@@ -34,7 +34,9 @@ def progress_comment(
     said = f"> {frame.sentence(note)}" if note else ""
     stop = "<sub>`/perstack stop` ends it. Nothing is pushed before it is proved.</sub>"
     head = f"### ⏳ {facts.code(action, 40)} is at work: {stages.now(view)}"
-    return frame.compose((head, where, said, stages.live(view), history_fold(history), stop), "")
+    return frame.compose(
+        (head, where, said, stages.live(view), history_fold(history, dict(links).get("run", "")), stop), ""
+    )
 
 
 def result_comment(story: Story) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from urllib.parse import quote as percent_encode
 
@@ -15,6 +16,7 @@ ROOM = 60_000  # UTF-16 units of one text; the forge takes 65,535, and its marke
 SUMMARY_ROOM = 900_000  # bytes of a job summary; the runner takes 1 MiB of all that a step writes
 MAX_SOFT = 5_000
 MAX_WARNINGS = 10
+_BLOCK = re.compile(r"\s*(?:~~~|```|[#>=|<]|[-*+_](?:\s|[-*_]|$))")  # starts something else than a paragraph
 
 
 def compose(
@@ -45,8 +47,10 @@ def join(*parts: str) -> str:
 
 
 def sentence(text: str, limit: int = 600, *, capital: bool = False) -> str:
-    """Text of ours that may quote what others wrote."""
+    """Text of ours that may quote what others wrote: a paragraph, whatever it starts with."""
     text = facts.prose(text, limit)
+    if _BLOCK.match(text):
+        return f"\u200b{text}"
     return text[:1].upper() + text[1:] if capital else text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from perstack.interface.story import Story
 MAX_PAST = 8
 MAX_REASONS = 20
 _KEPT = ("command", "head", "verdict", "outcome", "finished", "run", "cost")
+_RUN_PAGE = re.compile(r"(https?://.{1,300}/actions/runs/)\d+$")
 _MARK = {"pass": "✅", "fail": "❌", "needs-test-change": "✋", "inconclusive": "❔", "error": "⚠️"}
 
 
@@ -93,25 +95,26 @@ def _entry(data: Mapping[str, Json]) -> Mapping[str, Json]:
     for key in _KEPT:
         value = data.get(key)
         if isinstance(value, str) and value:
-            found[key] = shorten(value, 120 if key == "run" else 40)
+            found[key] = shorten(value, 40)
         elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             found[key] = value
     return found
 
 
-def history_fold(history: Sequence[Mapping[str, Json]]) -> str:
-    """Earlier results, folded; empty for none."""
+def history_fold(history: Sequence[Mapping[str, Json]], run_url: str = "") -> str:
+    """Earlier results, folded; empty for none. Links to their runs are made from the address of this one."""
     if not history:
         return ""
     rows = ["| result | command | commit | when | |", "|---|---|---|---|---|"]
-    rows += [_row(entry) for entry in history[:MAX_PAST]]
+    pages = _RUN_PAGE.match(run_url)
+    rows += [_row(entry, pages[1] if pages else "") for entry in history[:MAX_PAST]]
     return facts.details(f"Earlier results ({len(history)})", "\n".join(rows))
 
 
-def _row(entry: Mapping[str, Json]) -> str:
+def _row(entry: Mapping[str, Json], runs: str) -> str:
     text = {key: str(entry.get(key, "")) for key in _KEPT}
     head = text["head"][:12] if text["head"].isalnum() else ""
-    run = frame.link("run", text["run"]) if text["run"].startswith("https://") else ""
+    run = frame.link("run", f"{runs}{text['run']}") if runs and text["run"].isdecimal() else ""
     cost = entry.get("cost")
     price = frame.money(float(cost)) if isinstance(cost, int | float) else ""
     mark = _MARK.get(text["verdict"], "·")

@@ -60,7 +60,7 @@ def where(story: Story) -> str:
         by = f", approved by {facts.code(story.approved_by, 40)}" if story.approved_by else ""
         approved = f"plan `{story.plan_sha256[:12]}`{by}"
     return frame.line(
-        f"`{story.action}`{f' at {story.base[:12]}' if story.base else ''}",
+        f"{facts.code(story.action, 40)}{f' at {story.base[:12]}' if story.base else ''}",
         frame.asked_by(story.actor),
         approved,
         committed,  # a bare SHA becomes a link on the forge
@@ -193,7 +193,7 @@ def folds(story: Story, room: Room | None = None) -> list[str]:
         parts.append(facts.details("⚑ Parts of the change that no signal depends on", loose))
     parts += evidence(story)
     parts.append(frame.warnings_fold(story.warnings))
-    parts.append(history_fold(story.history))
+    parts.append(history_fold(story.history, story.run_url))
     return [*parts, *said(story)]
 
 
