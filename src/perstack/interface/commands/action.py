@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from perstack.forge.workflow import append_summary, workflow_command
 from perstack.interface.github import github_forge, run_url
 from perstack.interface.jobs.desk import Desk, JobResult, Process
 from perstack.interface.jobs.life import answer
+from perstack.interface.jobs.sharing import share_out
 from perstack.interface.options import host
 from perstack.interface.render.markdown import problem
 from perstack.interface.unfinished import place
@@ -57,8 +58,12 @@ def _answer(env: dict[str, str], sandbox: str, provider: str, model: str) -> int
                 run_url(env), _whole(env.get("GITHUB_RUN_ID", "")), _whole(env.get("GITHUB_RUN_ATTEMPT", ""))
             )
             forge = github_forge(env, triggers[0], run_url=process.url, redact=engine.redact)
-            desk = Desk(forge, engine, machine.scratch, process, watch=_tell, folder=storage)
-            return await _until_signalled(desk, triggers)
+            shards = tuple(Path(line.strip()) for line in env.get("PERSTACK_SHARDS", "").splitlines() if line.strip())
+            desk = Desk(forge, engine, machine.scratch, process, watch=_tell, folder=storage, shards=shards)
+            word = env.get("PERSTACK_SHARD", "").strip()
+            return await _until_signalled(
+                lambda: share_out(desk, triggers[0], word) if word else answer(desk, triggers)
+            )
 
     result = anyio.run(work)
     if result.message and result.exit_code != ExitCode.OK and env.get("GITHUB_ACTIONS"):
@@ -129,7 +134,7 @@ def read_payload(path: Path) -> dict[str, Any]:
     return payload
 
 
-async def _until_signalled(desk: Desk, triggers: tuple[Trigger, ...]) -> JobResult:
+async def _until_signalled(work: Callable[[], Awaitable[JobResult]]) -> JobResult:
     """Actions sends SIGINT, later SIGTERM: both cancel the job, which then says its last words on the forge."""
     # The receiver is open until the end: the second signal must not cut the last words short.
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -141,7 +146,7 @@ async def _until_signalled(desk: Desk, triggers: tuple[Trigger, ...]) -> JobResu
                     return
 
             tasks.start_soon(watch)
-            result = await answer(desk, triggers)
+            result = await work()
             tasks.cancel_scope.cancel()
             return result
     raise KeyboardInterrupt

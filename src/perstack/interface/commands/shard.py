@@ -15,8 +15,7 @@ from perstack.core.json import compact
 from perstack.interface.change import Change, change_options, told
 from perstack.interface.options import format_option, host, out_option, sandbox_option, warn
 from perstack.interface.render.terminal import LiveView
-
-MOST = 256  # jobs of one matrix
+from perstack.interface.shares import MOST, matrix_of, parse_share
 
 
 @click.group(
@@ -49,7 +48,7 @@ def plan(shards: int, sandbox: str, output: str, **given: Any) -> int:
     names = [f"{number}/{len(shares)}" for number in range(1, len(shares) + 1)]
     if output == "json":
         rows = [{"shard": name, "units": [*units]} for name, units in zip(names, shares, strict=True)]
-        click.echo(compact({"shards": len(shares), "matrix": {"shard": [*names]}, "plan": [*rows]}))
+        click.echo(compact({"shards": len(shares), "matrix": matrix_of(shares), "plan": [*rows]}))
     else:
         for name, units in zip(names, shares, strict=True):
             click.echo(f"{name}  {', '.join(units) or 'nothing to measure'}")
@@ -100,11 +99,3 @@ def merge(folders: tuple[Path, ...], sandbox: str, out: Path | None, output: str
             return told(await api.verify_checkout(machine, asked, view, warn), output)
 
     return anyio.run(work)
-
-
-def parse_share(text: str) -> tuple[int, int]:
-    """`2/4` as (2, 4). Raises: UserError."""
-    number, _, of = text.partition("/")
-    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of) <= MOST):
-        raise UserError(f"`{text}` names no share", hint=f"Say which of how many, such as 2/4; at most {MOST} of them.")
-    return int(number), int(of)

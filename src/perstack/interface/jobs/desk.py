@@ -33,7 +33,8 @@ class Desk:
     """Everything that the jobs of one process share.
 
     `scratch` is private and temporary. `folder` outlives the process within its workflow job: what was left open and
-    the result to upload lie there; None: neither is written.
+    the result to upload lie there; None: neither is written. `shards` are folders of measurements that other machines
+    made for the change that is to be verified.
     """
 
     forge: Forge
@@ -43,6 +44,7 @@ class Desk:
     watch: EventSink | None = None
     folder: Path | None = None
     now: Callable[[], datetime] = utc_now
+    shards: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from perstack.core.json import compact
+from perstack.interface.shares import matrix_of
 from perstack.interface.story import Story
 
 
@@ -26,3 +29,12 @@ def outputs(story: Story) -> dict[str, str]:
     if outcome is not None and outcome.candidate is not None:
         values["patch"] = outcome.candidate.patch
     return values
+
+
+def sharing_outputs(shares: Sequence[Sequence[str]]) -> dict[str, str]:
+    """The outputs of a job that only says who measures what."""
+    return {
+        "verdict": "",
+        "outcome": "shared",
+        "matrix": compact(matrix_of(shares)),
+    }

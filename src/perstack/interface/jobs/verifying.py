@@ -20,7 +20,10 @@ async def verify(work: Work, fence: Fence, job: api.Job) -> Story:
     """Judge the change that leads to the pinned head. Raises: UserError where there is no change to judge."""
     repository, base = await fetched(work)
     patch = (await repository.diff(base, work.assignment.head)).text
-    report = await job.verify(api.Verify(repository, base, patch, work.assignment.config))
+    shards = work.desk.shards
+    report = await job.verify(
+        api.Verify(repository, base, patch, work.assignment.config, everything=bool(shards), shards=shards)
+    )
     await fence.check()
     return await tell(work, work.story(report=report), patch)
 
