@@ -51,7 +51,7 @@ def _recognised(run: Sequence[str]) -> Framework | None:
             return found
     if words[:1] == ["node"] and "--test" in words:
         return NODE_TEST
-    for program, framework in (("go", GO), ("cargo", CARGO)):
-        if any(pair == (program, "test") for pair in pairwise(words)):
+    for pair, framework in ((("go", "test"), GO), (("cargo", "test"), CARGO), (("cargo", "nextest"), CARGO)):
+        if pair in pairwise(words):
             return framework
     return None
