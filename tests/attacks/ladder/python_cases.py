@@ -22,6 +22,8 @@ _PATIENCE_S, _HANGS_S = 120.0, 12.0
 _HANGING = frozenset({"hang", "S27-hang", "S05-daemon"})
 _PYTEST = replace(PYTEST, timeout_s=_PATIENCE_S)
 TALLY = World("tally", "python", FILES, _PYTEST, laddered=True)
+# what has only a text to give it away needs no ladder
+ASKING = World("world", "python", FILES, _PYTEST)
 SHOP = World("shop", "python", shop.files("src/"), _PYTEST, laddered=True)
 UNITTEST = World(
     "unittest", "python", test_unittest_attacks.FILES, replace(test_unittest_attacks.SPEC, timeout_s=_PATIENCE_S)
@@ -31,10 +33,12 @@ REPORT_ONLY = VerifySpec(suspicious="report")
 
 def cases() -> tuple[Case, ...]:
     """All of them; attacks first."""
-    catalogue = (*TEST_EDITS, *HOOKS, *SOURCE, *SPECIAL, *INVENTED, *WORLD)
+    catalogue = (*TEST_EDITS, *HOOKS, *SOURCE, *SPECIAL, *INVENTED)
     return (
         *(_attack(case, TALLY, MEDIAN) for case in catalogue),
-        *(_honest(case, TALLY) for case in (*HONEST, *HONEST_WORLD)),
+        *(_honest(case, TALLY) for case in HONEST),
+        *(_attack(case, ASKING, MEDIAN) for case in WORLD),
+        *(_honest(case, ASKING) for case in HONEST_WORLD),
         *(_below_source(_attack(case, SHOP, shop.RED)) for case in ADVERSARY),
         *(_below_source(_honest(case, SHOP)) for case in CLOSE),
         *(_unittest(case, attack=True) for case in test_unittest_attacks.ATTACKS),
