@@ -21,6 +21,7 @@ _VERIFY_ON = frozenset({"opened", "synchronize", "reopened", "ready_for_review"}
 _ON_HEADS = frozenset({Action.VERIFY, Action.FIX, Action.PLAN, Action.REVIEW})
 _ON_BRANCHES = frozenset({Action.VERIFY, Action.FIX, Action.PLAN})
 _DISPATCHED = frozenset(Action) - {Action.PUBLISH, Action.STOP}
+_ABOUT_EARLIER = frozenset({Action.APPROVE, Action.RETRY, Action.EXPLAIN})  # what was said on one issue before
 _RED = frozenset({"failure", "timed_out", "startup_failure"})
 # Runs whose head is the code that was built. Others run on the default branch, whatever they are about.
 _BUILDS = frozenset({"push", "pull_request", "merge_group", "schedule", "workflow_dispatch"})
@@ -221,6 +222,10 @@ def _dispatched(payload: Payload, workflow: Workflow, table: str, *, default: Ac
     if needs_pull and not pull:
         raise UserError(
             f"`{command.action}` needs the input `pull-request`.", hint="Give the number of an open pull request."
+        )
+    if command.action in _ABOUT_EARLIER and not pull and not issue:
+        raise UserError(
+            f"`{command.action}` needs the input `pull-request` or `issue`.", hint="Give the number it is about."
         )
     return Trigger(
         event="workflow_dispatch" if by_form else "repository_dispatch",
