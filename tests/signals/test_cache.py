@@ -13,6 +13,7 @@ from perstack.core.sandbox import Limits, Snapshot
 from perstack.core.signals import (
     Diagnostic,
     Measurement,
+    Picture,
     SignalKind,
     SignalRun,
     SignalSpec,
@@ -71,6 +72,18 @@ def test_nothing_is_known_about_anything_else(
 ) -> None:
     cache = kept(tmp_path)
     assert replace(cache, toolchain=toolchain).measured(spec, tree, setting) is None
+
+
+def test_pictures_are_kept_with_the_result_and_only_where_all_runs_show_the_same(tmp_path: Path) -> None:
+    shown = replace(RUN, status=SignalStatus.FAIL, pictures=(Picture("page", b"\x89PNG\r\n\x00"),))
+    pair = replace(TWICE, measurement=Measurement(SPEC, (shown, shown)))
+    cache = ResultCache(tmp_path / "cache")
+    cache.keep(pair, "tree", SETTING)
+    known = cache.measured(SPEC, "tree", SETTING)
+    assert known is not None
+    assert known.measurement.runs[1].pictures == shown.pictures
+    other = replace(shown, pictures=(Picture("page", b"\x89PNG\r\n\x01"),))
+    assert not is_deterministic(replace(pair, measurement=Measurement(SPEC, (shown, other))))
 
 
 RED = {"a::b": TestCase("a::b", TestStatus.FAILED)}

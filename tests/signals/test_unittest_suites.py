@@ -173,6 +173,22 @@ async def test_a_right_fix_passes_and_leaves_its_ids(tmp_path: Path, files: dict
 
 
 @pytest.mark.slow
+async def test_a_loop_over_subtests_that_ends_early_is_no_pass(tmp_path: Path) -> None:
+    tests = TESTS.replace("import mean, median", "import cases, mean, median").replace(
+        "(([1, 1], 1), ([1, 2], 1.5))", "cases()"
+    )
+    product = "\n\ndef cases():\n    return [([1, 1], 1), ([3, 4], 3.5), ([5], 5)]\n"
+    project = Project.make(tmp_path, {"calc.py": BUGGY + product, "tests/test_calc.py": tests})
+    whole = await project.verify({"calc.py": FIXED + product}, UNITTEST)
+    assert whole.verdict is Verdict.PASS, whole.reasons
+    fewer = await project.verify({"calc.py": FIXED + product.replace("([3, 4], 3.5), ", "")}, UNITTEST)
+    assert fewer.verdict is Verdict.FAIL
+    assert [reason.detail for reason in fewer.reasons if reason.code.value == "test-vanished"] == [
+        "test_calc.Calc.test_median_pairs: 2 of its 3 subtests ran"
+    ]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", ["tests.test_calc", "tests/test_calc.py", "discover -t . -s tests -p test_c*.py -k median"]
 )

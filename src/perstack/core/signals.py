@@ -87,6 +87,7 @@ class SignalSpec:
 class TestCase:
     """One test of one run. `id` is exact (a pytest node id); `message` is untrusted text, cut to a few lines.
 
+    `parts` counts its subtests, 0 where there are none or nobody counts.
     `path` and `line` (1-based, 0 unknown) say where it failed, relative to the repository.
     """
 
@@ -98,6 +99,7 @@ class TestCase:
     message: str = ""
     path: str = ""
     line: int = 0
+    parts: int = 0
 
 
 # What differs between two sightings of one finding: quotes (by locale), line numbers, temporary names, spaces.

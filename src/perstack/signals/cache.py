@@ -7,6 +7,7 @@ write there is the user whose harness this is: the seal finds damage and mistake
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -14,20 +15,20 @@ import os
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
 from perstack.core.json import Json, JsonObject, canonical
 from perstack.core.sandbox import Snapshot
-from perstack.core.signals import Measurement, SignalSpec, SignalStatus
+from perstack.core.signals import Measurement, Picture, SignalRun, SignalSpec, SignalStatus
 from perstack.core.version import __version__
 from perstack.signals.evidence import EvidenceInvalid, run_from_json, run_to_json
 from perstack.signals.measure import Measured, differing
 from perstack.signals.spec_digest import spec_digest
 
-_FORMAT = "1"
+_FORMAT = "2"
 _ENTRY_LIMIT = 64_000_000
 _TOTAL_LIMIT = 500_000_000
 _AGE_S = 7 * 24 * 3600.0
@@ -64,8 +65,8 @@ class ResultCache:
         if entry is None:
             return None
         try:
-            runs = tuple(run_from_json(row) for row in _list(entry, "runs") if isinstance(row, dict))
-        except EvidenceInvalid:
+            runs = tuple(_run_of(row) for row in _list(entry, "runs") if isinstance(row, dict))
+        except (EvidenceInvalid, ValueError):
             return None
         replaced = frozenset(map(str, _list(entry, "replaced")))
         measured = Measured(Measurement(spec, runs), replaced=replaced, cached=True)
@@ -75,7 +76,7 @@ class ResultCache:
         """Keep what proved deterministic; anything else is left out."""
         spec = measured.measurement.spec
         if is_deterministic(measured) and not measured.cached:
-            runs: list[Json] = [run_to_json(run) for run in measured.measurement.runs]
+            runs: list[Json] = [_row_of(run) for run in measured.measurement.runs]
             self._write(self._key(spec, tree, setting), {"runs": runs, "replaced": [*sorted(measured.replaced)]})
 
     def checked(self, key: str) -> JsonObject | None:
@@ -160,12 +161,27 @@ def _list(entry: JsonObject, name: str) -> list[Json]:
     return found if isinstance(found, list) else []
 
 
+def _row_of(run: SignalRun) -> JsonObject:
+    """A run with its pictures themselves: evidence of a later job needs them."""
+    pictures: list[Json] = [
+        {"name": picture.name, "data": base64.b64encode(picture.data).decode()} for picture in run.pictures
+    ]
+    return {**run_to_json(run), "pictures": pictures}
+
+
+def _run_of(row: JsonObject) -> SignalRun:
+    """The inverse. Raises: EvidenceInvalid; ValueError for a picture that is none."""
+    found = [entry for entry in _list(row, "pictures") if isinstance(entry, dict)]
+    pictures = [Picture(str(one.get("name")), base64.b64decode(str(one.get("data")), validate=True)) for one in found]
+    return replace(run_from_json(row), pictures=tuple(pictures))
+
+
 def is_deterministic(measured: Measured) -> bool:
     """Whether at least two runs agree in everything that is ever compared, in every order that was tried."""
     runs = measured.measurement.runs
     if len(runs) < 2 or measured.shuffled is not None or measured.order_dependent:
         return False
-    if any(run.problem_code or run.problem or run.status is SignalStatus.ERROR or run.pictures for run in runs):
+    if any(run.problem_code or run.problem or run.status is SignalStatus.ERROR for run in runs):
         return False
     first = runs[0]
     return all(
@@ -174,6 +190,7 @@ def is_deterministic(measured: Measured) -> bool:
         and not differing(first, run)
         and sorted(d.fingerprint for d in run.diagnostics) == sorted(d.fingerprint for d in first.diagnostics)
         and run.coverage == first.coverage
+        and run.pictures == first.pictures
         for run in runs[1:]
     )
 

@@ -27,11 +27,15 @@ _ENVIRONMENT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All runs of one test on one tree: the worst status, and whether runs disagree about `passed`."""
+    """All runs of one test on one tree: the worst status, and whether runs disagree about `passed`.
+
+    `parts` is the least number of its subtests.
+    """
 
     status: TestStatus
     flaky: bool
     message: str = ""
+    parts: int = 0
 
     @property
     def passed(self) -> bool:
@@ -76,7 +80,8 @@ def _merge(cases: Sequence[TestCase | None]) -> Outcome:
     statuses = [case.status if case else TestStatus.MISSING for case in cases]
     worst = max(statuses, key=lambda status: status.badness)
     message = next((case.message for case in cases if case and case.status is worst), "")
-    return Outcome(worst, TestStatus.PASSED in statuses and worst is not TestStatus.PASSED, message)
+    parts = min(case.parts if case else 0 for case in cases)
+    return Outcome(worst, TestStatus.PASSED in statuses and worst is not TestStatus.PASSED, message, parts)
 
 
 def is_target(identity: str, targets: Sequence[str]) -> bool:
@@ -122,6 +127,10 @@ def _judge(tally: _Tally, identity: str, base: Outcome, now: Outcome | None, tar
             return
         tally.vanished.append(identity)
         tally.reasons.append(Reason(ReasonCode.TEST_VANISHED, identity))
+    elif now.passed and now.parts < base.parts:
+        tally.vanished.append(identity)
+        detail = f"{identity}: {now.parts} of its {base.parts} subtests ran"
+        tally.reasons.append(Reason(ReasonCode.TEST_VANISHED, detail))
     elif base.flaky or base.status is TestStatus.MISSING:
         tally.flaky.append(identity)
     elif base.red:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from perstack.core.json import Json, JsonObject
 from perstack.core.signals import TestCase, TestStatus
@@ -72,7 +72,7 @@ def read_results(records: Sequence[JsonObject], finish: JsonObject, exit_code: i
     hidden = [str(record.get("id")) for record in records if record.get("type") == "hidden"]
     if problem is None and hidden:
         problem = Problem(ReasonCode.RESULTS_DISAGREE, f"{hidden[0]} raised, but was reported as passed")
-    tests = merge(_own_cases(cases, expected.canaries))
+    tests = _with_parts(merge(_own_cases(cases, expected.canaries)), records)
     if problem is None and not tests:
         problem = Problem(ReasonCode.NO_TESTS, "no test was collected")
     return Results(tests, problem, replaced)
@@ -86,6 +86,13 @@ def merge(cases: Iterable[TestCase]) -> dict[str, TestCase]:
         worst = case if known is None or case.status.badness > known.status.badness else known
         merged[case.id] = worst
     return merged
+
+
+def _with_parts(tests: Mapping[str, TestCase], records: Iterable[JsonObject]) -> dict[str, TestCase]:
+    """Tests with the number of their subtests, where the runner tells it."""
+    counts = {str(record.get("id")): record.get("count") for record in records if record.get("type") == "parts"}
+    known = {identity: count for identity, count in counts.items() if isinstance(count, int)}
+    return {i: replace(case, parts=known[i]) if i in known else case for i, case in tests.items()}
 
 
 def check_xml(tests: Mapping[str, TestCase], xml: Iterable[TestCase], canaries: Canaries) -> Problem | None:
