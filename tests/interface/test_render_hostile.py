@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from perstack.core.signals import SignalStatus, TestDelta
 from perstack.core.verdict import Reason, ReasonCode, Verdict
+from perstack.forge.github_markers import DATA_LIMIT
 from perstack.forge.limits import CHECK_TEXT_LIMIT, COMMENT_LIMIT, SUMMARY_LIMIT, fit, utf8_bytes, utf16_units
 from perstack.interface.progress import JobView
 from perstack.interface.render import facts, markdown
@@ -72,7 +73,8 @@ def test_a_text_fits_with_room_for_the_forges_own_marker(name: str) -> None:
     if name == "job summary":
         assert utf8_bytes(TEXTS[name]) <= SUMMARY_LIMIT - 100_000
     else:
-        assert utf16_units(TEXTS[name]) <= min(COMMENT_LIMIT, CHECK_TEXT_LIMIT) - 2_000
+        hidden = 0 if name.startswith("check") else DATA_LIMIT
+        assert utf16_units(TEXTS[name]) <= min(COMMENT_LIMIT, CHECK_TEXT_LIMIT) - hidden - 2_000
 
 
 def test_the_table_and_the_reasons_survive_when_there_is_too_much() -> None:

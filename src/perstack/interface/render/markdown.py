@@ -1,4 +1,4 @@
-"""The texts of a job on the forge, a module a page: comment, check run, summary, commit, answers. Pure.
+"""The texts of a job on the forge; each page is a module of `render/pages/`: comment, check run, summary, commit, answers. Pure.
 
 What happened comes first, then the table from red to green, then why not and what to do. Long material is folded.
 What a model or a stranger wrote is quoted or shown as code, without images, mentions or links that work.
@@ -6,7 +6,7 @@ What a model or a stranger wrote is quoted or shown as code, without images, men
 
 from __future__ import annotations
 
-from perstack.interface.render.markdown.answers import (
+from perstack.interface.render.pages.answers import (
     NO_PLAN,
     NOTHING_TO_EXPLAIN,
     NOTHING_TO_RETRY,
@@ -20,7 +20,7 @@ from perstack.interface.render.markdown.answers import (
     stopped,
     superseded,
 )
-from perstack.interface.render.markdown.check import (
+from perstack.interface.render.pages.check import (
     check_output,
     conclusion,
     head_output,
@@ -28,15 +28,15 @@ from perstack.interface.render.markdown.check import (
     progress_check,
     queued_check,
 )
-from perstack.interface.render.markdown.comment import progress_comment, result_comment
-from perstack.interface.render.markdown.commit import commit_message, pull_request_body
-from perstack.interface.render.markdown.experts import expert_answer, plan_comment, review_comment
-from perstack.interface.render.markdown.explain import explain
-from perstack.interface.render.markdown.frame import compose
-from perstack.interface.render.markdown.history import history_of, result_data, unchanged
-from perstack.interface.render.markdown.inline import inline_review, review_body
-from perstack.interface.render.markdown.sections import headline
-from perstack.interface.render.markdown.summary import summary
+from perstack.interface.render.pages.comment import progress_comment, result_comment
+from perstack.interface.render.pages.commit import commit_message, pull_request_body
+from perstack.interface.render.pages.experts import expert_answer, plan_comment, review_comment
+from perstack.interface.render.pages.explain import explain
+from perstack.interface.render.pages.frame import compose
+from perstack.interface.render.pages.history import history_of, result_data, unchanged
+from perstack.interface.render.pages.inline import inline_review, review_body
+from perstack.interface.render.pages.sections import headline
+from perstack.interface.render.pages.summary import summary
 from perstack.interface.story import AnswerStory, InlineReview, PlanStory, ReviewStory, Story
 
 __all__ = [

@@ -8,7 +8,7 @@ from perstack.core.json import Json
 from perstack.core.outcome import Ending
 from perstack.core.verdict import ReasonCode, Verdict
 from perstack.interface.render import facts
-from perstack.interface.render.markdown import answers, frame
+from perstack.interface.render.pages import answers, frame
 from perstack.interface.render.remedies import remedy
 from perstack.interface.render.sentences import AFTER_ENDING, AFTER_VERDICT, ENDING, VERDICT_MARK, VERIFIED, WHY
 

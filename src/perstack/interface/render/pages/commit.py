@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perstack.forge.sanitise import neutralise
 from perstack.interface.render import facts
-from perstack.interface.render.markdown import frame, sections
+from perstack.interface.render.pages import frame, sections
 from perstack.interface.story import Story
 
 PROVED = (

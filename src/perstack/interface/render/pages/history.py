@@ -12,7 +12,7 @@ from perstack.core.json import Json, canonical
 from perstack.core.verdict import Report
 from perstack.forge.limits import shorten
 from perstack.interface.render import facts
-from perstack.interface.render.markdown import frame
+from perstack.interface.render.pages import frame
 from perstack.interface.story import Story
 
 MAX_PAST = 8

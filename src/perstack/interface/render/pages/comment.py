@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from perstack.core.json import JsonObject
 from perstack.interface.progress import JobView
 from perstack.interface.render import facts, stages
-from perstack.interface.render.markdown import frame, sections
-from perstack.interface.render.markdown.history import history_fold
+from perstack.interface.render.pages import frame, sections
+from perstack.interface.render.pages.history import history_fold
 from perstack.interface.story import Story
 
 

@@ -8,8 +8,8 @@ from perstack.core.outcome import Candidate, Ending, FixOutcome
 from perstack.core.verdict import ReasonCode, Report, Verdict
 from perstack.forge.diff_lines import paths_of, split_files
 from perstack.interface.render import facts, stages
-from perstack.interface.render.markdown import frame
-from perstack.interface.render.markdown.history import history_fold
+from perstack.interface.render.pages import frame
+from perstack.interface.render.pages.history import history_fold
 from perstack.interface.render.remedies import remedy
 from perstack.interface.render.sentences import (
     AFTER_ENDING,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perstack.interface.render import facts
-from perstack.interface.render.markdown import frame
+from perstack.interface.render.pages import frame
 
 Advice = tuple[str, str]  # a sentence, and what to do
 

@@ -14,7 +14,7 @@ from perstack.forge.contract import ReviewComment
 from perstack.forge.diff_lines import NewSide, Replacement, new_sides, replacements
 from perstack.forge.sanitise import fence_for
 from perstack.interface.render import facts
-from perstack.interface.render.markdown import frame
+from perstack.interface.render.pages import frame
 from perstack.interface.story import InlineReview
 
 MAX_COMMENTS = 30

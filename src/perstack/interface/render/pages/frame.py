@@ -12,7 +12,8 @@ from perstack.forge.sanitise import neutralise
 from perstack.interface.render import facts
 
 FOOTER = "<sub>Perstack: only signals decide; nothing a model says can turn this green.</sub>"
-ROOM = 60_000  # UTF-16 units of one text; the forge takes 65,535, and its marker and notes need some
+ROOM = 46_000  # UTF-16 units of a comment; the forge takes 65,536, and what we hide in it up to a quarter of that
+CHECK_ROOM = 60_000  # of a check run's text; the forge takes 65,535, and notes need some
 SUMMARY_ROOM = 900_000  # bytes of a job summary; the runner takes 1 MiB of all that a step writes
 MAX_SOFT = 5_000
 MAX_WARNINGS = 10

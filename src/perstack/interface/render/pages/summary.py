@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from perstack.interface.render.markdown import frame, sections
-from perstack.interface.render.markdown.flow import diagram
+from perstack.interface.render.pages import frame, sections
+from perstack.interface.render.pages.flow import diagram
 from perstack.interface.story import Story
 
 ROOM = sections.Room(patch=200_000)

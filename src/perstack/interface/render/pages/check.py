@@ -11,7 +11,7 @@ from perstack.forge.contract import CheckOutput
 from perstack.forge.limits import shorten
 from perstack.interface.progress import JobView
 from perstack.interface.render import facts, stages
-from perstack.interface.render.markdown import frame, sections
+from perstack.interface.render.pages import frame, sections
 from perstack.interface.story import Story
 
 MAX_TITLE = 250
@@ -33,8 +33,8 @@ def check_output(story: Story) -> CheckOutput:
     """The completed check run; annotations are the failing tests and findings at their places."""
     return CheckOutput(
         title=shorten(sections.headline(story).partition(" ")[2], MAX_TITLE),
-        summary=frame.compose((sections.where(story), *sections.result(story)), ""),
-        text=frame.compose(sections.folds(story)),
+        summary=frame.compose((sections.where(story), *sections.result(story)), "", room=frame.CHECK_ROOM),
+        text=frame.compose(sections.folds(story), room=frame.CHECK_ROOM),
         annotations=places_of(story.judged, story.outcome),
     )
 
@@ -47,8 +47,8 @@ def head_output(story: Story) -> CheckOutput:
     lead = f"This commit is still red. A proved fix is {place}; its own check run shows the proof."
     return CheckOutput(
         title=f"Red here, fixed by {story.commit[:12]}",
-        summary=frame.compose((lead, *sections.result(story)), ""),
-        text=frame.compose(sections.folds(story)),
+        summary=frame.compose((lead, *sections.result(story)), "", room=frame.CHECK_ROOM),
+        text=frame.compose(sections.folds(story), room=frame.CHECK_ROOM),
         annotations=places_of(None, story.outcome),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perstack.core.verdict import Report, Verdict
 from perstack.interface.render import facts
-from perstack.interface.render.markdown import frame
+from perstack.interface.render.pages import frame
 from perstack.interface.render.sentences import VERDICT_MARK, VERIFIED
 from perstack.interface.story import AnswerStory, InlineReview, PlanStory, ReviewStory
 
