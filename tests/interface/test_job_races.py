@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
 import pytest
 
 from perstack.core.errors import ExitCode
@@ -151,3 +152,17 @@ async def test_the_budget_of_a_day_is_told_with_what_is_left(tmp_path: Path) -> 
     assert result.outcome == "refused"
     assert "1 " in result.message
     assert scene.record("check-runs") == []
+
+
+async def test_a_cancelled_process_says_its_last_words_and_leaves_nothing_open(tmp_path: Path) -> None:
+    scene = await Scene.make(tmp_path)
+    with anyio.CancelScope() as scope:
+        await scene.run(watch=once("startStage", scope.cancel), process=RUN)
+    assert scope.cancelled_caught
+    (check,) = scene.record("check-runs")
+    assert (check["status"], check["conclusion"]) == ("completed", "cancelled")
+    assert "interrupted" in scene.comment()
+    comment = scene.forge.own_comment(7, "fix-7")
+    assert comment is not None
+    assert comment.data["state"] == "cancelled"
+    assert not (tmp_path / "runner" / "open-checks.json").exists()

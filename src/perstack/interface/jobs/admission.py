@@ -111,9 +111,7 @@ async def _retried(desk: Desk, found: Assignment) -> Assignment | Refused:
         found.trigger, action=Action(last.command), arguments=last.arguments, expert=last.expert
     )  # fmt: skip
     if last.plan_sha256 and trigger.action is Action.FIX:
-        return await _approved(
-            desk, replace(found, trigger=replace(trigger, action=Action.APPROVE, approved=last.head))
-        )
+        trigger = replace(trigger, action=Action.APPROVE, approved=last.head)
     return await admit(desk, trigger)
 
 

@@ -14,7 +14,7 @@ from perstack.interface.jobs.desk import Desk
 from perstack.interface.jobs.record import Record, timestamp
 from perstack.interface.story import Story
 
-# Where somebody wrote to us, or a machine's failure is answered with a change: there a comment says what we do.
+# Where somebody wrote to us.
 _COMMENTED = frozenset(
     {"issue_comment", "pull_request_review_comment", "issues", "workflow_dispatch", "repository_dispatch"}
 )
@@ -61,8 +61,7 @@ class Assignment:
     @property
     def comments(self) -> bool:
         """Whether a comment is written; a plain pull request event is answered by its check run."""
-        answered = self.trigger.event == "workflow_run" and self.action is not Action.VERIFY
-        return bool(self.number) and (self.trigger.event in _COMMENTED or answered)
+        return bool(self.number) and (self.trigger.event in _COMMENTED or self.action is not Action.VERIFY)
 
     @property
     def judges(self) -> bool:

@@ -60,10 +60,9 @@ class Fence:
         assignment, forge = self._assignment, self._desk.forge
         if assignment.pull is not None:
             await self._head_of_pull(assignment.pull.number)
-        elif assignment.branch:
-            # A branch that only moved on is no reason: what comes of this is a branch and a pull request of their own.
-            if not await call(forge.branch_sha, assignment.branch):
-                raise Superseded(f"the branch `{assignment.branch}` was deleted or renamed while this job worked")
+        elif assignment.branch and not await call(forge.branch_sha, assignment.branch):
+            # One that only moved on is no reason: what comes of this is a branch and a pull request of their own.
+            raise Superseded(f"the branch `{assignment.branch}` was deleted or renamed while this job worked")
         if assignment.judges and not assignment.comments:
             await self._no_newer_check()
 

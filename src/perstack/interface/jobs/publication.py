@@ -56,9 +56,9 @@ class Publication:
         if len(parents) > 1:
             await call(self.forge.fetch, target.expected, repository.path)
         made = await api.commit(repository, candidate.tree, parents, message)
-        commit = await call(
-            self.forge.push, CommitRequest(repository.path, made, target.branch, target.expected, one.config.github.commits)
-        )  # fmt: skip
+        how = one.config.github.commits
+        request = CommitRequest(repository.path, made, target.branch, target.expected, how)
+        commit = await call(self.forge.push, request)
         story = replace(story, commit=commit, branch=target.branch, note=target.note or story.note)
         if target.pull_base:
             pull = await call(self.forge.open_pull_request, self._pull_request(story, target, message))

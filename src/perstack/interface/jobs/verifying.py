@@ -25,7 +25,24 @@ async def verify(work: Work, fence: Fence, job: api.Job) -> Story:
         api.Verify(repository, base, patch, work.assignment.config, everything=bool(shards), shards=shards)
     )
     await fence.check()
-    return await tell(work, work.story(report=report), patch)
+    story = work.story(report=report)
+    for warning in await _siblings(work):
+        story = with_warning(story, warning)
+    return await tell(work, story, patch)
+
+
+async def _siblings(work: Work) -> tuple[str, ...]:
+    """Check runs hang on commits: other pull requests of the same head show this one too, whatever their base is."""
+    pull = work.assignment.pull
+    if pull is None:
+        return ()
+    same = await call(work.desk.forge.pulls_of, pull.head_sha)
+    others = [one for one in same if one.number != pull.number and one.base_ref != pull.base_ref]
+    return tuple(
+        f"#{one.number} has the same head and shows this check run as well, but only the change against "
+        f"`{pull.base_ref}` was judged, not the one against `{one.base_ref}`."
+        for one in others
+    )
 
 
 async def fetched(work: Work) -> tuple[api.Repository, str]:
