@@ -206,6 +206,11 @@ def test_check_runs_are_found_by_name_with_their_states_among_a_thousand(bench: 
     assert bench.scene.repository.checks[first.id].conclusion == "cancelled"
 
 
+def test_where_the_token_may_not_look_there_are_no_check_runs(bench: Bench) -> None:
+    start(bench)
+    assert bench.make({"contents": "read"}).find_checks(bench.scene.head_sha, "perstack") == ()
+
+
 def test_a_rate_limit_is_not_taken_for_a_missing_permission(bench: Bench) -> None:
     bench.scene.server.faults.add(Fault("primary", method="POST", times=50))
     with pytest.raises(ForgeError):

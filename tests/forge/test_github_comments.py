@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Event
+from time import sleep
 
 import pytest
 
@@ -118,6 +119,19 @@ def test_a_person_and_another_app_recognise_their_own_comments(bench: Bench) -> 
     first.upsert_comment(2, "fix-2", "four")
     bench.make(app=app, author_ids=frozenset({8888})).upsert_comment(2, "fix-2", "five")
     assert [c.body.split("\n")[1] for c in bench.comments] == ["two", "five"]
+
+
+def test_two_jobs_that_comment_at_the_same_time_leave_one_comment(bench: Bench) -> None:
+    fault = bench.scene.server.faults.add(Fault("slow", method="POST", path="/comments$", seconds=0.4))
+    late = bench.make(api_url=f"{bench.scene.server.url}/api/v3")  # a process of its own has a pace of its own
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(late.upsert_comment, 2, "fix-2", "late")
+        while not fault.hits:
+            sleep(0.005)
+        early = bench.forge.upsert_comment(2, "fix-2", "early")
+        assert waiting.result(10) == early
+    (comment,) = bench.comments
+    assert comment.body.endswith("late")
 
 
 def test_data_is_hidden_in_a_comment_and_kept_by_later_texts(bench: Bench) -> None:

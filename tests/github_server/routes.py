@@ -134,6 +134,12 @@ def _edit_comment(call: Call) -> Answer:
     return Answer(200, call.documents.comment(call.repository, issue, comment))
 
 
+def _delete_comment(call: Call) -> Answer:
+    issue, comment = _find_comment(call)
+    issue.comments.remove(comment)
+    return Answer(204)
+
+
 def react(call: Call, reactions: list[dict[str, Any]]) -> Answer:
     """Add a reaction; the same one of the same account is there already."""
     for reaction in reactions:
@@ -234,6 +240,7 @@ ROUTES: dict[str, tuple[tuple[str, str], Handler]] = {
     f"GET {_R}/issues/comments": (("issues", "read"), _all_comments),
     f"GET {_R}/issues/comments/{{comment_id}}": (("issues", "read"), _comment),
     f"PATCH {_R}/issues/comments/{{comment_id}}": (("issues", "write"), _edit_comment),
+    f"DELETE {_R}/issues/comments/{{comment_id}}": (("issues", "write"), _delete_comment),
     f"POST {_R}/issues/comments/{{comment_id}}/reactions": (("issues", "write"), _react_to_comment),
     f"POST {_R}/issues/{{issue_number}}/reactions": (("issues", "write"), _react_to_issue),
     f"GET {_R}/pulls": (("pull-requests", "read"), _pulls),

@@ -13,6 +13,7 @@ from perstack.forge.check_documents import annotation, batches, can_annotate, ou
 from perstack.forge.contract import CheckOutput, CheckStatus, Ref
 from perstack.forge.github_rest import GithubSettings, Rest
 
+_READ = "checks: read"
 _WRITE = "checks: write"
 _PAGES = 10  # a suite holds a thousand of one name
 
@@ -76,11 +77,19 @@ class CheckRuns:
         return ref
 
     def find(self, head_sha: str, name: str) -> tuple[tuple[Ref, str, CheckStatus], ...]:
-        """Our runs of this name on a commit with external id and state, newest first. Raises: ForgeError."""
+        """Our runs of this name on a commit with external id and state, newest first. Raises: ForgeError.
+
+        Where the token may not look there are none of ours either.
+        """
         query = {"check_name": name, "filter": "all"}
         path, what = f"/commits/{head_sha}/check-runs", "look for check runs"
-        listed = self._rest.pages(path, what, most=_PAGES, items="check_runs", query=query)
-        ours = [run for run in listed if self.app_id in {0, (run.get("app") or {}).get("id")}]
+        listed = self._rest.pages(path, what, most=_PAGES, items="check_runs", query=query, permission=_READ)
+        try:
+            ours = [run for run in listed if self.app_id in {0, (run.get("app") or {}).get("id")}]
+        except ForgeError as error:
+            if error.status in {403, 404}:
+                return ()
+            raise
         return tuple(
             (Ref(run["id"], run.get("html_url") or ""), run["external_id"] or "", _status(run["status"]))
             for run in sorted(ours, key=lambda run: run["id"], reverse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from perstack.forge.limits import COMMENT_LIMIT, fit, utf16_units
 _PAGES = 30  # of a hundred: the oldest one and the newest; beyond that a new comment is better than minutes of looking
 _RECENT_PAGES = 20
 _RECENT = 1_000
+_READ = "issues: read"
 _WRITE = "issues: write"  # also for the conversation of pull requests
 
 
@@ -78,8 +79,12 @@ class Comments:
         """Ours of the whole repository that changed since an ISO 8601 time, newest first. Raises: ForgeError."""
         query = {"since": since, "sort": "updated", "direction": "desc"}
         what = "look for our recent comments"
-        recent = self._rest.pages("/issues/comments", what, most=_RECENT_PAGES, query=query)
-        found = (_own(comment) for comment in recent if read_first_line(comment["body"] or "") and self._ours(comment))
+        recent = self._rest.pages("/issues/comments", what, most=_RECENT_PAGES, query=query, permission=_READ)
+        found = (
+            _own(comment)
+            for comment in recent
+            if read_first_line(comment["body"] or "") and self._account.wrote(comment)
+        )
         return tuple(itertools.islice((comment for comment in found if comment is not None), _RECENT))
 
     def _create(self, number: int, key: str, text: str) -> Mapping[str, Any]:
@@ -88,7 +93,18 @@ class Comments:
             path, {"body": text}, "post the comment", permission=_WRITE, find=lambda: self._search(number, key)
         )
         self._account.learn_author(found)
-        return found
+        return self._first_of_all(number, key, found, text)
+
+    def _first_of_all(self, number: int, key: str, created: Mapping[str, Any], text: str) -> Mapping[str, Any]:
+        """Two jobs may look at the same time, find nothing, and both create: the later comment goes away again."""
+        first = min(self._matching(number, key, 2), key=lambda comment: int(comment["id"]), default=created)
+        if first["id"] >= created["id"]:
+            return created
+        edited = self._edit(first["id"], text)
+        if edited is None:
+            return created
+        self._rest.delete(f"/issues/comments/{created['id']}", "take away a second comment", permission=_WRITE)
+        return edited
 
     def _edit(self, comment_id: int, text: str) -> Mapping[str, Any] | None:
         """None where the comment was deleted."""
@@ -102,7 +118,8 @@ class Comments:
         return found
 
     def _fetch(self, comment_id: int) -> Mapping[str, Any] | None:
-        found: Mapping[str, Any] | None = self._rest.get_or_none(f"/issues/comments/{comment_id}", "read our comment")
+        path = f"/issues/comments/{comment_id}"
+        found: Mapping[str, Any] | None = self._rest.get_or_none(path, "read our comment", permission=_READ)
         return found
 
     def _find(self, number: int, key: str) -> _Posted | None:
@@ -111,15 +128,14 @@ class Comments:
         return _Posted(own.id, own.url, (found or {})["body"].replace("\r\n", "\n"), own.data) if own else None
 
     def _search(self, number: int, key: str) -> Mapping[str, Any] | None:
-        """Our comment by marker and author: anybody can write the marker."""
-        path, what = f"/issues/{number}/comments", "look for the earlier comment"
-        for comment in self._rest.newest_pages(path, what, most=_PAGES):
-            if starts_with_key(comment["body"] or "", key) and self._ours(comment):
-                return comment
-        return None
+        return next(self._matching(number, key, _PAGES), None)
 
-    def _ours(self, comment: Mapping[str, Any]) -> bool:
-        return self._account.wrote(comment)
+    def _matching(self, number: int, key: str, most: int) -> Iterator[Mapping[str, Any]]:
+        """Our comments by marker and author: anybody can write the marker."""
+        path, what = f"/issues/{number}/comments", "look for the earlier comment"
+        for comment in self._rest.newest_pages(path, what, most=most, permission=_READ):
+            if starts_with_key(comment["body"] or "", key) and self._account.wrote(comment):
+                yield comment
 
 
 def _compose(line: str, body: str, redact: Callable[[str], str]) -> str:

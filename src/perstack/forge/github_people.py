@@ -72,7 +72,8 @@ class People:
         What was made on GitHub's pages or by its API has GitHub as committer; there the author counts, which nobody
         else can write, because GitHub signed it.
         """
-        found = self._rest.get(f"/commits/{quote(sha, safe='')}", f"read commit {sha[:12]}", {"per_page": 1})
+        path, what = f"/commits/{quote(sha, safe='')}", f"read commit {sha[:12]}"
+        found = self._rest.get(path, what, {"per_page": 1}, permission="contents: read")
         committer = found.get("committer") or {}
         signed = ((found.get("commit") or {}).get("verification") or {}).get("verified") is True
         if committer.get("login") == _WEB_FLOW:

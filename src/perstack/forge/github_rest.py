@@ -100,10 +100,10 @@ class Rest:
         """One GET below the repository; what did not change is not sent again. Raises: ForgeError."""
         return self._read(self._root + path, what, query, permission).data
 
-    def get_or_none(self, path: str, what: str, query: Query | None = None) -> Any:
+    def get_or_none(self, path: str, what: str, query: Query | None = None, *, permission: str = "") -> Any:
         """One GET, None where there is nothing. Raises: ForgeError for everything else than 404."""
         try:
-            return self.get(path, what, query)
+            return self.get(path, what, query, permission=permission)
         except ForgeError as error:
             if error.status == 404:
                 return None
@@ -127,16 +127,16 @@ class Rest:
             if len(entries) < PAGE:
                 return
 
-    def newest_pages(self, path: str, what: str, *, most: int) -> Iterator[Mapping[str, Any]]:
+    def newest_pages(self, path: str, what: str, *, most: int, permission: str = "") -> Iterator[Mapping[str, Any]]:
         """Entries of a list that GitHub gives oldest first: its first page, then its last ones, each backwards.
 
         What is looked for is mostly among the first or among the last. Raises: ForgeError.
         """
-        first = self._read(self._root + path, what, {"per_page": PAGE, "page": 1}, "")
+        first = self._read(self._root + path, what, {"per_page": PAGE, "page": 1}, permission)
         yield from reversed(first.data)
         last = _last_page(first.headers.get("link", ""))
         for page in range(last, max(1, last - most + 1), -1):
-            yield from reversed(self.get(path, what, {"per_page": PAGE, "page": page}))
+            yield from reversed(self.get(path, what, {"per_page": PAGE, "page": page}, permission=permission))
 
     def download(self, path: str, what: str, *, most: int, keep_end: int = 0, permission: str = "") -> bytes:
         """What GitHub keeps on another host, fetched there without our token. Raises: ForgeError.

@@ -14,6 +14,7 @@ from perstack.forge.github_markers import mark_remark, read_remark, remark
 from perstack.forge.github_rest import Rest
 from perstack.forge.limits import COMMENT_LIMIT, fit
 
+_READ = "pull-requests: read"
 _WRITE = "pull-requests: write"
 _PER_REQUEST = 30
 _MOST = 90  # remarks in one call: more than anybody reads
@@ -107,14 +108,15 @@ class Reviews:
     def _remarks(self, number: int) -> list[Mapping[str, Any]]:
         query = {"sort": "created", "direction": "desc"}
         path, what = f"/pulls/{number}/comments", "look for earlier review comments"
-        return [c for c in self._rest.pages(path, what, most=_PAGES, query=query) if self._is_ours(c)]
+        listed = self._rest.pages(path, what, most=_PAGES, query=query, permission=_READ)
+        return [comment for comment in listed if self._is_ours(comment)]
 
     def _remark_with(self, number: int, mark: str) -> Mapping[str, Any] | None:
         return next((entry for entry in self._remarks(number) if read_remark(entry["body"]) == mark), None)
 
     def _review_with(self, number: int, mark: str) -> Mapping[str, Any] | None:
         path, what = f"/pulls/{number}/reviews", "look for an earlier review"
-        reviews = self._rest.newest_pages(path, what, most=_PAGES)
+        reviews = self._rest.newest_pages(path, what, most=_PAGES, permission=_READ)
         return next((r for r in reviews if read_remark(r.get("body") or "") == mark and self._is_ours(r)), None)
 
 
