@@ -1,4 +1,4 @@
-"""Test tools that write JUnit XML themselves: where the report goes, that it is fresh, and what it says.
+"""Test tools that write JUnit XML or TAP themselves: where the report goes, that it is fresh, and what it says.
 
 Weaker than the verifier's own runner: the report is written by the process under test. Exit code, report and base
 identities must agree.
@@ -14,6 +14,7 @@ from perstack.core.signals import SignalRun, SignalSpec, SignalStatus, TestCase,
 from perstack.core.verdict import ReasonCode
 from perstack.signals.command import judge_command
 from perstack.signals.junit import ReportInvalid, read_junit
+from perstack.signals.tap import read_tap
 
 _RED = frozenset({TestStatus.FAILED, TestStatus.ERROR})
 _FILES_LIMIT = 20_000
@@ -26,6 +27,20 @@ def report_pattern(spec: SignalSpec) -> str:
         return ""
     path = PurePosixPath(spec.cwd) / pattern
     return "" if path.is_absolute() or ".." in path.parts else path.as_posix()
+
+
+def without_report(spec: SignalSpec) -> str:
+    """What to do about a suite that no adapter runs and that names no report, as a sentence."""
+    words = [word.rpartition("/")[2] for word in spec.run]
+    front = f"signal `{spec.name}`: "
+    if words[:1] in (["npm"], ["pnpm"], ["yarn"]) and any(word.lstrip("-").startswith("w") for word in words[1:]):
+        return f"{front}several packages in one run cannot be told apart; write a signal a package, each with its `cwd`"
+    if spec.framework == "gradle":
+        return f'{front}say where Gradle\'s reports go: expect = {{ report = "**/build/test-results/test/*.xml" }}'
+    if words[:1] == ["prove"]:
+        return f'{front}let the tests write TAP into a file, and name it: expect = {{ report = "out.tap" }}'
+    framework = f'framework "{spec.framework}"' if spec.framework else "a runner that is not known"
+    return f'{front}for {framework} say where its JUnit XML or TAP goes: expect = {{ report = "path/*.xml" }}'
 
 
 def clear_reports(workspace: Path, pattern: str) -> None:
@@ -64,7 +79,8 @@ def _problem(run: SignalRun, code: ReasonCode, text: str) -> SignalRun:
 def _read_all(files: list[Path]) -> dict[str, TestCase]:
     tests: dict[str, TestCase] = {}
     for file in files:
-        for identity, case in read_junit(file).items():
+        found = read_tap(file) if file.suffix == ".tap" else read_junit(file)
+        for identity, case in found.items():
             known = tests.get(identity)
             if known is None or case.status.badness > known.status.badness:
                 tests[identity] = case

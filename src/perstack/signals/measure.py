@@ -24,7 +24,7 @@ from perstack.core.verdict import ReasonCode
 from perstack.signals.command import OUTPUT_LIMIT, judge_command, kept_output
 from perstack.signals.compiler import run_compiler
 from perstack.signals.environment import Variation, variation
-from perstack.signals.junit_run import clear_reports, judge_reports, report_pattern
+from perstack.signals.junit_run import clear_reports, judge_reports, report_pattern, without_report
 from perstack.signals.schedule import Slots
 from perstack.signals.suites.contract import Place, SuitePlan, SuiteRun
 from perstack.signals.tree import Tree, copy_tree
@@ -81,12 +81,12 @@ class Meter:
         self._rank = rank
 
     async def measure(self, subject: Subject, *, runs: int | None = None) -> Measured:
-        """All runs of a signal on a tree. An error ends the measurement: more runs would not make it better."""
+        """All runs of a signal on a tree. An error or a hang ends it: more runs would not make it better."""
         wanted = max(1, subject.spec.repeat if runs is None else runs)
         done: list[SuiteRun] = []
         for index in range(wanted):
             done.append(await self._run(subject, index, variation(index)))
-            if done[-1].run.status is SignalStatus.ERROR:
+            if done[-1].run.status is SignalStatus.ERROR or done[-1].run.problem_code:
                 break
         else:
             if wanted > 1 and subject.plan is not None and subject.plan.shuffles:
@@ -170,10 +170,7 @@ class Meter:
         """A test tool that writes JUnit XML itself."""
         pattern = report_pattern(spec)
         if not pattern:
-            return failed_run(
-                f'signal `{spec.name}`: for framework "{spec.framework or "unknown"}" say where its JUnit XML goes: '
-                'expect = { report = "path/*.xml" }'
-            )
+            return failed_run(without_report(spec))
         await anyio.to_thread.run_sync(clear_reports, workspace, pattern)
         async with self._sandbox.open(self._snapshot, workspace, limits=self._snapshot.limits) as session:
             result = await session.run(
