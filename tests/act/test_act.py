@@ -131,7 +131,7 @@ def test_a_fork_is_judged_without_rights_and_its_result_published_with_them(act:
     first = act.run(scene, "fork-1-verify", "pull_request", scene.pull_request_event())
     assert first.outputs["verdict"] == "fail", first.text
     assert first.code == 1, "the verdict is the job's result too"
-    assert {request["method"] for request in scene.server.state.requests} <= {"GET"}
+    assert (scene.repository.checks, scene.pull.comments, scene.repository.pushes) == ({}, [], [])
     folder = first.artifacts["perstack-result"]
     assert first.outputs["artifact-url"].endswith("/perstack-result")
     assert {"result.json", "evidence.json", "events.jsonl", "report.md"} <= {path.name for path in folder.iterdir()}
@@ -147,7 +147,7 @@ def test_a_fork_is_judged_without_rights_and_its_result_published_with_them(act:
     (check,) = scene.repository.checks.values()
     assert (check.head_sha, check.status, check.conclusion) == (scene.head_sha, "completed", "failure")
     (told,) = scene.pull.comments
-    assert RED in told.body
+    assert RED in told.body, second.text
     assert "claimed" in told.body
     assert scene.repository.pushes == []
 
@@ -227,10 +227,11 @@ def test_an_app_of_ones_own_is_asked_to_run_a_check_again(act: Act, make_scene: 
     assert (check.app, check.conclusion) == (app, "success")
 
 
-def test_reference_workflows_are_valid_and_have_one_job_each(act: Act) -> None:
+def test_reference_workflows_are_valid(act: Act) -> None:
     listed = act.command("--list", "-W", str(REFERENCE))
     assert listed.returncode == 0, listed.stderr
     jobs = [line.split()[0] for line in listed.stdout.splitlines() if ".yml" in line]
-    assert len(jobs) == len(list(REFERENCE.glob("*.yml"))), listed.stdout
+    written = sum(path.read_text("utf-8").count("runs-on:") for path in REFERENCE.glob("*.yml"))
+    assert len(jobs) == written, listed.stdout
     checked = act.command("--validate", "--strict", "-W", str(REFERENCE))
     assert (checked.returncode, checked.stdout.strip()) == (0, ""), checked.stderr

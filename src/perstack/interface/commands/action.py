@@ -58,8 +58,15 @@ def _answer(env: dict[str, str], sandbox: str, provider: str, model: str) -> int
                 run_url(env), _whole(env.get("GITHUB_RUN_ID", "")), _whole(env.get("GITHUB_RUN_ATTEMPT", ""))
             )
             forge = github_forge(env, triggers[0], run_url=process.url, redact=engine.redact)
-            shards = tuple(Path(line.strip()) for line in env.get("PERSTACK_SHARDS", "").splitlines() if line.strip())
-            desk = Desk(forge, engine, machine.scratch, process, watch=_tell, folder=storage, shards=shards)
+            desk = Desk(
+                forge,
+                engine,
+                machine.scratch,
+                process,
+                watch=_tell,
+                folder=storage,
+                shards=_shards(env.get("PERSTACK_SHARDS", "")),
+            )
             word = env.get("PERSTACK_SHARD", "").strip()
             return await _until_signalled(
                 lambda: share_out(desk, triggers[0], word) if word else answer(desk, triggers)
@@ -110,6 +117,15 @@ def workflow_facts(env: Mapping[str, str]) -> Workflow:
         actor=env.get("GITHUB_ACTOR", ""),
         actor_id=_whole(env.get("GITHUB_ACTOR_ID", "")),
     )
+
+
+def _shards(lines: str) -> tuple[Path, ...]:
+    """Folders in which a share lies. Where no other job left one, everything is measured here."""
+    folders = [Path(line.strip()) for line in lines.splitlines() if line.strip()]
+    found = tuple(folder for folder in folders if next(folder.rglob("shard.json"), None))
+    if folders and not found:
+        click.echo("perstack: no job left a share: everything is measured here")
+    return found
 
 
 def _whole(text: str) -> int:
