@@ -103,6 +103,15 @@ def test_the_first_remark_is_the_proved_change_then_errors_and_the_rest_is_hande
     assert "1 more finding" in body
 
 
+def test_a_reviewers_remark_is_quoted_prose() -> None:
+    said = Diagnostic(
+        "stats.py", 10, "notice", "This loses @ada's case, see [here](http://e.vil)", code=markdown.REVIEW
+    )
+    (one,) = markdown.inline_review(PULL_DIFF, (said,)).comments
+    assert one.body.startswith("> This loses @\u200bada")
+    assert "](http" not in one.body
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(REMARKS, max_size=80))
 def test_no_finding_is_lost_or_told_twice(findings: list[Diagnostic]) -> None:

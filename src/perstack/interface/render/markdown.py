@@ -1,4 +1,4 @@
-"""The texts of a job on the forge; each page is a module of `render/pages/`: comment, check run, summary, commit, answers. Pure.
+"""The texts of a job on the forge by name; each page is a module of `render/pages/`. Pure.
 
 What happened comes first, then the table from red to green, then why not and what to do. Long material is folded.
 What a model or a stranger wrote is quoted or shown as code, without images, mentions or links that work.
@@ -33,17 +33,17 @@ from perstack.interface.render.pages.commit import commit_message, pull_request_
 from perstack.interface.render.pages.experts import expert_answer, plan_comment, review_comment
 from perstack.interface.render.pages.explain import explain
 from perstack.interface.render.pages.frame import compose
-from perstack.interface.render.pages.history import history_of, result_data, unchanged
-from perstack.interface.render.pages.inline import inline_review, review_body
+from perstack.interface.render.pages.history import history_of, result_data
+from perstack.interface.render.pages.inline import REVIEW, inline_review, review_body
 from perstack.interface.render.pages.sections import headline
 from perstack.interface.render.pages.summary import summary
 from perstack.interface.story import AnswerStory, InlineReview, PlanStory, ReviewStory, Story
 
 __all__ = [
-    "NOTHING_TO_EXPLAIN", "NOTHING_TO_RETRY", "NOTHING_TO_STOP", "NO_PLAN", "AnswerStory", "InlineReview", "PlanStory",
-    "ReviewStory", "Story", "check_output", "commit_message", "compose", "conclusion", "expert_answer", "explain",
-    "head_output", "headline", "help_text", "history_of", "inline_review", "over_budget", "places_of", "plan_comment",
-    "plan_moved", "problem", "progress_check", "progress_comment", "pull_request_body", "queued_check", "refusal",
-    "result_comment", "result_data", "review_body", "review_comment", "stop_answer", "stopped", "summary",
-    "superseded", "unchanged",
+    "NOTHING_TO_EXPLAIN", "NOTHING_TO_RETRY", "NOTHING_TO_STOP", "NO_PLAN", "REVIEW", "AnswerStory", "InlineReview",
+    "PlanStory", "ReviewStory", "Story", "check_output", "commit_message", "compose", "conclusion", "expert_answer",
+    "explain", "head_output", "headline", "help_text", "history_of", "inline_review", "over_budget", "places_of",
+    "plan_comment", "plan_moved", "problem", "progress_check", "progress_comment", "pull_request_body",
+    "queued_check", "refusal", "result_comment", "result_data", "review_body", "review_comment", "stop_answer",
+    "stopped", "summary", "superseded",
 ]  # fmt: skip

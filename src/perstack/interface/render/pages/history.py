@@ -1,4 +1,4 @@
-"""A comment's memory: what its hidden data says of results, earlier ones, and whether there is news. Pure."""
+"""A comment's memory: what its hidden data says of results, and the earlier ones as a table. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from perstack.interface.story import Story
 
 MAX_PAST = 8
 MAX_REASONS = 20
-_KEPT = ("command", "head", "verdict", "outcome", "finished", "run", "cost")
+_KEPT = ("command", "head", "verdict", "outcome", "finished", "run", "cost", "result")
 _RUN_PAGE = re.compile(r"(https?://.{1,300}/actions/runs/)\d+$")
 _MARK = {"pass": "✅", "fail": "❌", "needs-test-change": "✋", "inconclusive": "❔", "error": "⚠️"}
 
@@ -73,11 +73,6 @@ def _measured(report: Report | None) -> Json:
     }  # fmt: skip
 
 
-def unchanged(story: Story, data: Mapping[str, Json]) -> bool:
-    """Whether the comment with this data already shows this result: then there is nothing to post."""
-    return data.get("state") == "done" and data.get("result") == digest(story)
-
-
 def history_of(data: Mapping[str, Json]) -> tuple[Mapping[str, Json], ...]:
     """Earlier results for the next text and the next data: the one that `data` itself tells, then those before it."""
     entries: list[Mapping[str, Json]] = []
@@ -101,8 +96,12 @@ def _entry(data: Mapping[str, Json]) -> Mapping[str, Json]:
     return found
 
 
-def history_fold(history: Sequence[Mapping[str, Json]], run_url: str = "") -> str:
-    """Earlier results, folded; empty for none. Links to their runs are made from the address of this one."""
+def history_fold(history: Sequence[Mapping[str, Json]], run_url: str = "", now: str = "") -> str:
+    """Earlier results, folded; empty for none. Links to their runs are made from the address of this one.
+
+    What came to the same as the result with the digest `now` is no news and left out.
+    """
+    history = [entry for entry in history if not now or entry.get("result") != now]
     if not history:
         return ""
     rows = ["| result | command | commit | when | |", "|---|---|---|---|---|"]

@@ -22,6 +22,7 @@ MAX_AT_ONE_LINE = 5
 MAX_SUGGESTED_LINES = 100
 MAX_SUGGESTED = 10_000  # characters
 MAX_MESSAGE = 1_500
+REVIEW = "review"  # the code of remarks that an expert wrote: prose, quoted
 _MARKS = {"failure": "❌", "warning": "⚠️", "notice": "ℹ️"}
 
 
@@ -114,6 +115,8 @@ def _remark(found: Sequence[Diagnostic]) -> str:
 
 
 def _told(one: Diagnostic) -> str:
+    if one.code == REVIEW:
+        return frame.soft(one.message)
     mark = _MARKS[level(one)]
     name = f"{mark} {facts.code(one.code, 80)}" if one.code else mark
     first, _, more = one.message.strip().partition("\n")

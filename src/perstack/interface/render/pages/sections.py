@@ -9,7 +9,7 @@ from perstack.core.verdict import ReasonCode, Report, Verdict
 from perstack.forge.diff_lines import paths_of, split_files
 from perstack.interface.render import facts, stages
 from perstack.interface.render.pages import frame
-from perstack.interface.render.pages.history import history_fold
+from perstack.interface.render.pages.history import digest, history_fold
 from perstack.interface.render.remedies import remedy
 from perstack.interface.render.sentences import (
     AFTER_ENDING,
@@ -193,7 +193,7 @@ def folds(story: Story, room: Room | None = None) -> list[str]:
         parts.append(facts.details("⚑ Parts of the change that no signal depends on", loose))
     parts += evidence(story)
     parts.append(frame.warnings_fold(story.warnings))
-    parts.append(history_fold(story.history, story.run_url))
+    parts.append(history_fold(story.history, story.run_url, digest(story)))
     return [*parts, *said(story)]
 
 
