@@ -121,6 +121,11 @@ def test_a_person_and_another_app_recognise_their_own_comments(bench: Bench) -> 
     assert [c.body.split("\n")[1] for c in bench.comments] == ["two", "five"]
 
 
+def test_a_first_comment_is_three_requests(bench: Bench) -> None:
+    bench.forge.upsert_comment(2, "fix-2", "x")
+    assert [r["method"] for r in bench.scene.server.state.requests] == ["GET", "POST", "GET"]
+
+
 def test_two_jobs_that_comment_at_the_same_time_leave_one_comment(bench: Bench) -> None:
     fault = bench.scene.server.faults.add(Fault("slow", method="POST", path="/comments$", seconds=0.4))
     late = bench.make(api_url=f"{bench.scene.server.url}/api/v3")  # a process of its own has a pace of its own

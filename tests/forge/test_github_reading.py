@@ -73,6 +73,12 @@ def test_a_pull_request_is_read_as_it_is_now(bench: Bench) -> None:
     assert bench.forge.pull_request(2).head_sha == moved
 
 
+def test_a_pull_request_of_three_thousand_files_is_two_requests(bench: Bench) -> None:
+    bench.scene.push_to_topic({f"d{number % 50}/f{number}.py": "x = 1\n" for number in range(3000)})
+    assert bench.forge.pull_request(2).head_exists
+    assert len(bench.requests("GET")) == 2
+
+
 def test_a_deleted_branch_and_a_closed_pull_request_are_seen(bench: Bench) -> None:
     git("update-ref", "-d", "refs/heads/topic", cwd=bench.scene.repository.git)
     assert not bench.forge.pull_request(2).head_exists

@@ -47,7 +47,7 @@ class Account:
         return self._own_id or (next(iter(self._ids)) if len(self._ids) == 1 else 0)
 
     def _ask(self) -> None:
-        if self._asked:
+        if self._asked or self._own_id:
             return
         self._asked = True
         what = "ask who the token belongs to"
