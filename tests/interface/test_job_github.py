@@ -156,3 +156,19 @@ def packed(artifact_id: int, folder: Path) -> Artifact:
             if path.is_file():
                 archive.write(path, path.relative_to(folder).as_posix())
     return Artifact(artifact_id, "perstack-result", data.getvalue())
+
+
+async def test_a_token_that_may_not_comment_leaves_the_answer_in_check_and_summary(
+    server: GithubServer, tmp_path: Path
+) -> None:
+    bench = Bench(Scene(server, base=GREEN, head=RED), tmp_path)
+    poor = {"contents": "write", "checks": "write", "pull-requests": "read", "issues": "read"}
+    _, payload = bench.scene.comment("/perstack verify")
+    before = len(bench.comments)
+    result = await happen(bench, "issue_comment", payload, forge=bench.make(poor))
+    assert result.exit_code is ExitCode.FAIL
+    assert len(bench.comments) == before
+    assert [c.conclusion for c in bench.checks] == ["failure"]
+    assert "No comment: " in bench.summary.read_text()
+    _, payload = bench.scene.comment("/perstack help")
+    assert (await happen(bench, "issue_comment", payload, forge=bench.make(poor))).exit_code is ExitCode.OK

@@ -17,8 +17,9 @@ from perstack.interface import unfinished
 from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Answer, Assignment
 from perstack.interface.jobs.desk import Desk, JobResult
-from perstack.interface.jobs.fence import Fence, Overtaken, Stopped, external_id, own_checks, run_of_check
+from perstack.interface.jobs.fence import Fence, Overtaken, Stopped, external_id, run_of_check
 from perstack.interface.jobs.outputs import outputs
+from perstack.interface.jobs.permitted import permitted
 from perstack.interface.jobs.record import Record, fitted, read_record, timestamp
 from perstack.interface.progress import JobView
 from perstack.interface.render import markdown
@@ -40,6 +41,7 @@ class Board:
         self._shown = JobView()
         self._check: Ref | None = None
         self._commented = False
+        self._unsaid = ""  # why there is no comment
         self._data: Mapping[str, Json] = {}
         self._history: tuple[Mapping[str, Json], ...] = ()
 
@@ -57,9 +59,10 @@ class Board:
     async def announce(self) -> None:
         """Say that the job is at work, at every place. Raises: Overtaken, ForgeError."""
         one, trigger = self._assignment, self._assignment.trigger
-        await call(self._forge.react, trigger, "eyes")
+        await permitted(self._forge.react, trigger, "eyes")
         if one.comments:
             await self._take_comment()
+            self._leave()
         if one.judges:
             await self._close_stale()
             output = markdown.progress_check(one.action, self._view)
@@ -99,7 +102,7 @@ class Board:
             await self._complete(markdown.head_output(story), conclusion)
             story = replace(story, check_url=story.check_url or check.url)
         await self._last_comment(markdown.result_comment(story), "done", markdown.result_data(story))
-        await call(self._forge.write_summary, markdown.summary(story))
+        await self._summarise(markdown.summary(story))
         values = outputs(story)
         await call(self._forge.set_outputs, values)
         return JobResult(story.verdict.exit_code, story, outcome=values["outcome"])
@@ -121,7 +124,7 @@ class Board:
             await self._last_comment(text, "cancelled" if cancelled else "failed", {"outcome": outcome})
         self._commented = False
         self._leave()
-        await call(self._forge.write_summary, text)
+        await self._summarise(text)
         await call(self._forge.set_outputs, {"verdict": "error", "outcome": outcome})
         return JobResult(error.exit_code, message=str(error), outcome=outcome)
 
@@ -130,7 +133,7 @@ class Board:
         text = markdown.problem(self._assignment.action, error.message, error.hint, run_url=self._desk.process.url)
         await self._complete(CheckOutput(error.message[:200], text), "cancelled")
         await self._last_comment(text, "cancelled", {"outcome": "error"})
-        await call(self._forge.write_summary, text)
+        await self._summarise(text)
         await call(self._forge.set_outputs, {"verdict": "error", "outcome": "error"})
 
     async def _answered(self, answer: Answer) -> JobResult:
@@ -140,7 +143,7 @@ class Board:
             **answer.data,
         }  # fmt: skip
         await self._last_comment(answer.text, "done", data)
-        await call(self._forge.write_summary, answer.text)
+        await self._summarise(answer.text)
         values = {
             "verdict": "", "outcome": answer.outcome, "head-sha": self._assignment.head,
             "tokens-in": str(usage.input_tokens), "tokens-out": str(usage.output_tokens),
@@ -161,17 +164,23 @@ class Board:
         self._data = {**self._mine.to_json(), "past": remember(known, now), "history": earlier}
         self._history = earlier
         body = self._progress_text(self._view)
-        await call(self._forge.upsert_comment, one.number, one.key, body, fitted(self._data))
-        self._commented = True
+        self._unsaid = await permitted(self._forge.upsert_comment, one.number, one.key, body, fitted(self._data))
+        self._commented = not self._unsaid
 
     async def _last_comment(self, text: str, state: str, facts: Mapping[str, Json]) -> None:
         if not self._commented:
             return
         one = self._assignment
         data = {**self._data, **facts, "state": state, "finished": timestamp(self._desk.now())}
-        await call(self._forge.upsert_comment, one.number, one.key, text, fitted(data))
+        self._unsaid = await permitted(self._forge.upsert_comment, one.number, one.key, text, fitted(data))
         self._commented = False
         self._leave()
+
+    async def _summarise(self, text: str) -> None:
+        """The job summary is always there; it says why the comment is not."""
+        if self._unsaid:
+            text = f"{text}\n\n> [!NOTE]\n> No comment: {self._unsaid}"
+        await call(self._forge.write_summary, text)
 
     async def _show_progress(self, view: JobView) -> None:
         one = self._assignment
@@ -194,7 +203,7 @@ class Board:
         if not mine.run:
             return
         name = one.config.github.check_name
-        for ref, identity, status in await own_checks(self._forge, one.head, name):
+        for ref, identity, status in await call(self._forge.find_checks, one.head, name):
             order = run_of_check(identity, one.key)
             if status is CheckStatus.COMPLETED or order is None or order >= (mine.run, mine.attempt):
                 continue

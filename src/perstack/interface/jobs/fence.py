@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from perstack.core.errors import ForgeError, Superseded
-from perstack.forge.contract import CheckStatus, Forge, Ref
+from perstack.core.errors import Superseded
 from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Assignment
 from perstack.interface.jobs.desk import Desk
@@ -84,20 +83,10 @@ class Fence:
 
     async def _no_newer_check(self) -> None:
         name = self._assignment.config.github.check_name
-        for _, identity, _ in await own_checks(self._desk.forge, self._assignment.head, name):
+        for _, identity, _ in await call(self._desk.forge.find_checks, self._assignment.head, name):
             order = run_of_check(identity, self._assignment.key)
             if order is not None and order > self._mine.order[:2]:
                 raise Overtaken
-
-
-async def own_checks(forge: Forge, head: str, name: str) -> tuple[tuple[Ref, str, CheckStatus], ...]:
-    """Our check runs of this name; none where the token may not see them, for then it wrote none either."""
-    try:
-        return await call(forge.find_checks, head, name)
-    except ForgeError as error:
-        if error.status in {403, 404}:
-            return ()
-        raise
 
 
 def stop_key(number: int) -> str:

@@ -12,7 +12,8 @@ from perstack.interface.calls import call
 from perstack.interface.jobs.admission import last_record
 from perstack.interface.jobs.assignment import Assignment
 from perstack.interface.jobs.desk import Desk, JobResult
-from perstack.interface.jobs.fence import own_checks, run_of_check, stop_key
+from perstack.interface.jobs.fence import run_of_check, stop_key
+from perstack.interface.jobs.permitted import permitted
 from perstack.interface.jobs.record import VERSION, read_record, timestamp
 from perstack.interface.render import markdown
 
@@ -30,10 +31,10 @@ async def refuse(desk: Desk, trigger: Trigger, refused: Refused) -> JobResult:
     if refused.silent:
         return JobResult(ExitCode.OK, message=sentence, outcome="refused")
     if not trigger.actor.is_bot and refused.code != RefusalCode.HEAD_MOVED:
-        await call(desk.forge.react, trigger, "confused")
+        await permitted(desk.forge.react, trigger, "confused")
     if refused.public and trigger.number and trigger.event not in {"pull_request", "check_run", "workflow_run"}:
         text = markdown.refusal(trigger.action, refused.sentence)
-        await call(desk.forge.upsert_comment, trigger.number, f"refused-{trigger.number}", text)
+        await permitted(desk.forge.upsert_comment, trigger.number, f"refused-{trigger.number}", text)
     await call(desk.forge.write_summary, sentence)
     await call(desk.forge.set_outputs, {"verdict": "", "outcome": "refused"})
     return JobResult(ExitCode.OK, message=sentence, outcome="refused")
@@ -41,13 +42,13 @@ async def refuse(desk: Desk, trigger: Trigger, refused: Refused) -> JobResult:
 
 async def show_help(desk: Desk, asked: Assignment) -> JobResult:
     """Mistyped commands end here too: the person is told what was wrong and where."""
-    await call(desk.forge.react, asked.trigger, "confused" if asked.trigger.notes else "eyes")
+    await permitted(desk.forge.react, asked.trigger, "confused" if asked.trigger.notes else "eyes")
     return await _say(desk, asked, markdown.help_text(asked.trigger.notes), "help")
 
 
 async def stop(desk: Desk, asked: Assignment) -> JobResult:
     """Leave word for the jobs at work here, and have their workflow runs cancelled where the token may."""
-    await call(desk.forge.react, asked.trigger, "eyes")
+    await permitted(desk.forge.react, asked.trigger, "eyes")
     number, login, now = asked.number, asked.trigger.actor.login, desk.now()
     runs = await _runs_at_work(desk, asked)
     cancelled = [await call(desk.forge.cancel_run, run) for run in sorted(runs) if run and run != desk.process.run]
@@ -61,7 +62,7 @@ async def stop(desk: Desk, asked: Assignment) -> JobResult:
 
 async def explain(desk: Desk, asked: Assignment) -> JobResult:
     """The reasons of the last result in plain words."""
-    await call(desk.forge.react, asked.trigger, "eyes")
+    await permitted(desk.forge.react, asked.trigger, "eyes")
     last = await last_record(desk, asked.number, commands=_WORKED, states=frozenset({"done"}))
     key = f"{last.command}-{last.expert}" if last and last.expert else last.command if last else ""
     comment = await call(desk.forge.own_comment, asked.number, f"{key}-{asked.number}") if last else None
@@ -74,14 +75,13 @@ async def explain(desk: Desk, asked: Assignment) -> JobResult:
 
 async def create_expert(desk: Desk, asked: Assignment) -> JobResult:
     """Said plainly: this command has no job behind it yet."""
-    await call(desk.forge.react, asked.trigger, "confused")
+    await permitted(desk.forge.react, asked.trigger, "confused")
     return await _say(desk, asked, markdown.refusal(asked.action, *_NO_AUTHOR), "refused")
 
 
 async def _say(desk: Desk, asked: Assignment, text: str, outcome: str) -> JobResult:
-    if asked.number:
-        await call(desk.forge.upsert_comment, asked.number, asked.key, text)
-    await call(desk.forge.write_summary, text)
+    unsaid = await permitted(desk.forge.upsert_comment, asked.number, asked.key, text) if asked.number else ""
+    await call(desk.forge.write_summary, f"{text}\n\nNo comment: {unsaid}" if unsaid else text)
     await call(desk.forge.set_outputs, {"verdict": "", "outcome": outcome})
     return JobResult(ExitCode.OK, outcome=outcome)
 
@@ -98,7 +98,7 @@ async def _runs_at_work(desk: Desk, asked: Assignment) -> set[int]:
     found = {record.run for record in records if record and record.state == "working"}
     if asked.pull is not None:
         name = asked.config.github.check_name
-        for _, identity, status in await own_checks(desk.forge, asked.head, name):
+        for _, identity, status in await call(desk.forge.find_checks, asked.head, name):
             if status is not CheckStatus.COMPLETED and (order := run_of_check(identity)) is not None:
                 found.add(order[0])
     return found
