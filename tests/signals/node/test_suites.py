@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -93,3 +94,28 @@ async def test_a_project_without_its_runner_is_an_error_that_says_so(tmp_path: P
     report = await project.verify({"src/stats.js": FIXED}, JEST_SPEC)
     assert "baseline-error" in codes(report)
     assert any("not installed" in reason.detail for reason in report.reasons)
+
+
+TRANSFORM = """\
+const ts = require({typescript});
+const options = {{ module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 }};
+module.exports = {{
+  process: (text) => ({{ code: ts.transpileModule(text, {{ compilerOptions: options }}).outputText }}),
+}};
+"""
+
+
+@projects.needs_modules
+async def test_a_fix_of_a_jest_project_in_typescript_passes_and_is_asked_without_jest_too(tmp_path: Path) -> None:
+    typescript = json.dumps(str(projects.MODULES / "typescript"))
+    files = {
+        "package.json": '{"name": "stats", "jest": {"transform": {"[.]ts$": "<rootDir>/transform.cjs"}}}\n',
+        "transform.cjs": TRANSFORM.format(typescript=typescript),
+        "src/stats.ts": VITEST["src/stats.ts"],
+        "src/stats.test.ts": VITEST["src/stats.test.ts"].replace(
+            "import { describe, expect, it, test } from 'vitest';\n", ""
+        ),
+    }
+    report = await verify(tmp_path, files, {"src/stats.ts": TS_FIXED}, JEST_SPEC)
+    assert fixed(report) == (f"src/stats.test.ts::{EVEN}",)
+    assert any("held-out checks asked" in remark for remark in report.remarks)
