@@ -17,7 +17,7 @@ from typing import cast
 from perstack.api.host import Host
 from perstack.core.contracts import Provider, Sandbox
 from perstack.core.errors import SandboxUnavailable, UserError
-from perstack.core.experts import Config, ProviderSpec
+from perstack.core.experts import CHECKS_EXPERT, Config, ProviderSpec
 from perstack.core.sandbox import SandboxSpec
 from perstack.providers import catalogue
 
@@ -57,6 +57,15 @@ def choose_provider(host: Host, config: Config) -> ProviderSpec:
         if host.env.get(f"{name.upper()}_API_KEY"):
             return ProviderSpec(name)
     return ProviderSpec("search")
+
+
+def choose_checks(host: Host, config: Config) -> str:
+    """Who writes held-out checks where nobody is named, or `off`: a search program has no opinion on a task.
+
+    A program that brings its own provider names an expert if it wants checks.
+    """
+    asks = host.model_provider is None and choose_provider(host, config).name != "search"
+    return CHECKS_EXPERT if asks and CHECKS_EXPERT in config.experts else "off"
 
 
 def make_provider(spec: ProviderSpec, env: Mapping[str, str], say: Callable[[str], None]) -> Provider:

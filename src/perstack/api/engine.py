@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from perstack.api.choice import attempts, choose_provider, load_early, make_provider, working_sandbox
+from perstack.api.choice import attempts, choose_checks, choose_provider, load_early, make_provider, working_sandbox
 from perstack.api.configuration import CONFIG_NAME
 from perstack.api.cover import cover
 from perstack.api.host import Fix, Ground, Host, Review, Run, Verify
@@ -24,7 +24,7 @@ from perstack.api.running import carried_out
 from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import PerstackError, SandboxUnavailable, UserError
 from perstack.core.events import RECORD_EVENTS, Event, EventSink
-from perstack.core.experts import CHECKS_EXPERT, Config, Expert, PipelineSpec
+from perstack.core.experts import Config, Expert, PipelineSpec
 from perstack.core.json import JsonObject
 from perstack.core.outcome import FixOutcome, Planned, Reviewed
 from perstack.core.sandbox import SandboxSpec, Snapshot
@@ -153,7 +153,7 @@ class Job:
         pipeline = _pipeline_of(fix)
         budgets = pipeline.budgets
         if not pipeline.checks:
-            pipeline = replace(pipeline, checks=self._checks_by(fix.config))
+            pipeline = replace(pipeline, checks=choose_checks(self.engine.host, fix.config))
         async with self._staff(fix.config, budgets.steps, budgets.tokens, None) as staff:
             self.expert = pipeline.name
             writers = () if pipeline.checks == "off" else (pipeline.checks,)
@@ -167,12 +167,6 @@ class Job:
         self.emit("finishJob", {"outcome": outcome.ending.value, "verdict": outcome.verdict.value,
                                 "rounds": len(outcome.rounds), "usage": outcome.usage.to_json()})  # fmt: skip
         return outcome
-
-    def _checks_by(self, config: Config) -> str:
-        """Who writes held-out checks where nobody is named: a plain search program has no opinion on a task."""
-        host = self.engine.host
-        asks = host.model_provider is None and choose_provider(host, config).name != "search"
-        return CHECKS_EXPERT if asks and CHECKS_EXPERT in config.experts else "off"
 
     async def plan(self, fix: Fix) -> Planned:
         """Measure the base and have a plan made; nothing is built. Raises: as `fix`."""
