@@ -39,9 +39,15 @@ class Ended:
 
 
 class Step:
-    """One step of a job on a scene's server. A context manager: its process does not outlive it."""
+    """One step of a job on a scene's server: `perstack action`, or what comes after it in the same job.
 
-    def __init__(self, folder: Path, scene: Scene, event: str, payload: Any, *, token: str = "", **more: str) -> None:
+    A context manager: its process does not outlive it.
+    """
+
+    def __init__(
+        self, folder: Path, scene: Scene, event: str, payload: Any, *, token: str = "", command: str = "action",
+        **more: str,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.token = token or scene.server.token(WRITE_ALL)
         # Short, because sockets below it have a length limit; of its own, to see what is left in it.
@@ -61,11 +67,11 @@ class Step:
             "GITHUB_OUTPUT": str(folder / "output"), "PERSTACK_GITHUB_TOKEN": self.token,
             "PERSTACK_SANDBOX": "bubblewrap", "PERSTACK_PROVIDER": "search", "PERSTACK_WRITE_SPACING": "0",
         } | more  # fmt: skip
-        self._log = folder / "log"
+        self._log = folder / f"{command}.log"
         self.started = time.monotonic()
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "perstack", "action"],
+                [sys.executable, "-I", "-m", "perstack", command],
                 cwd=folder / "runner", env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
 

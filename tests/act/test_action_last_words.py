@@ -85,6 +85,24 @@ def test_what_is_pushed_is_told_although_the_job_was_cancelled_meanwhile(scene: 
     assert ended.outputs["head-sha"] == pushed["after"]
 
 
+def test_what_a_killed_job_left_is_ended_by_the_step_that_always_runs(scene: Scene, tmp_path: Path) -> None:
+    payload = scene.comment("/perstack fix")[1]
+    with Step(tmp_path, scene, "issue_comment", payload) as step:
+        until(lambda: "perstack: baseline" in step.log, step)
+        step.process.kill()
+        step.process.wait(10)
+    (check,) = scene.repository.checks.values()
+    assert check.status == "in_progress", "the killed job could not say so"
+    ended = run(tmp_path, scene, "issue_comment", payload, command="finish", token=step.token)
+    assert ended.code == 0, ended.log
+    assert (check.status, check.conclusion) == ("completed", "cancelled")
+    assert "ended before it had a result" in scene.pull.comments[1].body
+    assert ended.outputs["artifact"] == ""
+    known = len(scene.server.state.requests)
+    assert run(tmp_path, scene, "issue_comment", payload, command="finish", token=step.token).code == 0
+    assert len(scene.server.state.requests) == known, "what is ended once is not ended again"
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

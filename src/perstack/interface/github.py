@@ -32,13 +32,22 @@ def repository_forge(
     env: Mapping[str, str], repository: str, *, run_url: str = "", redact: Callable[[str], str]
 ) -> Forge:
     """The repository `OWNER/NAME` on the GitHub that the environment names. Raises: UserError without a token."""
+    settings = github_settings(env, repository, run_url=run_url)
+    server = env.get("GITHUB_SERVER_URL") or "https://github.com"
+    basic = base64.b64encode(f"x-access-token:{settings.token}".encode()).decode()
+    remote = api.GitRemote(f"{server}/{repository}.git", f"AUTHORIZATION: basic {basic}")
+    return GithubForge(settings, remote=remote, write=click.echo, redact=redact)
+
+
+def github_settings(env: Mapping[str, str], repository: str, *, run_url: str = "") -> GithubSettings:
+    """Where GitHub is, and as whom to ask it. Raises: UserError without a token."""
     token = env.get("PERSTACK_GITHUB_TOKEN") or env.get("GITHUB_TOKEN") or ""
     if not token:
         raise UserError(
             "there is no GitHub token",
             hint="the action passes `github-token`; give the job the permissions that the README names",
         )
-    settings = GithubSettings(
+    return GithubSettings(
         repository=repository,
         token=token,
         api_url=env.get("GITHUB_API_URL") or "https://api.github.com",
@@ -47,10 +56,6 @@ def repository_forge(
         details_url=run_url,
         seconds_between_writes=_seconds(env.get("PERSTACK_WRITE_SPACING", "")),
     )
-    server = env.get("GITHUB_SERVER_URL") or "https://github.com"
-    basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
-    remote = api.GitRemote(f"{server}/{repository}.git", f"AUTHORIZATION: basic {basic}")
-    return GithubForge(settings, remote=remote, write=click.echo, redact=redact)
 
 
 def run_url(env: Mapping[str, str]) -> str:

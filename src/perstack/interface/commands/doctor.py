@@ -16,7 +16,7 @@ from perstack.forge.contract import Ignored
 from perstack.interface.commands.action import read_triggers
 from perstack.interface.doctor import access, machine, project
 from perstack.interface.doctor.finding import Finding, State, document, exit_code, failed, lines, log_warnings
-from perstack.interface.github import repository_forge
+from perstack.interface.github import github_settings, repository_forge
 from perstack.interface.options import config_option, engine_options, environment, format_option, host, repo_option
 
 
@@ -114,8 +114,9 @@ async def _github(
     found.append(token)
     if token.state is State.PROBLEM:
         return found, nothing
-    forge = repository_forge(env, env["GITHUB_REPOSITORY"], redact=api.DeferredEngine(here).redact)
-    found += await access.readable(forge, env)
+    repository = env["GITHUB_REPOSITORY"]
+    forge = repository_forge(env, repository, redact=api.DeferredEngine(here).redact)
+    found += await access.readable(forge, github_settings(env, repository), env)
     if not ask_configuration:
         return found, nothing
     try:

@@ -99,7 +99,7 @@ async def _end_comment(forge: Forge, each: Unfinished, env: Mapping[str, str]) -
 
 def _is_ours(comment: OwnComment, env: Mapping[str, str]) -> bool:
     same = all(
-        str(comment.data.get(name, "")) == env.get(variable, "")
+        str(comment.data.get(name) or 0) == (env.get(variable) or "0")
         for name, variable in (("run", "GITHUB_RUN_ID"), ("attempt", "GITHUB_RUN_ATTEMPT"))
     )
     return same and comment.data.get("state") == "working"
