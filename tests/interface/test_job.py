@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,3 +142,15 @@ async def test_a_suite_without_tests_cannot_start_and_says_so(tmp_path: Path) ->
     assert result.exit_code is ExitCode.INCONCLUSIVE
     assert "Could not start" in scene.comment()
     assert scene.record("commits") == []
+
+
+async def test_a_schedule_verifies_the_default_branch_against_its_parent(tmp_path: Path) -> None:
+    scene = await Scene.make(tmp_path, main=FILES, files={**FILES, "calc.py": FIXED})
+    await scene.project.git("push", "--quiet", str(scene.repository.path), "tidy:main")
+    about: dict[str, Any] = {"event": "schedule", "number": 0, "comment_id": 0, "is_pull_request": False, "ref": "main"}
+    result = await scene.run(Action.VERIFY, **about, head_sha=scene.head)
+    assert result.exit_code is ExitCode.OK
+    (check,) = scene.record("check-runs")
+    assert (check["head_sha"], check["conclusion"]) == (scene.head, "success")
+    first = await scene.run(Action.VERIFY, **about, head_sha=scene.main)
+    assert "first commit" in first.message

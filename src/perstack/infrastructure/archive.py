@@ -16,7 +16,8 @@ from pathlib import Path
 
 from perstack.core.errors import UserError
 
-_NAME = re.compile(r"(?:[A-Za-z0-9_@+=,][A-Za-z0-9_@+=,. \-]{0,120}/){0,12}[A-Za-z0-9_@+=,][A-Za-z0-9_@+=,. \-]{0,120}")
+_PART = r"[\w@+=,()\[\]#%][\w@+=,()\[\]#%$. \-]{0,120}"
+_NAME = re.compile(rf"(?:{_PART}/){{0,12}}{_PART}")
 _CHUNK = 1 << 16
 
 
@@ -57,15 +58,14 @@ def _unpacked(
     names: list[str] = []
     room = limits.total_bytes
     for entry in entries:
-        if entry.is_dir():
+        if entry.is_dir() or not wanted(entry.filename):
             continue
         name = _checked(entry)
         if name.casefold() in seen:
             raise UserError(f"the archive names the file {name!r} twice")
         seen.add(name.casefold())
-        if wanted(name):
-            room -= _write(archive, entry, into / name, min(limits.file_bytes, room))
-            names.append(name)
+        room -= _write(archive, entry, into / name, min(limits.file_bytes, room))
+        names.append(name)
     return tuple(names)
 
 

@@ -37,7 +37,7 @@ async def publish_outcome(
     work: Work, fence: Fence, job: api.Job, repository: api.Repository, outcome: FixOutcome
 ) -> Story:
     """The story of a fix that ended: pushed where it was proved and may be, shown where not."""
-    story = work.story(outcome=outcome, test_change=_tests_apart(outcome))
+    story = work.story(outcome=outcome, test_change=tests_apart(outcome))
     if outcome.ending is not Ending.FIXED or outcome.candidate is None:
         await fence.check()
         return story
@@ -50,7 +50,7 @@ async def publish_outcome(
     return story
 
 
-def _tests_apart(outcome: FixOutcome) -> str:
+def tests_apart(outcome: FixOutcome) -> str:
     """The part of a change that is about tests, where a person has to decide on it."""
     if outcome.verdict is not Verdict.NEEDS_TEST_CHANGE or outcome.candidate is None:
         return ""
