@@ -48,7 +48,6 @@ def test_wanted_files_are_written_below_the_folder(tmp_path: Path) -> None:
         "-rf",
         ".git/config",
         "a.",
-        "é",
     ],
 )
 def test_a_name_that_is_not_plain_is_refused(tmp_path: Path, name: str) -> None:
