@@ -14,7 +14,7 @@ from perstack.forge.commands import Command, parse_commands
 from perstack.forge.contract import Action
 from perstack.interface.progress import JobView
 from perstack.interface.render import markdown, remedies, sentences
-from tests.interface.render_pages import answer, data, plan, review
+from tests.interface.render_pages import answer, data, inline, plan, review
 from tests.interface.render_reading import folds, tables
 from tests.interface.render_stories import (
     BASE,
@@ -168,6 +168,9 @@ def test_a_fix_for_a_fork_is_handed_over_and_never_called_pushed() -> None:
     text = markdown.result_comment(STORIES["fixed-not-pushed"])
     assert "in your own checkout, and push it" in text
     assert "committed as" not in text
+    assert "<details open>\n<summary>The change (1 file" in text
+    offered = replace(STORIES["fixed-not-pushed"], inline=inline())
+    assert "**Next:** apply the 1 suggestion at the lines of the diff" in markdown.result_comment(offered)
 
 
 def test_cost_plan_and_evidence_are_told_where_they_are_known() -> None:

@@ -79,9 +79,9 @@ def readable_patch(patch: str, limit: int = MAX_PATCH) -> str:
     return "\n".join(line for line in patch[: 8 * limit].splitlines() if not line.startswith("index "))
 
 
-def details(title: str, body: str) -> str:
+def details(title: str, body: str, *, opened: bool = False) -> str:
     """A folded section. `title` is HTML of ours."""
-    return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
+    return f"<details{' open' if opened else ''}>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
 def count(number: int, word: str) -> str:

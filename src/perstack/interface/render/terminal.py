@@ -47,7 +47,7 @@ MAX_TESTS = 15
 MAX_SIGNALS = 12
 MAX_REASONS = 12
 MAX_PATCH = 20_000
-_FOLD = re.compile(r"<details>\s*<summary>(.*?)</summary>.*?</details>", re.DOTALL)
+_FOLD = re.compile(r"<details(?: open)?>\s*<summary>(.*?)</summary>.*?</details>", re.DOTALL)
 _LINK = re.compile(r"\[([^\]\n]*)\]\([^)\n]*\)")
 _TAG = re.compile(r"</?(?:sub|i|b)>")
 

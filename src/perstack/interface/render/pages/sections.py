@@ -98,7 +98,12 @@ def following(story: Story) -> str:
         return _after_report(story.report)
     if outcome.ending is Ending.FIXED and not story.commit:
         whose = " in your own checkout, and push it" if story.fork else ""
-        return f"save the change below as `fix.diff` and apply it with `git apply fix.diff`{whose}."
+        save = f"save the change below as `fix.diff` and apply it with `git apply fix.diff`{whose}."
+        inline = story.inline
+        if inline is None or not inline.suggestions or inline.rest_changes:
+            return save
+        offered = facts.count(inline.suggestions, "suggestion")
+        return f"apply the {offered} at the lines of the diff, all at once; or {save}"
     if outcome.ending is Ending.FIXED and story.pull_url:
         again = " (updated)" if story.fix_updated else ""
         return f"review and merge the {frame.link('pull request', story.pull_url)}{again}; nothing is merged by itself."
@@ -170,7 +175,7 @@ def _inline_rest(inline: InlineReview) -> str:
     """What the inline comments do not say."""
     told = [facts.count(len(inline.comments), "inline comment")]
     if inline.suggestions:
-        told.append(f"{inline.suggestions} of them can be applied with a click")
+        told.append(f"{inline.suggestions:,} of them to be applied with a click")
     if inline.rest_changes:
         told.append(f"{facts.count(inline.rest_changes, 'part')} of the change lie outside the lines of this diff")
     if inline.rest:
