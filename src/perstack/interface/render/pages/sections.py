@@ -211,9 +211,11 @@ def _change(story: Story, outcome: FixOutcome, change: Candidate, room: Room) ->
         title = "The rest of the change, <b>unverified</b>" if patch.strip() else ""
     elif outcome.ending is not Ending.FIXED:
         title = f"Best attempt, <b>unverified</b>: do not merge it as it is ({size})"
-    return (
-        facts.details(title, facts.block(facts.readable_patch(patch, room.patch), "diff", room.patch)) if title else ""
-    )
+    if not title:
+        return ""
+    to_apply = outcome.ending is Ending.FIXED and not story.commit
+    shown = facts.block(facts.readable_patch(patch, room.patch), "diff", room.patch)
+    return facts.details(title, shown, opened=to_apply)
 
 
 def _failures(report: Report | None, outcome: FixOutcome | None) -> list[str]:
