@@ -14,6 +14,7 @@ _SOURCES = {
     "rust": "tests.attacks.ladder.rust_cases",
     "java": "tests.attacks.ladder.java_cases",
     "c": "tests.attacks.ladder.c_cases",
+    "visual": "tests.attacks.ladder.visual_cases",
 }
 LANGUAGES = tuple(_SOURCES)
 

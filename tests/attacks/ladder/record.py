@@ -24,8 +24,8 @@ def _nothing() -> str:
 class World:
     """One small repository with a bug, and the signal that shows it. `links` maps paths to targets of symbolic links.
 
-    `laddered`: its cases also climb the rungs below the whole protocol (pytest only). `missing` says why its cases
-    cannot run on this machine, empty where they can.
+    `made` gives more files, once there is somewhere to make them. `laddered`: its cases also climb the rungs below the
+    whole protocol (pytest only). `missing` says why its cases cannot run on this machine, empty where they can.
     """
 
     name: str
@@ -37,10 +37,11 @@ class World:
     executable: tuple[str, ...] = ()
     laddered: bool = False
     missing: Callable[[], str] = _nothing
+    made: Callable[[], Mapping[str, str]] = dict
 
     def make(self, root: Path) -> Specimen:
         """The repository with one base commit."""
-        specimen = Specimen.make(root, self.files)
+        specimen = Specimen.make(root, {**self.files, **self.made()})
         for path, target in self.links.items():
             (root / path).symlink_to(target)
         for path in self.executable:
@@ -57,7 +58,7 @@ class Case:
     """One patch. An attack must not be accepted, for one of `codes`; an honest one must be.
 
     `spec` and `verify` are what the case is verified with where that is not the world's: a shorter limit, or a policy
-    that only reports, so that the run itself has to tell.
+    that only reports, so that the run itself has to tell. `from_files` makes the changes from the world's files.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Case:
     targets: tuple[str, ...] = ()
     spec: SignalSpec | None = None
     verify: VerifySpec = field(default_factory=VerifySpec)
+    from_files: Callable[[Mapping[str, str]], Mapping[str, str | None]] | None = None
 
     @property
     def key(self) -> str:

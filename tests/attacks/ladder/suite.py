@@ -91,7 +91,8 @@ class Hall:
     async def judge(self, case: Case) -> Result:
         """The whole protocol's verdict on one case, and what each rung says."""
         started = time.monotonic()
-        patch = self.specimen.patch(case.changes, case.modes)
+        changes = case.from_files(self.specimen.files) if case.from_files else case.changes
+        patch = self.specimen.patch(changes, case.modes)
         rungs: dict[str, bool | None] = dict.fromkeys(RUNGS)
         if self.ladder:
             rungs = await (self.climb.climb if self.world.laddered else self.climb.command)(case, patch)

@@ -118,6 +118,9 @@ async def test_a_folder_of_the_base_is_reached_by_a_fix_and_by_nothing_else(tmp_
     project.base = git(project.root, "rev-parse", "HEAD").strip()
     fixed = await project.verify({"site/style.css": STYLE}, wanted)
     assert (fixed.verdict, codes(fixed)) == (Verdict.PASS, set())
+    here = BROKEN + "@media (width: 640px) { h1 { margin-left: 0 } }\n"
+    only_here = await project.verify({"site/style.css": here}, wanted)
+    assert "canary-failed" in codes(only_here)
     nothing = await project.verify({"README.md": "y\n"}, wanted)
     assert "still-failing" in codes(nothing)
     served = '<!doctype html><body style="margin:0"><img src="../shots/640x400.png"></body>\n'

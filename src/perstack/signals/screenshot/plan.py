@@ -2,7 +2,8 @@
 
 What is compared is the base's business alone: settings, masks, baseline pictures. Beside the configured viewports two
 pictures are taken that nobody could prepare for: one of a slightly other size, one with the text in another colour. A
-page that shows a picture of itself does not follow.
+page that shows a picture of itself does not follow. Where a folder is the baseline nobody knows how another size should
+look; but that a page changed in windows of the asked size, and in none beside it, is no fix.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from posixpath import basename, join, normpath
@@ -42,6 +43,7 @@ from perstack.signals.suites.contract import Framework, Place, SuiteRun
 _WORKER = Path(__file__).parent / "worker"
 _PROGRAMS = (_WORKER / "camera.py", _WORKER / "perstack_browser.py")
 _COLOUR, _SIZE = "probe of another text colour", "probe of another size"
+_BESIDE: Final = "probe beside "
 _MOST_FILES: Final = 50
 _RESPONDS: Final = 50  # pixels that must follow a change of the text's colour before a page counts as one with text
 
@@ -179,7 +181,18 @@ class ScreenshotPlan:
         style = f"*{{color:{self.colour}!important;-webkit-text-fill-color:{self.colour}!important}}"
         shots.append({"name": _COLOUR, "width": width, "height": height, "style": style})
         size: dict[str, Json] = {"width": max(1, width - self.shrink[0]), "height": max(1, height - self.shrink[1])}
-        return [*shots, {"name": _SIZE, **size, "style": ""}] if not self.folder else shots
+        if not self.folder:
+            return [*shots, {"name": _SIZE, **size, "style": ""}]
+        for name, w, h in self._beside():
+            shots.append({"name": name, "width": w, "height": h, "style": ""})
+        return shots
+
+    def _beside(self) -> Iterator[tuple[str, int, int]]:
+        """A smaller and a larger window beside each that is asked for."""
+        for width, height in self.viewports:
+            for sign, word in ((-1, "smaller"), (1, "larger")):
+                w, h = max(1, width + sign * self.shrink[0]), max(1, height + sign * self.shrink[1])
+                yield f"{_BESIDE}{width}x{height}: {word}", w, h
 
     def _judge(self, before: Taken, after: Taken) -> SignalRun:
         run = SignalRun(SignalStatus.PASS, after.seconds, exit_code=0, output=after.output)
@@ -205,8 +218,8 @@ class ScreenshotPlan:
             for name in blank:
                 wrong[name] = "; ".join(["next to one colour, nothing is to be seen", *filter(None, [wrong.get(name)])])
             wrong |= dict.fromkeys(self._extra(wanted, after), "is not among the baseline's pictures")
-            if self.page and not wrong and (still := self._still(before, after)):
-                return _error(run, ReasonCode.CANARY_FAILED, still)
+            if self.page and not wrong and (odd := self._still(before, after) or self._only_here(before, after)):
+                return _error(run, ReasonCode.CANARY_FAILED, odd)
         except PictureInvalid as error:
             return _failed(run, {"": str(error)}, ())
         pictures = tuple(
@@ -221,7 +234,7 @@ class ScreenshotPlan:
 
     def _extra(self, wanted: Mapping[str, bytes], after: Taken) -> list[str]:
         names = {basename(name) if self.folder and not self.page else name for name in after.pictures}
-        return sorted(names - wanted.keys() - {_COLOUR, _SIZE})
+        return sorted(n for n in names - wanted.keys() - {_COLOUR, _SIZE} if not n.startswith(_BESIDE))
 
     def _compare(self, name: str, data: bytes, pictures: Mapping[str, bytes], free: Tolerance) -> Outcome:
         by_name = {basename(path): value for path, value in pictures.items()} if self.folder else pictures
@@ -234,6 +247,17 @@ class ScreenshotPlan:
         """The tolerance; masks are places in the configured viewports, so the probe of another size has them too."""
         masks = (*self.tolerance.masks, *widened(before.places.get(name, ())))
         return replace(self.tolerance, masks=masks, pixels=self.tolerance.pixels * (2 if name == _COLOUR else 1))
+
+    def _only_here(self, before: Taken, after: Taken) -> str:
+        """Why the page is another one in a window of an asked size alone; empty where it is not."""
+        for size in (f"{width}x{height}" for width, height in self.viewports) if self.folder else ():
+            names = [size, *(name for name, _, _ in self._beside() if name.startswith(f"{_BESIDE}{size}:"))]
+            if not all(name in taken.pictures for name in names for taken in (before, after)):
+                continue
+            changed = [unequal(read_png(before.pictures[n]), read_png(after.pictures[n])) for n in names]
+            if changed[0] and not any(changed[1:]):
+                return f"the page changed in a window of {size}, and in none that is a little smaller or larger"
+        return ""
 
     def _still(self, before: Taken, after: Taken) -> str:
         """Why the page does not follow a change of the text's colour as the base does; empty where it does."""
