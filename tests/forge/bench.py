@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,14 @@ from tests.github_server import WRITE_ALL, Scene
 from tests.github_server.state import GITHUB_ACTIONS, App, CheckRun, Comment, User
 
 SECRET = "s3cr3t-model-key"
+
+
+def until(fact: Callable[[], object]) -> None:
+    """Wait for something that another thread brings about, ten seconds at most."""
+    ends = time.monotonic() + 10
+    while not fact():
+        assert time.monotonic() < ends, "it did not happen within ten seconds"
+        time.sleep(0.005)
 
 
 class Bench:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Event
-from time import sleep
 
 import pytest
 
@@ -13,7 +12,7 @@ from perstack.core.errors import ForgeError, InvariantBroken
 from perstack.core.json import Json
 from perstack.forge.limits import COMMENT_LIMIT, utf16_units
 from perstack.forge.trigger import MARKER
-from tests.forge.bench import SECRET, Bench
+from tests.forge.bench import SECRET, Bench, until
 from tests.github_server import READ_ALL, WRITE_ALL, Fault
 from tests.github_server.state import GITHUB_ACTIONS, App, Comment, ReviewComment, User
 
@@ -131,8 +130,7 @@ def test_two_jobs_that_comment_at_the_same_time_leave_one_comment(bench: Bench) 
     late = bench.make(api_url=f"{bench.scene.server.url}/api/v3")  # a process of its own has a pace of its own
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(late.upsert_comment, 2, "fix-2", "late")
-        while not fault.hits:
-            sleep(0.005)
+        until(lambda: fault.hits)
         early = bench.forge.upsert_comment(2, "fix-2", "early")
         assert waiting.result(10) == early
     (comment,) = bench.comments

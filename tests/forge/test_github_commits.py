@@ -101,6 +101,18 @@ def test_a_head_that_moved_is_superseded_and_stays_where_it_is(bench: Bench, tmp
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_branch_that_was_deleted_or_renamed_is_told_and_not_made_again(
+    bench: Bench, tmp_path: Path, way: str
+) -> None:
+    request = made(bench, tmp_path, WAYS[way])
+    git("branch", "-m", "topic", "renamed", cwd=bench.scene.repository.git)
+    with pytest.raises(Superseded, match="was deleted or renamed"):
+        bench.forge.push(request)
+    assert head(bench) == ""
+    assert head(bench, "renamed") == bench.scene.head_sha
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_branch_that_exists_is_not_taken_for_a_new_one(bench: Bench, tmp_path: Path, way: str) -> None:
     set_branch(bench.scene.repository.git, "perstack/fix-1", bench.scene.base_sha)
     with pytest.raises(Superseded, match="exists already"):

@@ -10,7 +10,7 @@ import pytest
 
 from perstack.core.errors import ForgeError
 from perstack.forge.github_pace import Waits, limit_wait
-from tests.forge.bench import Bench
+from tests.forge.bench import Bench, until
 from tests.github_server import Fault
 
 WAITS = Waits(retry=1.0, limit=60.0)
@@ -103,13 +103,25 @@ def test_writes_of_all_forges_of_a_process_keep_their_order_and_distance(bench: 
     assert all(later - earlier >= 0.2 for earlier, later in itertools.pairwise(writes))
 
 
+def test_reads_do_not_wait_for_the_distance_of_writes(bench: Bench) -> None:
+    forge = bench.make(seconds_between_writes=1.5)
+    forge.upsert_comment(2, "a", "x")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(forge.upsert_comment, 2, "b", "x")
+        until(lambda: len(bench.requests("GET", "/comments")) == 3)
+        forge.default_branch()
+        waiting.result(10)
+    writes = [r["at"] for r in bench.requests("POST")]
+    (read,) = (r["at"] for r in bench.requests("GET", bench.scene.name))
+    assert writes[0] < read < writes[1]
+
+
 def test_a_limit_stops_everybody_who_shares_the_server(bench: Bench) -> None:
     fault = bench.scene.server.faults.add(Fault("secondary", method="GET", retry_after="1"))
     first, second = bench.make(), bench.make()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(first.default_branch)
-        while not fault.hits:
-            time.sleep(0.005)
+        until(lambda: fault.hits)
         second.default_branch()
         assert waiting.result(10) == "main"
     told = [r["at"] for r in bench.requests("GET")]

@@ -8,6 +8,7 @@ only. Two ways of the API: GraphQL's `createCommitOnBranch` (plain files, the lo
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -84,8 +85,8 @@ class Commits:
         except ForgeError as error:
             if not request.expected:
                 self._take_back(request.branch, parent, "")
-            if error.status == 409:
-                raise _moved(request) from error
+            if error.status == 409 or (error.status == 404 and request.expected and not self._head(request.branch)):
+                raise self._moved(request) from error
             if "doesn't exist on type 'Mutation'" in error.message:
                 return ""
             raise
@@ -132,7 +133,7 @@ class Commits:
             and data["message"].split() == contents.message.split()
         )
         if not same:
-            raise _moved(request)
+            raise self._moved(request)
         return {"oid": head, "tree": contents.tree}
 
     # Git data
@@ -179,6 +180,12 @@ class Commits:
         found = self._rest.get_or_none(f"/git/ref/heads/{quote(branch, safe='/')}", f"read the branch `{branch}`")
         return str(found["object"]["sha"]) if found else ""
 
+    def _moved(self, request: CommitRequest) -> Superseded:
+        if not self._head(request.branch):
+            return Superseded(f"the branch `{request.branch}` was deleted or renamed; nothing was committed")
+        start = request.expected[:12] or "its start"
+        return Superseded(f"{request.branch} is no longer at {start}; nothing was committed")
+
     def _make_branch(self, branch: str, sha: str) -> None:
         def find() -> Mapping[str, Any] | None:
             return {} if self._head(branch) == sha else None
@@ -193,13 +200,13 @@ class Commits:
 
     def _move_branch(self, request: CommitRequest, sha: str) -> None:
         if self._head(request.branch) != request.expected:
-            raise _moved(request)
+            raise self._moved(request)
         path, what = f"/git/refs/heads/{quote(request.branch, safe='/')}", f"move the branch `{request.branch}`"
         try:
             self._rest.patch(path, {"sha": sha, "force": False}, what, permission=_WRITE)
         except ForgeError as error:
-            if "fast forward" in error.message or "fast-forward" in error.message:
-                raise _moved(request) from error
+            if re.search(r"fast.forward|reference does not exist", error.message, re.IGNORECASE):
+                raise self._moved(request) from error
             raise
 
     def _take_back(self, branch: str, ours: str, before: str) -> None:
@@ -270,10 +277,6 @@ def _is_text(data: bytes) -> bool:
 def _parents(path: str) -> list[str]:
     parts = path.split("/")
     return ["/".join(parts[:count]) for count in range(1, len(parts))]
-
-
-def _moved(request: CommitRequest) -> Superseded:
-    return Superseded(f"{request.branch} is no longer at {request.expected[:12] or 'its start'}; nothing was committed")
 
 
 def _other_tree(request: CommitRequest, tree: str, wanted: str) -> ForgeError:

@@ -36,20 +36,24 @@ class Pace:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._writes = threading.Lock()
         self._last_write = 0.0
         self._closed_until = 0.0
 
     @contextmanager
     def turn(self, *, write: bool, spacing: float) -> Iterator[None]:
         """Wait for one's turn and keep it; `spacing` is between the end of a write and the next one, in seconds."""
-        with self._lock:
-            if write:
-                time.sleep(max(0.0, self._last_write + spacing - time.monotonic()))
-            try:
+        if not write:
+            with self._lock:
                 yield
+            return
+        with self._writes:  # reads may go while a write waits for its distance
+            time.sleep(max(0.0, self._last_write + spacing - time.monotonic()))
+            try:
+                with self._lock:
+                    yield
             finally:
-                if write:
-                    self._last_write = time.monotonic()
+                self._last_write = time.monotonic()
 
     def close(self, seconds: float) -> None:
         """Nobody may send anything for so long. Called while one has the turn."""
