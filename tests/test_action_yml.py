@@ -134,6 +134,29 @@ def test_the_action_needs_no_package_of_a_name_that_is_not_locked() -> None:
         assert "--hash=sha256:" in requirement
 
 
+def test_readme_and_guide_name_every_input_and_output() -> None:
+    for page in ("README.md", "docs/github.md"):
+        text = (ROOT / page).read_text("utf-8")
+        for name in (*section("inputs"), *section("outputs")):
+            assert f"`{name}`" in text, f"{page}: {name}"
+
+
+def test_the_guide_has_every_workflow_with_the_permissions_it_asks_for() -> None:
+    guide = (ROOT / "docs/github.md").read_text("utf-8")
+    columns = re.findall(r"^\| workflow \| (.+) \|$", guide, re.MULTILINE)[0].split(" | ")
+    for path in REFERENCE:
+        assert f"(workflows/{path.name})" in guide, path.name
+        (row,) = re.findall(rf"^\| {path.stem} \|(.*)\|$", guide, re.MULTILINE)
+        told = {
+            name: cell.split(",")[0].split()[-1]
+            for name, cell in zip(columns, row.split("|"), strict=True)
+            if cell.strip()
+        }
+        text = path.read_text("utf-8")
+        asked = dict(re.findall(r"^(?:      |          permission-)([\w-]+): (read|write)\b", text, re.MULTILINE))
+        assert told == asked, path.name
+
+
 def test_linters_of_workflows_have_nothing_to_say() -> None:
     """actionlint reads workflows only; zizmor, which asks nobody here, also action.yml."""
     workflows = [str(path) for path in (*OWN, *REFERENCE)]
