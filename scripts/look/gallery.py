@@ -30,7 +30,6 @@ def answers() -> dict[str, str]:
     run = "https://github.com/a/b/actions/runs/1"
     moved = "the pull request moved from d06ed504c581 to 1111aaaa2222 while this job worked"
     wrong = "perstack.toml:2: expected a value\nperstack.toml:9: unknown kind `tset`"
-    budget = markdown.over_budget("jobs", 50, 50, "2026-11-23 00:00 UTC")
     return {
         "plan": markdown.plan_comment(plan()),
         "review": markdown.review_comment(review()),
@@ -41,7 +40,6 @@ def answers() -> dict[str, str]:
         "superseded": markdown.superseded("fix", moved, "ask again at the new head", run_url=run),
         "problem": markdown.problem("fix", wrong, "run `perstack validate`", run_url=run),
         "refusal": markdown.refusal("fix", "pull request #7 is closed; reopen it and ask again."),
-        "refusal-budget": markdown.refusal("fix", *budget),
         "refusal-approve": markdown.refusal("approve", *markdown.plan_moved("d06ed504c581", "1111aaaa2222")),
         "help": markdown.help_text(("line 1, column 11: `fxi` is not a command; did you mean `fix`?",)),
         "inline": "\n\n---\n\n".join(f"`{c.path}:{c.start or c.line}-{c.line}`\n\n{c.body}" for c in inline().comments),

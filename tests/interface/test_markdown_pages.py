@@ -113,7 +113,6 @@ def test_an_answer_without_changes_speaks_of_none() -> None:
         (markdown.NOTHING_TO_RETRY, "no earlier command"),
         (markdown.NO_PLAN, "no plan here"),
         (markdown.plan_moved("d06ed504c581a2b1", "1111aaaa2222bbbb"), "the head is at 1111aaaa2222 now"),
-        (markdown.over_budget("tokens", 2_000_000, 2_000_000, "2026-11-23 00:00 UTC"), "2,000,000 of 2,000,000 tokens"),
     ],
 )
 def test_a_refusal_gives_one_reason_and_a_way_on(advice: tuple[str, str], told: str) -> None:

@@ -10,9 +10,7 @@ from perstack.interface.render.pages.answers import (
     NO_PLAN,
     NOTHING_TO_EXPLAIN,
     NOTHING_TO_RETRY,
-    NOTHING_TO_STOP,
     help_text,
-    over_budget,
     plan_moved,
     problem,
     refusal,
@@ -40,9 +38,9 @@ from perstack.interface.render.pages.summary import summary
 from perstack.interface.story import AnswerStory, InlineReview, PlanStory, ReviewStory, Story
 
 __all__ = [
-    "NOTHING_TO_EXPLAIN", "NOTHING_TO_RETRY", "NOTHING_TO_STOP", "NO_PLAN", "REVIEW", "AnswerStory", "InlineReview",
+    "NOTHING_TO_EXPLAIN", "NOTHING_TO_RETRY", "NO_PLAN", "REVIEW", "AnswerStory", "InlineReview",
     "PlanStory", "ReviewStory", "Story", "check_output", "commit_message", "compose", "conclusion", "expert_answer",
-    "explain", "head_output", "headline", "help_text", "history_of", "inline_review", "over_budget", "places_of",
+    "explain", "head_output", "headline", "help_text", "history_of", "inline_review", "places_of",
     "plan_comment", "plan_moved", "problem", "progress_check", "progress_comment", "pull_request_body",
     "queued_check", "refusal", "result_comment", "result_data", "review_body", "review_comment", "stop_answer",
     "stopped", "summary", "superseded",

@@ -62,6 +62,7 @@ def report_table(report: Report) -> RenderableType:
     for finding in looks[:MAX_REASONS]:
         place = f"{finding.path}:{finding.line}" if finding.line else finding.path
         parts.append(Text.assemble(("⚑ ", "yellow"), why_line(finding.code), (f"  {_flat(place)}", "dim")))
+    parts += [Text(f"· {_flat(remark, 400)}", style="dim") for remark in report.remarks[:MAX_REASONS]]
     return Group(*parts)
 
 

@@ -89,15 +89,6 @@ def plan_moved(approved: str, now: str) -> Advice:
     )
 
 
-def over_budget(what: str, used: float, limit: float, free_again: str = "") -> Advice:
-    """A limit of a day or a person. `what` is a plural word of ours (`jobs`, `tokens`), `free_again` a time in UTC."""
-    when = f" It is free again at {free_again}." if free_again else ""
-    return (
-        f"{used:,.0f} of {limit:,.0f} {what} of this repository's limit are used.{when}",
-        "wait, or ask a maintainer to raise the limit in `[github]` of `perstack.toml` on the base branch.",
-    )
-
-
 def _ended(title: str, message: str, hint: str, *links: tuple[str, str]) -> str:
     many = "\n" in message.strip() or len(message) > 500
     why = f"**Why:**\n\n{facts.block(message, 'text', 4000)}" if many else f"**Why:** {frame.sentence(message)}"
