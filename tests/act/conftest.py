@@ -43,6 +43,7 @@ def scene(make_scene: MakeScene) -> Scene:
 
 
 @pytest.fixture(scope="session")
-def act(tmp_path_factory: pytest.TempPathFactory) -> Act:
-    """act with one workspace and one tool cache: the action's packages are installed once a session."""
-    return Act(tmp_path_factory.mktemp("act"))
+def act(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Act:
+    """act with one workspace of its own, and one tool cache for all processes of the session."""
+    base = tmp_path_factory.getbasetemp()
+    return Act(tmp_path_factory.mktemp("act"), (base if worker_id == "master" else base.parent) / "act-cache")

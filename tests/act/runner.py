@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -63,10 +64,14 @@ class Job:
 
 
 class Act:
-    """One session's act: a workspace with this checkout's files, and one tool cache for all runs."""
+    """One session's act: a workspace with this checkout's files, and one tool cache for all runs.
 
-    def __init__(self, folder: Path) -> None:
+    `cache` is shared with other test processes: the action's packages are installed once, by the action's own script.
+    """
+
+    def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
+        self.cache = cache
         self.workspace = folder / "workspace"
         self.home = folder / "home"
         self.home.mkdir(parents=True)
@@ -78,6 +83,15 @@ class Act:
         identity = ("-c", "user.name=act", "-c", "user.email=act@example.invalid", "-c", "commit.gpgsign=false")
         for command in (["init", "-q", "-b", "main"], ["add", "-A"], [*identity, "commit", "-qm", "Workspace"]):
             subprocess.run(["git", *command], cwd=self.workspace, check=True, capture_output=True)
+        self._install()
+
+    def _install(self) -> None:
+        self.cache.mkdir(exist_ok=True)
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "RUNNER_TOOL_CACHE": str(self.cache / "tool_cache")}
+        with (self.cache / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            script = self.workspace / "scripts" / "action" / "install"
+            subprocess.run([script], env=env | _pip(), check=True, capture_output=True, timeout=LONGEST_S)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One act command in the workspace."""
@@ -112,7 +126,7 @@ class Act:
         ended = self.command(
             event, "--json", "-W", str(here / "workflow.yml"), "-e", str(here / "event.json"),
             "-P", "ubuntu-latest=-self-hosted", "-s", f"GITHUB_TOKEN={token}",
-            "--action-cache-path", str(self.folder / "cache"), "--no-cache-server",
+            "--action-cache-path", str(self.cache), "--no-cache-server",
             *(part for pair in self._local(text) for part in ("--local-repository", pair)),
             *(part for name, value in env.items() for part in ("--env", f"{name}={value}")),
         )  # fmt: skip
