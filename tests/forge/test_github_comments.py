@@ -120,6 +120,11 @@ def test_a_person_and_another_app_recognise_their_own_comments(bench: Bench) -> 
     assert [c.body.split("\n")[1] for c in bench.comments] == ["two", "five"]
 
 
+def test_half_characters_and_nul_do_not_make_a_comment_unsendable(bench: Bench) -> None:
+    bench.forge.upsert_comment(2, "fix-2", "a\ud800b\0c", {"path": "\udcff"})
+    assert bench.comments[0].body.endswith("a?b\ufffdc")
+
+
 def test_a_first_comment_is_three_requests(bench: Bench) -> None:
     bench.forge.upsert_comment(2, "fix-2", "x")
     assert [r["method"] for r in bench.scene.server.state.requests] == ["GET", "POST", "GET"]

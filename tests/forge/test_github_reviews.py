@@ -62,6 +62,12 @@ def test_lines_outside_the_diff_are_left_out_and_the_rest_is_posted(bench: Bench
     assert len(bench.scene.pull.pull.reviews) == 1
 
 
+def test_remarks_at_places_that_cannot_be_named_are_not_sent(bench: Bench) -> None:
+    nowhere = (ReviewComment("a\udcff.py", 1, "x"), remark(0), remark(body=" "))
+    assert post(bench, remark(), *nowhere) == {"posted": 1, "repeated": 0, "refused": 3}
+    assert len(bench.requests("POST")) == 1
+
+
 def test_refusals_in_a_row_end_the_trying(bench: Bench) -> None:
     result = post(bench, *(remark(1000 + number) for number in range(25)))
     assert result == {"posted": 0, "repeated": 0, "refused": 25}

@@ -41,6 +41,7 @@ class Rest:
         with self._state.lock:
             try:
                 body = json.loads(raw) if raw else None
+                json.dumps(body, ensure_ascii=False).encode()  # half characters are no text
             except ValueError:
                 return self._finish(Answer(400, {"message": "Problems parsing JSON", "documentation_url": DOCS}))
             entry = {"method": verb, "path": path, "query": query, "body": body, "at": time.monotonic()}

@@ -64,14 +64,14 @@ class GithubForge:
         self._rest = Rest(settings)
         self._remote = remote
         self._write = write
-        self._redact = redact
+        self._hide = redact
         self._account = Account(self._rest, settings)
         self._people = People(self._rest)
-        self._comments = Comments(self._rest, self._account, redact)
-        self._reviews = Reviews(self._rest, redact, is_ours=self._account.wrote)
-        self._runs = WorkflowRuns(self._rest, redact)
+        self._comments = Comments(self._rest, self._account, self._redact)
+        self._reviews = Reviews(self._rest, self._redact, is_ours=self._account.wrote)
+        self._runs = WorkflowRuns(self._rest, self._redact)
         self._commits = Commits(self._rest, settings.repository, remote)
-        self._pulls = PullRequests(self._rest, settings.repository, redact)
+        self._pulls = PullRequests(self._rest, settings.repository, self._redact)
         self._checks = CheckRuns(self._rest, settings, log=self.annotate_log, denied=self._tell_denied)
 
     # Reading
@@ -226,3 +226,7 @@ class GithubForge:
             for d in output.annotations
         )
         return CheckOutput(redact(output.title), redact(output.summary), redact(output.text), findings)
+
+    def _redact(self, text: str) -> str:
+        """Without secrets, and without what no JSON of GitHub's may hold: half characters and NUL."""
+        return self._hide(text).replace("\0", "\ufffd").encode("utf-8", "replace").decode()

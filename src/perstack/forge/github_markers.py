@@ -21,11 +21,12 @@ _REMARK = re.compile(r"<!-- perstack:remark=([0-9a-f]{24}) -->")
 def first_line(key: str, data: Mapping[str, Json]) -> str:
     """The line a comment of ours begins with. Raises: InvariantBroken when the data is too large."""
     text = compact(dict(data)) if data else ""
-    if len(text.encode()) > DATA_LIMIT:
-        raise InvariantBroken(f"BUG: the data of comment {key} has {len(text.encode())} bytes; {DATA_LIMIT} fit")
     # A comment ends at `-->`; two dashes and angle brackets occur only inside JSON's strings.
     for character, escaped in (("--", "-\\u002d"), ("<", "\\u003c"), (">", "\\u003e")):
         text = text.replace(character, escaped)
+    size = len(text.encode("utf-8", "replace"))
+    if size > DATA_LIMIT:
+        raise InvariantBroken(f"BUG: the data of comment {key} has {size} bytes; {DATA_LIMIT} fit")
     return f"{MARKER}{quote(key, safe='')}{f' data={text}' if text else ''} -->"
 
 

@@ -36,14 +36,16 @@ class Reviews:
     def post(self, number: int, head_sha: str, body: str, comments: Sequence[ReviewComment]) -> Ref:
         """Post what is new of a review. `extra` counts `posted`, `repeated`, `refused`. Raises: ForgeError."""
         text = fit(self._redact(body), COMMENT_LIMIT - _MARK_ROOM)
-        wanted = {remark(c): c for c in (replace(c, body=self._redact(c.body)) for c in comments)}
+        can_be_sent = [c for c in comments if c.path.isprintable() and c.line > 0 and c.body.strip()]
+        wanted = {remark(c): c for c in (replace(c, body=self._redact(c.body)) for c in can_be_sent)}
+        unsendable = len(comments) - len(can_be_sent)
         said = self._said(number) if wanted else frozenset()
         fresh = {mark: comment for mark, comment in wanted.items() if mark not in said}
         sent = dict(list(fresh.items())[:_MOST])
         mark = hashlib.sha256(f"{number}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
         known = self._review_with(number, mark)
         if known is not None and not sent:
-            return Ref(known["id"], known["html_url"], {"posted": 0, "repeated": len(wanted), "refused": 0})
+            return Ref(known["id"], known["html_url"], {"posted": 0, "repeated": len(wanted), "refused": unsendable})
         items = list(sent.items())
         chunks = [dict(items[at : at + _PER_REQUEST]) for at in range(0, len(items), _PER_REQUEST)] or [{}]
         first, posted = self._send(number, head_sha, text, mark, chunks[0])
@@ -51,7 +53,7 @@ class Reviews:
             more = f"Remarks {(part - 1) * _PER_REQUEST + 1} to {(part - 1) * _PER_REQUEST + len(chunk)}."
             posted += self._send(number, head_sha, more, f"{mark[:-2]}{part:02d}", chunk)[1]
         extra: dict[str, Json] = {
-            "posted": posted, "repeated": len(wanted) - len(fresh), "refused": len(fresh) - posted,
+            "posted": posted, "repeated": len(wanted) - len(fresh), "refused": len(fresh) - posted + unsendable,
         }  # fmt: skip
         return Ref(first["id"], first["html_url"], extra)
 
