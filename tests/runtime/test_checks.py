@@ -19,7 +19,7 @@ from perstack.core.messages import ModelReply, ModelRequest, TextPart, ToolMessa
 from perstack.core.outcome import Ending, FixOutcome
 from perstack.core.sandbox import SandboxSpec
 from perstack.core.signals import SignalKind, SignalSpec
-from perstack.core.verdict import Verdict
+from perstack.core.verdict import Report, Verdict
 from perstack.definition.builtin import builtin_config
 from perstack.infrastructure.git import Repository
 from perstack.infrastructure.sandbox.bubblewrap import Bubblewrap
@@ -28,7 +28,9 @@ from perstack.runtime.budget import TokenBudget
 from perstack.runtime.driver import Runner
 from perstack.runtime.pipeline import FixPipeline, FixRequest, Tools
 from perstack.runtime.staff import Staff
-from perstack.signals.protocol import Verifier
+from perstack.signals.audit import audit
+from perstack.signals.held_out.written import WrittenChecks
+from perstack.signals.protocol import Verifier, VerifyRequest
 from perstack.testing import ProjectBuilder, counting_ids, done, reply
 from tests.runtime.test_pipeline import PATH
 
@@ -111,6 +113,14 @@ class Place:
     root: Path
     number: itertools.count[int] = field(default_factory=itertools.count)
 
+    async def verify(self, patch: str, checks: WrittenChecks) -> Report:
+        """What `perstack audit --rerun` does with what evidence holds."""
+        snapshot = await self.sandbox.prepare(SandboxSpec(), self.root, lambda _: None)
+        request = VerifyRequest(
+            self.repository, self.base, patch, (SPEC,), VerifySpec(suspicious="report"), snapshot, checks=checks
+        )
+        return await Verifier(self.sandbox, lambda *_: None, self.root / "again").verify(request)
+
     async def fix(self, cast: Cast, *, rounds: int = 1, checks: str = "@fix/checks") -> FixOutcome:
         scratch = self.root / f"job-{next(self.number)}"
         scratch.mkdir()
@@ -188,6 +198,12 @@ async def test_tries_against_the_checks_are_capped_and_people_are_told_which_fai
     assert outcome.report is not None
     assert any("words.initials('alan turing') should be 'AT'" in remark for remark in outcome.report.remarks)
     assert "grace" not in json.dumps([reason.to_json() for reason in outcome.report.reasons])
+    evidence = audit(Path(outcome.report.evidence))
+    assert evidence.checks is not None
+    written = WrittenChecks.from_json(evidence.checks)
+    assert {check.call for check in written.checks} == GOOD.keys()
+    again = await place.verify(evidence.patch, written)
+    assert (again.verdict, again.reasons) == (evidence.verdict, evidence.reasons)
 
 
 WRONG = {"words.initials('grace hopper')": "'G.H.'"}

@@ -65,7 +65,8 @@ class Fix:
 class Verify:
     """A patch to judge against a base commit. `everything`: go on once a signal has decided, for all the facts.
 
-    `shards` are folders of measurements that other machines made for this very patch.
+    `shards` are folders of measurements that other machines made for this very patch. `checks` are those of an expert,
+    as evidence keeps them.
     """
 
     repository: Repository
@@ -76,6 +77,7 @@ class Verify:
     needs_red: bool = False
     everything: bool = False
     shards: tuple[Path, ...] = ()
+    checks: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from anyio import to_thread
 from perstack.api.host import Fix, Ground, Host, Review, Verify
 from perstack.api.kit import Workplace, open_kit
 from perstack.core.contracts import Session
+from perstack.core.errors import UserError
 from perstack.core.experts import PipelineSpec, VerifySpec
+from perstack.core.json import JsonObject
 from perstack.core.outcome import FixOutcome, Planned, Reviewed
 from perstack.core.verdict import Report
 from perstack.infrastructure.git import Repository
@@ -21,6 +23,7 @@ from perstack.runtime.request import MakeSkills
 from perstack.runtime.review import ReviewRequest, ReviewTools, review
 from perstack.runtime.staff import Staff
 from perstack.signals.cache import ResultCache, toolchain_of
+from perstack.signals.held_out.written import WrittenChecks
 from perstack.signals.protocol import Verifier, VerifyRequest
 from perstack.signals.sensitivity import Sensitivity
 from perstack.signals.shards import Shards, Unit
@@ -122,7 +125,16 @@ def _request(verify: Verify, ground: Ground, out: Path | None) -> VerifyRequest:
         targets=verify.targets,
         needs_red=verify.needs_red,
         everything=verify.everything,
+        checks=_written(verify.checks),
     )
+
+
+def _written(checks: JsonObject | None) -> WrittenChecks | None:
+    """Raises: UserError where evidence holds something else than checks."""
+    try:
+        return WrittenChecks.from_json(checks) if checks else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"the checks of an expert have an unknown form: {error!r}") from error
 
 
 async def sensed(repository: Repository, base: str, verify: VerifySpec, ground: Ground) -> tuple[Sensitivity, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perstack.core.json import canonical
+from perstack.core.json import JsonObject, canonical
 from perstack.core.signals import SignalSpec
 from perstack.core.verdict import Reason, Verdict
 from perstack.signals.evidence import EvidenceInvalid, rederive, seal_of, spec_from_json
@@ -36,6 +36,7 @@ class Audit:
     targets: tuple[str, ...]
     needs_red: bool
     files: int
+    checks: JsonObject | None = None
 
 
 def audit(path: Path) -> Audit:
@@ -74,6 +75,7 @@ def audit(path: Path) -> Audit:
         targets=tuple(map(str, predicate["targets"])),
         needs_red=predicate["needsRed"] is True,
         files=len(files) + 1,
+        checks=predicate.get("checks"),
     )
 
 

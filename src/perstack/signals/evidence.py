@@ -32,6 +32,7 @@ from perstack.core.signals import (
 )
 from perstack.core.verdict import PolicyFinding, Reason, ReasonCode, Report, Verdict
 from perstack.signals.compare import compare, not_run, with_test_change
+from perstack.signals.moved import followed
 from perstack.signals.quarantine import Quarantine
 from perstack.signals.spec_digest import spec_digest, spec_to_json
 from perstack.signals.verdict import decide, worst
@@ -57,8 +58,10 @@ class Evidence:
     extra: tuple[Reason, ...]
     report: Report
     removed: frozenset[str] = frozenset()
+    moved: Mapping[str, str] = field(default_factory=dict)  # old path to new path
     quarantine: tuple[Quarantined, ...] = ()
     cached: tuple[str, ...] = ()  # `tree/signal` whose results an earlier job measured
+    checks: JsonObject | None = None  # what an expert wrote, so that it can be asked again
     not_run: Mapping[str, str] = field(default_factory=dict)  # why a signal has no result on the candidate
 
 
@@ -118,6 +121,7 @@ def _decide(
     gone = frozenset(map(str, _list({"removed": [], **predicate}, "removed")))
     rows = _list({"quarantine": [], **predicate}, "quarantine")
     quarantine = Quarantine(tuple(Quarantined(**_object(entry)) for entry in rows))
+    moved = {old: str(new) for old, new in _object(predicate.get("moved", {})).items()}
     given_up = _object(predicate.get("notRun", {}))
     comparisons = []
     for spec in specs:
@@ -128,7 +132,8 @@ def _decide(
         if spec.name in given_up:
             comparisons.append(not_run(spec, str(given_up[spec.name]), measured["base"]))
             continue
-        comparison = compare(spec, measured["base"], measured["candidate"], targets, gone=gone)
+        before = followed(measured["base"], moved)
+        comparison = compare(spec, before, measured["candidate"], targets, gone=gone)
         if measured["own"].runs:
             comparison = with_test_change(comparison, measured["own"], changed)
         comparisons.append(comparison)
@@ -181,9 +186,11 @@ def _statement(evidence: Evidence, rows: Sequence[Json]) -> JsonObject:
             "needsRed": evidence.needs_red,
             "changedTests": list(evidence.changed_tests),
             "removed": sorted(evidence.removed),
+            "moved": dict(evidence.moved),
             "quarantine": [asdict(entry) for entry in evidence.quarantine],
             "cached": list(evidence.cached),
             "notRun": dict(evidence.not_run),
+            "checks": evidence.checks,
             "shouldThreshold": evidence.verify.should_threshold,
             "measured": bool(report.signals),
             "results": list(rows),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from perstack.core.json import JsonObject
 from perstack.core.signals import Measurement, Priority, SignalKind, SignalRun, SignalSpec, SignalStatus, TestStatus
 from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCode, Report, SignalReport, Verdict
 from perstack.signals.cache import checks_key
-from perstack.signals.compare import Comparison, compare, not_run, with_test_change
+from perstack.signals.compare import Comparison, compare, not_run, unasked, with_test_change
 from perstack.signals.compiler import tool_of
 from perstack.signals.configuration_chain import configuration_chain
 from perstack.signals.evidence import Evidence
@@ -32,6 +33,7 @@ from perstack.signals.held_out.written_check import Pair, check_written
 from perstack.signals.judged import judged_measurement
 from perstack.signals.loosened import TYPE_CHECKERS, looser_types
 from perstack.signals.measure import Subject
+from perstack.signals.moved import followed, moves
 from perstack.signals.necessity import Budget, Probe, check_hunks, red_on_base
 from perstack.signals.planted import Trees, check_planted
 from perstack.signals.policy_check import judge_difference
@@ -60,6 +62,7 @@ class Verification:
         self._policy: tuple[PolicyFinding, ...] = ()
         self._changed_tests: tuple[str, ...] = ()
         self._removed: frozenset[str] = frozenset()
+        self._moved: Mapping[str, str] = {}
         self._candidate_tree: Tree | None = None
         self._found = Found({}, {}, {})
         self._comparisons: tuple[Comparison, ...] = ()
@@ -77,6 +80,7 @@ class Verification:
         self._comparisons = tuple(self._compare(spec) for spec in request.specs)
         self._extra += forbidden_targets(self._quarantine, request.targets)
         self._remark_quarantine()
+        self._remarks += unasked(self._comparisons, request.targets)
         report = self._conclude(())
         if report.verdict is not Verdict.PASS:
             return report
@@ -111,7 +115,8 @@ class Verification:
             request.repository, request.base, tree, protection, ground.paths, difference=difference
         )
         self._changed_tests = effective.changed_tests
-        self._removed = frozenset(section.path for section in effective.sections if section.deleted)
+        self._moved = moves(effective.sections)
+        self._removed = frozenset(s.path for s in effective.sections if s.deleted) - self._moved.keys()
         if not effective.sections and not effective.own_tests_tree:
             detail = "nothing is left of the patch without protected files and caches"
             self._refuse(ReasonCode.EMPTY_PATCH, detail)
@@ -175,7 +180,7 @@ class Verification:
         """One signal, judged without any remark."""
         aside = self._quarantine.set_aside
         judged = judged_measurement(seen.base, seen.candidate)
-        base = aside(seen.base.measurement)
+        base = aside(followed(seen.base.measurement, self._moved))
         comparison = compare(spec, base, aside(judged), self._request.targets, gone=self._removed)
         report = replace(comparison.report, quarantined=self._quarantine.cases(judged))
         comparison = replace(comparison, report=report)
@@ -222,7 +227,7 @@ class Verification:
         if self._candidate_tree is None:
             return
         changed = [section.path for section in effective.sections if not section.deleted]
-        trees = Trees(ground.tree, self._candidate_tree, changed)
+        trees = Trees(ground.tree, self._candidate_tree, changed, self._moved)
         meter = self._bench.meter(self._request.snapshot)
         for spec, comparison in zip(self._request.specs, self._comparisons, strict=True):
             if spec.kind is SignalKind.COMPILER and spec.priority is Priority.MUST and not spec.reject:
@@ -292,7 +297,7 @@ class Verification:
         spec = min(specs, key=lambda s: self._found.candidate[s.name].measurement.runs[0].seconds)
         probe = Probe(
             subject=Subject(spec, ground.tree, ground.plans.get(spec.name)),
-            targets=fixed[spec.name],
+            targets=(*fixed[spec.name], *self._old_names(spec.name)),
             meter=self._bench.meter(request.snapshot),
             scratch=self._bench.scratch,
         )
@@ -304,6 +309,13 @@ class Verification:
         return await check_hunks(
             request.repository, request.base, effective.sections, shown=shown, probe=probe, budget=Budget()
         )
+
+    def _old_names(self, name: str) -> tuple[str, ...]:
+        """Fingerprints of what is fixed in moved files, as the base says them."""
+        changes = next(c.report.changes for c in self._comparisons if c.report.name == name)
+        before = {new: old for old, new in self._moved.items()}
+        fixed = changes.fixed if changes else ()
+        return tuple(replace(d, path=before[d.path]).fingerprint for d in fixed if d.path in before)
 
     def _folder(self, name: str) -> Path:
         return self._bench.scratch / f"{name}-{uuid4().hex[:8]}"
@@ -359,6 +371,8 @@ class Verification:
             extra=tuple(self._extra),
             report=report,
             removed=self._removed,
+            moved=self._moved,
+            checks=request.checks.to_json() if request.checks else None,
             not_run=found.not_run,
             quarantine=self._quarantine.active,
             cached=tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from perstack.signals.held_out.written import (
     Result,
     UnusableCheck,
     WrittenCheck,
+    WrittenChecks,
     controls_for,
     literal,
     read_check,
@@ -173,3 +175,11 @@ def test_the_surface_has_signatures_and_documentation_and_no_bodies(tmp_path: Pa
 
 def test_a_literal_has_one_spelling() -> None:
     assert literal(" [1,2 , (3,)] ") == "[1, 2, (3,)]"
+
+
+def test_checks_survive_evidence() -> None:
+    compared = read_check("calc.median([4, 1])", Result(same_as="calc.median([1, 4])"), TARGETS)
+    written = WrittenChecks((GOOD, compared), Python("python3", ("src",), ("calc",), (("a", "b"),)), "tests")
+    assert WrittenChecks.from_json(json.loads(json.dumps(written.to_json()))) == written
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        WrittenChecks.from_json({"signal": "tests", "python": {}, "checks": 3})

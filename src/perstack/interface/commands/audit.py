@@ -67,6 +67,7 @@ async def _again(found: api.Audit, repo: Path, config: Path | str | None, sandbo
                 found.targets,
                 needs_red=found.needs_red,
                 everything=True,
+                checks=found.checks,
             )
             return api.differences(found, await job.verify(request))
 

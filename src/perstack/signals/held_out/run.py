@@ -19,6 +19,7 @@ from perstack.core.contracts import Sandbox
 from perstack.core.sandbox import Mount, Snapshot
 from perstack.signals.channel import Channel, listening
 from perstack.signals.command import OUTPUT_LIMIT
+from perstack.signals.environment import other_session
 from perstack.signals.held_out.answers import Answers, Questions
 from perstack.signals.held_out.plain import Program
 from perstack.signals.schedule import Slots
@@ -76,7 +77,7 @@ class Asker:
             await session.run(
                 list(program.command(inside)),
                 cwd=".",
-                env=program.environment,
+                env={**other_session(dict(self.snapshot.env)), **program.environment},
                 stdin=json.dumps(request).encode(),
                 timeout_s=_LIMIT_S,
                 output_limit=OUTPUT_LIMIT,

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 from perstack.core.errors import ToolError
+from perstack.core.json import JsonObject
 from perstack.signals.held_out.examples import Example
 from perstack.signals.held_out.plain import Python
 from perstack.signals.held_out.surface import Target
@@ -69,6 +72,25 @@ class WrittenChecks:
     checks: tuple[WrittenCheck, ...]
     python: Python
     signal: str
+
+    def to_json(self) -> JsonObject:
+        """As evidence keeps it."""
+        return cast("JsonObject", json.loads(json.dumps(asdict(self))))  # lists in place of tuples
+
+    @classmethod
+    def from_json(cls, data: JsonObject) -> WrittenChecks:
+        """Raises: KeyError, TypeError, ValueError for another form."""
+        row, listed = cast("dict[str, Any]", data["python"]), cast("list[dict[str, Any]]", data["checks"])
+        files = tuple((str(path), str(name)) for path, name in row["version_files"])
+        python = Python(str(row["interpreter"]), tuple(row["roots"]), tuple(row["provides"]), files)
+        return cls(tuple(map(_check, listed)), python, str(data["signal"]))
+
+
+def _check(row: Mapping[str, Any]) -> WrittenCheck:
+    names = {str(name): (str(module), str(attribute)) for name, (module, attribute) in row["names"].items()}
+    return WrittenCheck(
+        str(row["call"]), Result(**row["result"]), str(row["function"]), str(row["path"]), names
+    )  # fmt: skip
 
 
 def read_check(call: str, result: Result, targets: Mapping[str, Target]) -> WrittenCheck:

@@ -89,10 +89,18 @@ def shift_clock(workspace: str) -> None:
     def ahead(function: Any, scale: int = 1) -> Any:
         return lambda: function() + YEARS_S * scale
 
+    def at(function: Any) -> Any:
+        return lambda moment=None: function(time.time() if moment is None else moment)
+
     changed = {
         id(real): Later, id(real_day): LaterDay, id(time.time): ahead(time.time),
         id(time.time_ns): ahead(time.time_ns, 10**9), id(time.monotonic): ahead(time.monotonic),
-        id(time.perf_counter): ahead(time.perf_counter),
+        id(time.perf_counter): ahead(time.perf_counter), id(time.localtime): at(time.localtime),
+        id(time.gmtime): at(time.gmtime), id(time.ctime): at(time.ctime),
+        id(time.asctime): lambda moment=None, made=time.asctime, now=time.localtime: made(moment or now(time.time())),
+        id(time.strftime): lambda form, moment=None, made=time.strftime, now=time.localtime: made(
+            form, moment or now(time.time())
+        ),
     }  # fmt: skip
     for module in [*sys.modules.values()]:
         file = getattr(module, "__file__", None) or ""
@@ -149,6 +157,8 @@ def main() -> None:
     leave = os._exit
     request = json.loads(sys.stdin.buffer.read())
     os.chdir(request["home"])
+    # not before the start: packages of the user's own are found by the home
+    os.environ["HOME"] = os.environ["TMPDIR"] = request["home"]
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     emit: Emit = open_channel(request["socket"], request.pop("nonce"))
     here = os.path.dirname(os.path.abspath(__file__))
