@@ -21,6 +21,7 @@ COMMANDS = {
     "audit": "Check evidence: every byte of it, and that its verdict follows.",
     "resume": "Go on with a job that was interrupted.",
     "log": "View execution history: what experts did in a job, step by step.",
+    "report": "Render a job as one page, or for other tools: Markdown, JUnit, SARIF, a badge.",
     "replay": "Fold a job's log again, or run it against its record, and compare.",
     "action": "Entry point of the GitHub Action: reads GITHUB_*, does what the event asks.",
     "finish": "Last step of the GitHub Action: end what a killed job left in progress.",
