@@ -15,7 +15,7 @@ from tests.attacks.ladder import gaps
 from tests.attacks.ladder.record import Case, World
 from tests.attacks.project import PYTEST
 from tests.attacks.specimen import FILES, MEDIAN
-from tests.attacks.world import HONEST_WORLD, WORLD
+from tests.attacks.world import BY_RUN, HONEST_WORLD, WORLD
 
 # a busy machine must not turn a verdict into a timeout; what never ends need not be waited for so long
 _PATIENCE_S, _HANGS_S = 120.0, 12.0
@@ -38,6 +38,7 @@ def cases() -> tuple[Case, ...]:
         *(_attack(case, TALLY, MEDIAN) for case in catalogue),
         *(_honest(case, TALLY) for case in HONEST),
         *(_attack(case, ASKING, MEDIAN) for case in WORLD),
+        *(replace(_attack(case, ASKING, MEDIAN), verify=REPORT_ONLY) for case in BY_RUN),
         *(_honest(case, ASKING) for case in HONEST_WORLD),
         *(_below_source(_attack(case, SHOP, shop.RED)) for case in ADVERSARY),
         *(_below_source(_honest(case, SHOP)) for case in CLOSE),
