@@ -9,6 +9,7 @@ import pytest
 
 from perstack.core.signals import SignalKind, SignalSpec
 from perstack.core.verdict import Verdict
+from perstack.definition.load import load_config
 from perstack.signals.junit_case import ReportInvalid
 from perstack.signals.junit_run import without_report
 from perstack.signals.tap import read_tap
@@ -124,7 +125,7 @@ async def test_a_fix_is_proved_by_a_tools_own_tap(tmp_path: Path) -> None:
         "check.js": "require('node:test')('adds', () => require('node:assert').equal(require('./sum.js')(1, 2), 3));\n",
     }
     run = "node --test-reporter=tap --test-reporter-destination=out.tap check.js"
-    spec = SignalSpec("tests", SignalKind.TEST, tuple(run.split()), repeat=1, expect={"report": "out.tap"})
+    (spec,) = load_config(f'[signals.t]\nkind = "test"\nrun = "{run}"\nexpect = {{ report = "out.tap" }}\n').signals
     project = Project.make(tmp_path, files)
     report = await project.verify({"sum.js": "module.exports = (a, b) => a + b;\n"}, spec)
     assert (report.verdict, codes(report)) == (Verdict.PASS, set()), report.reasons

@@ -168,6 +168,11 @@ class Expect(Table):
     replace: list[Replacement] = Field(
         default_factory=list, description="Of `diff`: [regular expression, replacement], applied to both sides."
     )
+    report: Inside | None = Field(
+        default=None,
+        min_length=1,
+        description="Of `test`: where the tool itself writes JUnit XML, or TAP in a file named .tap (glob).",
+    )
     requests: list[Request] = Field(default_factory=list, description="Of `http`: requests, in order.")
     files: Strings = Field(default_factory=list, description="Of `screenshot`: PNG files that `run` writes.")
     baseline: Inside | None = Field(
