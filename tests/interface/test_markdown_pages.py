@@ -172,6 +172,13 @@ def test_a_fix_for_a_fork_is_handed_over_and_never_called_pushed() -> None:
     assert "**Next:** apply the 1 suggestion at the lines of the diff" in markdown.result_comment(offered)
 
 
+def test_a_head_whose_fix_was_not_pushed_stays_red_and_keeps_its_annotations() -> None:
+    output = markdown.head_output(STORIES["fixed-not-pushed"])
+    assert output.title == "Red here; a proved fix is not pushed"
+    assert "This commit is still red" in output.summary
+    assert [one.path for one in output.annotations] == ["tests/test_stats.py"]
+
+
 def test_cost_plan_and_evidence_are_told_where_they_are_known() -> None:
     text = markdown.result_comment(STORIES["fixed-again"])
     assert "11,000 tokens in, 1,345 out, $0.03, 51 s" in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from perstack.core.outcome import FixOutcome
+from perstack.core.outcome import Ending, FixOutcome
 from perstack.core.signals import Diagnostic, TestCase
 from perstack.core.verdict import Report, Verdict
 from perstack.forge.contract import CheckOutput
@@ -41,12 +41,13 @@ def check_output(story: Story) -> CheckOutput:
 
 def head_output(story: Story) -> CheckOutput:
     """The completed check run on the pinned head: where a fix was pushed, the head itself is still red."""
-    if not story.commit or story.outcome is None:
+    if story.outcome is None or story.outcome.ending is not Ending.FIXED:
         return check_output(story)
-    place = f"{story.commit} on {facts.code(story.branch)}"
-    lead = f"This commit is still red. A proved fix is {place}; its own check run shows the proof."
+    place = f"{story.commit} on {facts.code(story.branch)}" if story.commit else "at hand, and was not pushed"
+    proof = "; its own check run shows the proof" if story.commit else ""
+    lead = f"This commit is still red. A proved fix is {place}{proof}."
     return CheckOutput(
-        title=f"Red here, fixed by {story.commit[:12]}",
+        title=f"Red here, fixed by {story.commit[:12]}" if story.commit else "Red here; a proved fix is not pushed",
         summary=frame.compose((lead, *sections.result(story)), "", room=frame.CHECK_ROOM),
         text=frame.compose(sections.folds(story), room=frame.CHECK_ROOM),
         annotations=places_of(None, story.outcome),
