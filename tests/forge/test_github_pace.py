@@ -129,6 +129,18 @@ def test_a_limit_stops_everybody_who_shares_the_server(bench: Bench) -> None:
     assert min(told) - bench.scene.server.faults.hit_at[0] >= 0.9
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("write", [False, True])
+def test_a_token_does_not_follow_a_redirect_to_another_host(bench: Bench, status: int, write: bool) -> None:
+    elsewhere = f"{bench.scene.server.url.replace('127.0.0.1', 'localhost')}/repos/{bench.scene.name}"
+    method = "POST" if write else "GET"
+    bench.scene.server.faults.add(Fault("status", method=method, status=status, location=elsewhere))
+    with pytest.raises(ForgeError):
+        bench.forge.upsert_comment(2, "fix-2", "x")
+    assert [r["path"].rpartition("/")[2] for r in bench.scene.server.state.requests] == ["comments"] * write
+    assert bench.comments == []
+
+
 def test_a_repository_that_moved_is_told(bench: Bench) -> None:
     bench.scene.server.faults.add(Fault("status", status=307, message="Moved"))
     with pytest.raises(ForgeError, match="GitHub sent us elsewhere"):

@@ -27,6 +27,7 @@ class Fault:
     seconds: float = 0.0
     message: str = "Server Error"
     retry_after: str = ""
+    location: str = ""  # of a redirect
     hits: int = 0
 
     def matches(self, method: str, path: str) -> bool:
@@ -42,7 +43,8 @@ class Fault:
             }[self.kind]
             headers = {"Retry-After": self.retry_after} if self.retry_after else {}
             return Answer(403, {"message": text, "documentation_url": DOCS}, headers)
-        return Answer(self.status, {"message": self.message, "documentation_url": DOCS})
+        headers = {"Location": self.location} if self.location else {}
+        return Answer(self.status, {"message": self.message, "documentation_url": DOCS}, headers)
 
 
 @dataclass

@@ -133,6 +133,15 @@ def limit_lasts(what: str, wait_s: float) -> ForgeError:
     )
 
 
+def moved(what: str, status: int) -> ForgeError:
+    """A ForgeError for an answer that sends us elsewhere: a token goes nowhere else."""
+    return ForgeError(
+        f"cannot {what}: GitHub sent us elsewhere ({status}).",
+        hint="The repository may have been renamed or moved: run the job under its present name.",
+        status=status,
+    )
+
+
 def unreachable(what: str, cause: BaseException) -> ForgeError:
     """A ForgeError for no answer at all. The cause's text is left out: it can hold addresses and headers."""
     return ForgeError(

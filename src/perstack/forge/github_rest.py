@@ -21,7 +21,7 @@ from github import Auth, Github, GithubException
 from perstack.core.errors import ForgeError
 from perstack.core.json import Json
 from perstack.forge.github_download import download
-from perstack.forge.github_errors import explain, limit_lasts, unreachable
+from perstack.forge.github_errors import explain, limit_lasts, moved, unreachable
 from perstack.forge.github_pace import Waits, limit_wait, pace_of
 
 ACTIONS_BOT_ID = 41898282  # github-actions[bot], whom GITHUB_TOKEN acts as
@@ -60,6 +60,7 @@ class _Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     repeat: bool = False
     write: bool = True
+    redirect: bool = False  # the answer is an address
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,8 @@ class Rest:
 
         More than `most` bytes are refused, or, with `keep_end`, the last so many bytes of the first `most` are kept.
         """
-        answer = self._send(what, permission, _Request("GET", self._root + path, repeat=True, write=False))
+        request = _Request("GET", self._root + path, repeat=True, write=False, redirect=True)
+        answer = self._send(what, permission, request)
         location = answer.headers.get("location", "")
         if answer.status not in {302, 307} or not location:
             raise ForgeError(f"cannot {what}: GitHub did not say where it is.", status=answer.status)
@@ -222,12 +224,6 @@ class Rest:
         if answer.status == 304 and known:
             self._remembered.move_to_end(key)
             return known
-        if answer.status >= 300:
-            raise ForgeError(
-                f"cannot {what}: GitHub sent us elsewhere ({answer.status}).",
-                hint="The repository may have been renamed or moved: run the job under its present name.",
-                status=answer.status,
-            )
         if answer.headers.get("etag") and answer.size <= _REMEMBERED_BYTES:
             self._remembered[key] = (answer.headers["etag"], answer)
             if len(self._remembered) > _REMEMBERED:
@@ -245,10 +241,11 @@ class Rest:
                     wait = self._pace.closed_for() or None
                     answer = _NOT_SENT if wait else self._exchange(request)
                     wait = wait or self._limit(answer, attempt)
-            except (OSError, RuntimeError, AssertionError) as error:  # all of `requests` derives from OSError
+            except (RuntimeError, AssertionError):  # PyGithub follows nothing to another host
+                raise moved(what, 301) from None
+            except OSError as error:  # all of `requests` derives from it
                 self._spent += time.monotonic() - began
-                again = request.repeat and isinstance(error, OSError)
-                if not (again and self._wait(self._backoff(attempt), attempt)):
+                if not (request.repeat and self._wait(self._backoff(attempt), attempt)):
                     raise self._clean(unreachable(what, error)) from None
                 continue
             if wait is not None:
@@ -258,6 +255,8 @@ class Rest:
                 continue
             elif answer.status >= 400:
                 raise self._clean(explain(what, answer.status, answer.data, permission=permission))
+            elif answer.status >= 300 and answer.status != 304 and not request.redirect:
+                raise moved(what, answer.status)
             else:
                 return answer
 
