@@ -62,3 +62,16 @@ async def test_edited_expectations_are_looked_at_before_anything_is_given_up(tmp
     report = await project.verify(changes, PYTEST, replace(CHEAP, priority=Priority.SHOULD), needs_red=False)
     assert report.verdict is Verdict.NEEDS_TEST_CHANGE
     assert report.signals[1].status is SignalStatus.PASS
+
+
+async def test_red_tests_that_nobody_asked_about_are_told_with_what_to_do(tmp_path: Path) -> None:
+    other = "def test_other():\n    assert False\n"
+    project = Project.make(tmp_path, {**CALC, "tests/test_other.py": other})
+    request = await project.request(project.patch({"calc.py": FIXED}))
+    verifier = project.verifier()
+    report = await verifier.verify(request)
+    assert (report.verdict, codes(report)) == (Verdict.FAIL, {"still-failing"})
+    (said,) = [remark for remark in report.remarks if "--target" in remark]
+    target = said.rpartition("--target ")[2]
+    named = await verifier.verify(replace(request, targets=(target,)))
+    assert named.verdict is Verdict.PASS, named.reasons

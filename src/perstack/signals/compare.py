@@ -100,6 +100,21 @@ def not_run(spec: SignalSpec, why: str, baseline: Measurement) -> Comparison:
     return Comparison(report, (Reason(ReasonCode.NOT_RUN, why, spec.name),), (), spec.reject)
 
 
+def unasked(comparisons: Iterable[Comparison], targets: Collection[str]) -> tuple[str, ...]:
+    """What to do where a change fixes something and other tests are as red as on the base: name what it is about."""
+    found = []
+    for comparison in comparisons:
+        delta = comparison.report.tests
+        if delta is None or targets or not (delta.fail_to_pass and delta.still_failing):
+            continue
+        found.append(
+            f"{comparison.report.name}: {len(delta.fail_to_pass)} test(s) are fixed, {len(delta.still_failing)} are as"
+            " red as on the base; where the change is not about those, name what it has to fix, and only that counts:"
+            f" --target {delta.fail_to_pass[0]}"
+        )
+    return tuple(found)
+
+
 def with_test_change(restored: Comparison, own_tests: Measurement, changed_tests: Collection[str]) -> Comparison:
     """Turn failures that the candidate's own test changes resolve into `test-change-needed`.
 
@@ -148,7 +163,7 @@ def _base_problems(spec: SignalSpec, baseline: Measurement) -> list[Reason]:
         return [Reason(ReasonCode.BASELINE_ERROR, "the signal was not measured on the base", spec.name)]
     found: list[Reason] = []
     for run in baseline.runs:
-        if run.status is not SignalStatus.ERROR and not run.problem_code:
+        if run.status is not SignalStatus.ERROR and (not run.problem_code or _is_hang(run)):
             continue
         code = {
             ReasonCode.NO_TESTS.value: ReasonCode.NO_TESTS,
@@ -158,6 +173,11 @@ def _base_problems(spec: SignalSpec, baseline: Measurement) -> list[Reason]:
     if not found and spec.kind is SignalKind.TEST and not any(run.tests for run in baseline.runs):
         found.append(Reason(ReasonCode.NO_TESTS, "no test was found on the base", spec.name))
     return list(dict.fromkeys(found))
+
+
+def _is_hang(run: SignalRun) -> bool:
+    """Whether a suite was stopped at its limit in one of its tests: on the base, that test is red as any other."""
+    return run.problem_code == ReasonCode.TIMED_OUT.value and run.status is SignalStatus.FAIL
 
 
 def _candidate_problems(spec: SignalSpec, candidate: Measurement) -> list[Reason]:

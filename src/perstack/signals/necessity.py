@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from perstack.core.errors import UserError
 from perstack.core.signals import SignalKind, SignalRun, SignalStatus, TestStatus
-from perstack.core.verdict import HunkNecessity
+from perstack.core.verdict import HunkNecessity, Reason, ReasonCode
 from perstack.infrastructure.git import Repository
 from perstack.signals.measure import Measured, Meter, Subject
 from perstack.signals.sections import Section, without_part
@@ -29,6 +29,38 @@ class Budget:
 
     hunks: int = 8
     seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """With what, where (a directory of ours) and for how long parts are tried."""
+
+    meter: Meter
+    scratch: Path
+    budget: Budget = field(default_factory=Budget)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one signal says is fixed. `subject.tree` is the base's, `before` what was measured there.
+
+    `targets` are the fixed tests, or the fingerprints of fixed diagnostics; empty where the signal as a whole turned
+    green. `seconds` is what a run costs.
+    """
+
+    subject: Subject
+    targets: Sequence[str]
+    before: Measured
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The parts that were looked at, in patch order; why the candidate cannot pass; a sentence for people."""
+
+    parts: tuple[HunkNecessity, ...]
+    reasons: tuple[Reason, ...] = ()
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +87,8 @@ class Probe:
             return True
         if self.subject.spec.kind is SignalKind.COMPILER:
             return not {d.fingerprint for d in run.diagnostics}.isdisjoint(self.targets)
+        if self.subject.spec.kind is not SignalKind.TEST:
+            return run.status is not SignalStatus.PASS
         cases = (run.tests.get(target) for target in self.targets)
         return any(case is None or case.status is not TestStatus.PASSED for case in cases)
 
@@ -75,29 +109,61 @@ async def red_on_base(probe: Probe, before: Measured) -> Subject | None:
     return probe.subject if probe.is_red(shown) else None
 
 
-async def check_hunks(
-    repository: Repository, base: str, sections: Sequence[Section], *, shown: Subject, probe: Probe, budget: Budget
-) -> tuple[HunkNecessity, ...]:
-    """One entry for each part that was looked at, in patch order. `shown` is what is red on the base.
+async def check_necessity(
+    repository: Repository, base: str, sections: Sequence[Section], *, claims: Sequence[Claim], bench: Bench
+) -> Answer:
+    """Take the patch back, whole and in parts, asking the cheapest signal first.
 
-    A patch of one part needs no run: without it there is the base, where the targets were seen red.
+    A part that one signal does not miss is put before the next one. A patch of one part needs no run: without it
+    there is the base, where the claims were seen red.
     """
     parts = [(section.path, index) for section in sections for index in range(section.parts)]
-    if len(parts) == 1:
-        return (HunkNecessity(parts[0][0], 1, verified=True),)
-    until = time.monotonic() + budget.seconds
-    found: list[HunkNecessity] = []
-    for path, index in parts[: budget.hunks]:
-        if time.monotonic() >= until:
+    found: dict[tuple[str, int], bool] = {}
+    until = time.monotonic() + bench.budget.seconds
+    for number, claim in enumerate(sorted(claims, key=lambda claim: claim.seconds)):
+        left = [part for part in parts if not found.get(part)][: bench.budget.hunks]
+        if number and (not left or time.monotonic() >= until):
             break
-        folder = probe.scratch / f"without-{uuid4().hex[:8]}"
-        try:
-            tree_sha = await repository.apply(base, without_part(sections, path, index))
-            tree = await make_tree(repository, tree_sha, f"without {path} #{index + 1}", folder)
-            run = await probe.meter.once(replace(shown, tree=tree))
-        except UserError:
-            continue  # the rest of the file's hunks does not apply without this one
-        finally:
-            await anyio.to_thread.run_sync(shutil.rmtree, folder, True)
-        found.append(HunkNecessity(path, index + 1, verified=probe.is_red(run)))
-    return tuple(found)
+        probe = Probe(claim.subject, claim.targets, bench.meter, bench.scratch)
+        shown = await red_on_base(probe, claim.before)
+        if shown is None:
+            detail = "what the patch fixes is green on the base as well, measured again"
+            return Answer((), (Reason(ReasonCode.REVERT_STILL_GREEN, detail, claim.subject.spec.name),))
+        if len(parts) == 1:
+            found[parts[0]] = True
+            break
+        for part in left:
+            if time.monotonic() >= until:
+                break
+            missed = await _is_missed(repository, base, sections, part=part, shown=shown, probe=probe)
+            if missed is not None:
+                found[part] = missed
+    looked = tuple(HunkNecessity(*_numbered(part), verified=found[part]) for part in parts if part in found)
+    left_out = len(parts) - len(looked) if claims else 0
+    return Answer(looked, (), f"{left_out} of {len(parts)} parts of the patch were not taken back" if left_out else "")
+
+
+def _numbered(part: tuple[str, int]) -> tuple[str, int]:
+    return part[0], part[1] + 1
+
+
+async def _is_missed(
+    repository: Repository,
+    base: str,
+    sections: Sequence[Section],
+    *,
+    part: tuple[str, int],
+    shown: Subject,
+    probe: Probe,
+) -> bool | None:
+    """Whether something is red without one part; None where the rest of its file does not apply without it."""
+    path, index = part
+    folder = probe.scratch / f"without-{uuid4().hex[:8]}"
+    try:
+        tree_sha = await repository.apply(base, without_part(sections, path, index))
+        tree = await make_tree(repository, tree_sha, f"without {path} #{index + 1}", folder)
+        return probe.is_red(await probe.meter.once(replace(shown, tree=tree)))
+    except UserError:
+        return None
+    finally:
+        await anyio.to_thread.run_sync(shutil.rmtree, folder, True)

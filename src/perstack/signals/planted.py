@@ -7,14 +7,14 @@ for fresh: all of them make diagnostics disappear, and none of them notices a ne
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
 import anyio
 
-from perstack.core.signals import SignalRun, SignalSpec, SignalStatus
+from perstack.core.signals import Diagnostic, SignalRun, SignalSpec, SignalStatus
 from perstack.core.verdict import Reason, ReasonCode
 from perstack.signals.compare import Comparison
 from perstack.signals.compiler import tool_of
@@ -29,11 +29,12 @@ _CHANGED_FILES = 1
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """Base and candidate, and the files of the candidate that the patch changes."""
+    """Base and candidate, the files of the candidate that the patch changes, and those it moves (old to new path)."""
 
     base: Tree
     candidate: Tree
     changed: Sequence[str]
+    moved: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ async def check_planted(comparison: Comparison, spec: SignalSpec, trees: Trees, 
     chosen = accused or [path for path in trees.changed if path in both and _texts(spec, path)][:_CHANGED_FILES]
     if not chosen:
         return Finding((), f"{spec.name}: no file to plant an error in, so nothing shows that the tool still looks")
+    if silent := await _unsaid_where_moved(fixed, spec, trees, meter):
+        return Finding(silent)
     if len(chosen) > 1:
         chosen = await _silent_ones(chosen[:_AT_ONCE], spec, trees, meter)
     chosen = sorted(chosen, key=lambda _: uuid4().hex)[:_FIXED_FILES]
@@ -68,6 +71,32 @@ async def check_planted(comparison: Comparison, spec: SignalSpec, trees: Trees, 
         for path in chosen:
             group.start_soon(one, path)
     return Finding(tuple(reason for path in sorted(found) if (reason := found[path]) is not None))
+
+
+async def _unsaid_where_moved(
+    fixed: Sequence[Diagnostic], spec: SignalSpec, trees: Trees, meter: Meter
+) -> tuple[Reason, ...]:
+    """Moved files have to be said the same about as they were: with their old contents, in their new places.
+
+    Another place may have other rules; there, a finding is gone without being fixed.
+    """
+    before = {new: old for old, new in trees.moved.items() if any(d.path == new for d in fixed)}
+    contents = {new: data for new, old in before.items() if (data := trees.base.read(old)) is not None}
+    if not before:
+        return ()
+
+    def put_back(workspace: Path) -> None:
+        for path, data in contents.items():
+            (workspace / path).write_bytes(data)
+
+    tree = replace(trees.candidate, name=f"candidate with {len(before)} moved files as they were")
+    run = await meter.once(Subject(spec, tree, plant=put_back))
+    said = {diagnostic.fingerprint for diagnostic in run.diagnostics}
+    unsaid = dict.fromkeys(d.path for d in fixed if d.path in before and d.fingerprint not in said)
+    return tuple(
+        Reason(ReasonCode.STAGE_VANISHED, f"{path}: what was said of {before[path]} is not said there", spec.name)
+        for path in unsaid
+    )
 
 
 async def _silent_ones(paths: Sequence[str], spec: SignalSpec, trees: Trees, meter: Meter) -> list[str]:

@@ -7,6 +7,7 @@ shown.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -137,7 +138,17 @@ def _configuration(judged: _Judged, change: FileChange, path: str, after: str) -
         detail = "fixtures were added to a file that every test uses"
         return PolicyFinding(ReasonCode.TEST_CHANGE_NEEDED, path, detail)
     verb = {"added": "added", "deleted": "deleted", "renamed": "renamed"}.get(change.kind, "changed")
-    return PolicyFinding(ReasonCode.PROTECTED_PATH, path, f"may not be {verb}: {judged.protection.why(path)}")
+    detail = f"may not be {verb}: {judged.protection.why(path)}{_how_to_allow(judged, path)}"
+    return PolicyFinding(ReasonCode.PROTECTED_PATH, path, detail)
+
+
+def _how_to_allow(judged: _Judged, path: str) -> str:
+    """The line that lets people's changes of this file pass; empty where no configuration can."""
+    protection = judged.protection
+    if protection.is_structural(path) or protection.protect.match_file(path):
+        return ""
+    listed = json.dumps([*judged.verify.allow, path], ensure_ascii=False)
+    return f"; where such changes are wanted, perstack.toml of the base has to say: [verify] allow = {listed}"
 
 
 def _existing_test(judged: _Judged, change: FileChange, path: str, after: str) -> PolicyFinding | None:

@@ -34,7 +34,7 @@ from perstack.signals.judged import judged_measurement
 from perstack.signals.loosened import TYPE_CHECKERS, looser_types
 from perstack.signals.measure import Subject
 from perstack.signals.moved import followed, moves
-from perstack.signals.necessity import Budget, Probe, check_hunks, red_on_base
+from perstack.signals.necessity import Bench, Claim, check_necessity
 from perstack.signals.planted import Trees, check_planted
 from perstack.signals.policy_check import judge_difference
 from perstack.signals.preparation import Prepared, VerifyRequest
@@ -289,32 +289,25 @@ class Verification:
 
     async def _necessity(self, effective: Effective, report: Report, ground: Ground) -> tuple[HunkNecessity, ...]:
         """Take the patch back, whole and in parts: what it fixed must be red again."""
-        request = self._request
-        fixed = {signal.name: found for signal in report.signals if (found := _fixed(signal))}
-        specs = [spec for spec in request.specs if spec.name in fixed]
-        if not specs:
-            return ()
-        spec = min(specs, key=lambda s: self._found.candidate[s.name].measurement.runs[0].seconds)
-        probe = Probe(
-            subject=Subject(spec, ground.tree, ground.plans.get(spec.name)),
-            targets=(*fixed[spec.name], *self._old_names(spec.name)),
-            meter=self._bench.meter(request.snapshot),
-            scratch=self._bench.scratch,
-        )
-        shown = await red_on_base(probe, self._found.base[spec.name])
-        if shown is None:
-            detail = "what the patch fixes is green on the base as well, measured again"
-            self._extra.append(Reason(ReasonCode.REVERT_STILL_GREEN, detail, spec.name))
-            return ()
-        return await check_hunks(
-            request.repository, request.base, effective.sections, shown=shown, probe=probe, budget=Budget()
-        )
+        request, found = self._request, self._found
+        claims = []
+        for spec, signal in zip(request.specs, report.signals, strict=True):
+            targets = (*_fixed(signal), *self._old_names(signal))
+            whole = signal.tests is None and signal.changes is None and gates(spec)
+            if targets or (whole and signal.baseline is SignalStatus.FAIL and signal.status is SignalStatus.PASS):
+                subject = Subject(spec, ground.tree, ground.plans.get(spec.name))
+                seconds = found.candidate[spec.name].measurement.runs[0].seconds
+                claims.append(Claim(subject, targets, found.base[spec.name], seconds))
+        bench = Bench(self._bench.meter(request.snapshot), self._bench.scratch)
+        answer = await check_necessity(request.repository, request.base, effective.sections, claims=claims, bench=bench)
+        self._extra += answer.reasons
+        self._remarks += [answer.remark] if answer.remark else []
+        return answer.parts
 
-    def _old_names(self, name: str) -> tuple[str, ...]:
+    def _old_names(self, signal: SignalReport) -> tuple[str, ...]:
         """Fingerprints of what is fixed in moved files, as the base says them."""
-        changes = next(c.report.changes for c in self._comparisons if c.report.name == name)
         before = {new: old for old, new in self._moved.items()}
-        fixed = changes.fixed if changes else ()
+        fixed = signal.changes.fixed if signal.changes and _fixed(signal) else ()
         return tuple(replace(d, path=before[d.path]).fingerprint for d in fixed if d.path in before)
 
     def _folder(self, name: str) -> Path:

@@ -78,6 +78,25 @@ def read_results(records: Sequence[JsonObject], finish: JsonObject, exit_code: i
     return Results(tests, problem, replaced)
 
 
+def until_the_hang(records: Sequence[JsonObject], expected: Expectations, limit_s: float) -> Results:
+    """What a run that was stopped at its time limit had said, with the test that did not end as failed.
+
+    Empty where nothing shows that the runner worked: its first canaries must have come out as they have to.
+    """
+    cases = [record for record in records if record.get("type") == "case"]
+    said = {str(record.get("id", "")).rpartition("::")[2]: _status(record) for record in cases}
+    if not all(said.get(name) is wanted for name, wanted in expected.canaries.first.expected.items()):
+        return Results()
+    tests = merge(_own_cases(cases, expected.canaries))
+    started = [str(record.get("id", "")) for record in records if record.get("type") == "start"]
+    hung = started[-1] if started and started[-1] not in {str(record.get("id", "")) for record in cases} else ""
+    if not hung or expected.canaries.is_mine(hung):
+        return Results()
+    early = next((record for record in records if record.get("type") == "replaced"), {})
+    case = TestCase(hung, TestStatus.FAILED, message=f"it did not end: stopped after {limit_s:g} s")
+    return Results({**tests, hung: case}, replaced=tuple(map(str, _items(early.get("names")))))
+
+
 def merge(cases: Iterable[TestCase]) -> dict[str, TestCase]:
     """Several outcomes of one identity become the worst one; durations add up."""
     merged: dict[str, TestCase] = {}

@@ -22,7 +22,7 @@ from perstack.signals.environment import Variation
 from perstack.signals.junit import ReportInvalid, iterate_junit
 from perstack.signals.pytest.canary import Canaries, make_canaries
 from perstack.signals.pytest.configuration import BLOCKED_PLUGINS, PytestPlan
-from perstack.signals.pytest.results import Expectations, Problem, Results, check_xml, read_results
+from perstack.signals.pytest.results import Expectations, Problem, Results, check_xml, read_results, until_the_hang
 from perstack.signals.suites.contract import Place, SuiteRun
 from perstack.signals.suites.python import (
     SHARED_SCRIPTS,
@@ -91,6 +91,8 @@ def _conclude(spec: SignalSpec, result: ExecResult, channel: Channel, *, expecte
     if problem is None and finish is not None:
         results = read_results(channel.records, finish, result.exit_code, expected)
         problem = results.problem or _check_report(xml, str(finish.get("xml")), results, expected.canaries)
+    elif problem is not None and problem.code is ReasonCode.TIMED_OUT:
+        results = until_the_hang(channel.records, expected, spec.timeout_s)
     return suite_run(result, results, problem, expected.canaries, mark="E")
 
 

@@ -50,8 +50,9 @@ def suite_run(
     """What a run came to. `mark` is what the runner writes before the lines that say why it could not start."""
     red = any(case.status in RED for case in results.tests.values())
     status = SignalStatus.FAIL if red else SignalStatus.PASS
+    hung = problem is not None and problem.code is ReasonCode.TIMED_OUT and red
     run = SignalRun(
-        status=status if problem is None else SignalStatus.ERROR,
+        status=status if problem is None or hung else SignalStatus.ERROR,
         seconds=result.seconds,
         exit_code=result.exit_code if problem else int(red),
         tests=results.tests,

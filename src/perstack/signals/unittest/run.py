@@ -14,11 +14,12 @@ import anyio.to_thread
 
 from perstack.core.sandbox import ExecResult, Mount, Snapshot
 from perstack.core.signals import SignalSpec
+from perstack.core.verdict import ReasonCode
 from perstack.signals.channel import Channel, listening
 from perstack.signals.command import OUTPUT_LIMIT
 from perstack.signals.environment import Variation
 from perstack.signals.pytest.canary import Canaries
-from perstack.signals.pytest.results import Expectations, Results, read_results
+from perstack.signals.pytest.results import Expectations, Results, read_results, until_the_hang
 from perstack.signals.suites.contract import Place, SuiteRun
 from perstack.signals.suites.python import (
     SHARED_SCRIPTS,
@@ -76,6 +77,8 @@ def _conclude(spec: SignalSpec, result: ExecResult, channel: Channel, expected: 
     if problem is None and finish is not None:
         results = read_results(channel.records, finish, result.exit_code, expected)
         problem = results.problem
+    elif problem is not None and problem.code is ReasonCode.TIMED_OUT:
+        results = until_the_hang(channel.records, expected, spec.timeout_s)
     return suite_run(result, results, problem, expected.canaries)
 
 

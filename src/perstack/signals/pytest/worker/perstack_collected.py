@@ -37,6 +37,10 @@ class Collected:
         changed |= {"the fixture " + name for name, found in self._fixtures.items() if fixtures.get(name) != found}
         return sorted(self._changed | changed)[:50]
 
+    def leaving(self) -> list[str]:
+        """Hooks that are not there any more at the end of every honest run: the JUnit report unregisters itself."""
+        return sorted("the hook " + name for name, _ in self._hooks if " of LogXML." in name)
+
     @staticmethod
     def _of(item: Any, called: Any) -> tuple[Any, type, frozenset[str]]:
         function = getattr(called, "__func__", called)

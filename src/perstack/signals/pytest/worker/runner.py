@@ -146,6 +146,7 @@ class Reporter:
         self._canary_files = [os.path.join(canary_dir, canary["file"]) for canary in request["canaries"]]
         self._raised: dict[str, bool] = {}
         self._collected: Collected | None = None
+        self.proof: Loaded | None = None
 
     def pytest_configure(self, config: Any) -> None:
         for marker in ("flaky", "no_cover", "xdist_group", "random_order", "order"):
@@ -190,6 +191,10 @@ class Reporter:
             self._send(report, "error" if report.outcome == "failed" else "skipped", "collect")
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if self.proof is not None:  # told once early on, for a run that never comes to its end
+            leaving = [] if self._collected is None else self._collected.leaving()
+            self._emit({"type": "replaced", "names": [*self.proof.replaced(), *self.changed(), *leaving]})
+            self.proof = None
         self._emit({"type": "start", "id": nodeid})
 
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -304,6 +309,7 @@ def main() -> None:
     xml = request["xml"]
     mark_hooks(pytest)
     reporter = Reporter(pytest, request, emit, canary_dir)
+    reporter.proof = loaded
     if not any(name == "xdist" for name, _ in plugins):
         stand_in = types.ModuleType("perstack_fixtures")
         vars(stand_in)["worker_id"] = pytest.fixture(scope="session")(worker_id)
