@@ -57,6 +57,12 @@ def pushed(scene: Scene, before: str, after: str) -> Payload:
     return _common(scene, payload)
 
 
+def queued(scene: Scene, base: str, head: str) -> Payload:
+    """A merge queue waits for checks on what would be merged."""
+    group = {"head_sha": head, "head_ref": "refs/heads/queue/main/2", "base_sha": base, "base_ref": "refs/heads/main"}
+    return _common(scene, {"action": "checks_requested", "merge_group": group, "repository": {}})
+
+
 def dispatched(scene: Scene, **client_payload: Any) -> Payload:
     """A program asks; `_` in names stands for `-`."""
     payload = published("repository_dispatch")[0]

@@ -87,34 +87,36 @@ class Act:
 
     def _install(self) -> None:
         self.cache.mkdir(exist_ok=True)
-        env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "RUNNER_TOOL_CACHE": str(self.cache / "tool_cache")}
+        env = self._environment() | {"RUNNER_TOOL_CACHE": str(self.cache / "tool_cache")}
         with (self.cache / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             script = self.workspace / "scripts" / "action" / "install"
-            subprocess.run([script], env=env | _pip(), check=True, capture_output=True, timeout=LONGEST_S)
+            subprocess.run([script], env=env, check=True, capture_output=True, timeout=LONGEST_S)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One act command in the workspace."""
+        return subprocess.run(
+            [ACT, *arguments], cwd=self.workspace, env=self._environment(), capture_output=True, text=True,
+            timeout=LONGEST_S, check=False,
+        )  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith(_RUNNERS)}
-        env |= _pip() | {
+        return env | _pip() | {
             "HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / ".config"),
             "XDG_CACHE_HOME": str(self.home / ".cache"), "PATH": f"{ACT.parent}:{os.environ['PATH']}",
         }  # fmt: skip
-        return subprocess.run(
-            [ACT, *arguments], cwd=self.workspace, env=env, capture_output=True, text=True, timeout=LONGEST_S,
-            check=False,
-        )  # fmt: skip
 
     def run(
         self, scene: Scene, workflow: str, event: str, payload: Any, *, token: str = "", variables: Variables = _NOTHING
     ) -> Job:
-        """Run a reference workflow for one event against a scene's server, by default with the token that it asks for.
+        """Run a reference workflow, or a workflow's text, on a scene's server; by default with the token it asks for.
 
         The isolation is bubblewrap: the engine is hidden, so that every machine takes the same way.
         """
         here = self.folder / f"run-{len(list(self.folder.glob('run-*')))}"
         here.mkdir()
-        text = (REFERENCE / f"{workflow}.yml").read_text("utf-8")
+        text = workflow if "\n" in workflow else (REFERENCE / f"{workflow}.yml").read_text("utf-8")
         (here / "event.json").write_text(json.dumps(payload), encoding="utf-8")
         (here / "workflow.yml").write_text(instrumented(text), encoding="utf-8")
         token = token or scene.server.token(permissions_of(text))

@@ -134,7 +134,9 @@ def test_a_fork_is_judged_without_rights_and_its_result_published_with_them(act:
     assert (scene.repository.checks, scene.pull.comments, scene.repository.pushes) == ({}, [], [])
     folder = first.artifacts["perstack-result"]
     assert first.outputs["artifact-url"].endswith("/perstack-result")
-    assert {"result.json", "evidence.json", "events.jsonl", "report.md"} <= {path.name for path in folder.iterdir()}
+    assert {"result.json", "evidence.json", "events.jsonl", "report.md", "report.html"} <= {
+        path.name for path in folder.iterdir()
+    }
     claim = json.loads((folder / "result.json").read_text("utf-8"))
     assert (claim["head_sha"], claim["verdict"]) == (scene.head_sha, "fail")
     (folder / "result.json").write_text(json.dumps(claim | {"verdict": "pass"}), "utf-8")
@@ -185,6 +187,23 @@ def test_a_push_is_verified_against_what_was_there_before(act: Act, make_scene: 
     assert (job.code, job.outputs["verdict"]) == (0, "pass"), job.text
     (check,) = scene.repository.checks.values()
     assert (check.head_sha, check.conclusion) == (scene.head_sha, "success")
+
+
+def test_a_merge_queue_gets_its_check(act: Act, make_scene: MakeScene) -> None:
+    scene = make_scene(head=FILES)
+    payload = payloads.queued(scene, scene.base_sha, scene.head_sha)
+    job = act.run(scene, "verify-pull-requests", "merge_group", payload)
+    assert (job.code, job.outputs["verdict"]) == (1, "fail"), job.text
+    (check,) = scene.repository.checks.values()
+    assert (check.head_sha, check.conclusion) == (scene.head_sha, "failure")
+
+
+def test_the_workflow_of_the_readme_answers(act: Act, scene: Scene) -> None:
+    readme = (REFERENCE.parents[1] / "README.md").read_text("utf-8")
+    workflow = readme.split("```yaml\n", 1)[1].split("```", 1)[0]
+    job = act.run(scene, workflow, "issue_comment", scene.comment("/perstack help")[1])
+    assert (job.code, job.outputs["outcome"]) == (0, "help"), job.text
+    assert "/perstack approve" in scene.pull.comments[1].body
 
 
 def test_somebody_starts_it_by_hand_and_a_program_asks_for_help(act: Act, make_scene: MakeScene) -> None:
