@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from perstack import api
 from perstack.core.errors import InfrastructureError, UserError
-from perstack.core.events import Event
 from perstack.interface.options import storage_option, storage_root
-from perstack.interface.report.formats import badge_svg, junit_xml, markdown_page, sarif
-from perstack.interface.report.gathered import Gathered, gather
-from perstack.interface.report.page import html_page
-
-FORMATS = {"html": "report.html", "markdown": "-", "junit": "-", "sarif": "-", "badge": "-"}
-_MOST_PATCH = 4_000_000
-_MOST_PICTURES = 24_000_000  # bytes of all pictures in one page
+from perstack.interface.report.on_record import FORMATS, report_of
 
 
 @click.command(
@@ -29,7 +21,7 @@ _MOST_PICTURES = 24_000_000  # bytes of all pictures in one page
 @click.option(
     "--format",
     "output",
-    type=click.Choice(list(FORMATS)),
+    type=click.Choice(FORMATS),
     default="html",
     show_default=True,
     help="html: one file that needs nothing else.",
@@ -49,42 +41,14 @@ def command(job: str, output: str, out: Path | None, storage: Path | None) -> in
     job_id = job or next(iter(archive.recent()), "")
     if not job_id:
         raise UserError(f"no job below {archive.root}", hint="Say where jobs are kept: --storage DIR.")
-    history = archive.read(job_id)
-    folder = archive.root / "jobs" / job_id
-    it = gather(job_id, history.events, is_over=not history.is_live, problem=history.problem, patch=_patch(folder))
-    text = _rendered(output, it, history.events, folder)
-    target = str(out or FORMATS[output])
+    text = report_of(archive, job_id, output)
+    target = str(out or ("report.html" if output == "html" else "-"))
     if target == "-":
         click.echo(text, nl=False)
     else:
         _write(Path(target), text)
         click.echo(f"{output}: {target}", err=True)
     return 0
-
-
-def _patch(folder: Path) -> str:
-    path = folder / "candidate.patch"
-    if not path.is_file() or path.is_symlink() or path.stat().st_size > _MOST_PATCH:
-        return ""
-    return path.read_text("utf-8", errors="replace")
-
-
-def _rendered(output: str, it: Gathered, events: Sequence[Event], folder: Path) -> str:
-    if output == "html":
-        return html_page(it, events, pictures_of(it, folder))
-    return {"markdown": markdown_page, "junit": junit_xml, "sarif": sarif, "badge": badge_svg}[output](it)
-
-
-def pictures_of(it: Gathered, folder: Path) -> dict[str, bytes]:
-    """The pictures that lie with the evidence, as far as one page can hold them. A path out of the folder is none."""
-    found: dict[str, bytes] = {}
-    room = _MOST_PICTURES
-    for row in it.pictures:
-        path = folder / "pictures" / Path(row.path).name
-        if path.is_file() and not path.is_symlink() and path.stat().st_size <= room:
-            found[row.path] = path.read_bytes()
-            room -= len(found[row.path])
-    return found
 
 
 def _write(target: Path, text: str) -> None:

@@ -20,10 +20,12 @@ from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Work
 from perstack.interface.jobs.desk import JobResult
 from perstack.interface.render import markdown
+from perstack.interface.report.on_record import report_of
 from perstack.interface.story import Story
 
 ARTIFACT = "perstack-result"
 FOLDER = "result"
+REPORT = "report.html"
 _VERSION = 1
 _EVIDENCE = ("evidence.json", "candidate.patch", "results", "pictures")
 _LARGEST = 32 * 1024 * 1024
@@ -51,7 +53,7 @@ async def leave_result(work: Work, result: JobResult) -> None:
         return
     target = folder / FOLDER
     await to_thread.run_sync(_write, target, work, story)
-    await call(work.desk.forge.set_outputs, {"report": str(target / "report.md")})
+    await call(work.desk.forge.set_outputs, {"report": str(target / REPORT)})
 
 
 def _write(target: Path, work: Work, story: Story) -> None:
@@ -77,6 +79,8 @@ def _write(target: Path, work: Work, story: Story) -> None:
     (target / "report.md").write_text(markdown.summary(story), "utf-8", errors="replace")
     if work.folder is not None and (work.folder / "events.jsonl").is_file():
         shutil.copyfile(work.folder / "events.jsonl", target / "events.jsonl")
+        page = report_of(api.Archive(work.folder.parents[1]), work.folder.name)
+        (target / REPORT).write_text(page, "utf-8", errors="replace")
     if report is not None and report.evidence:
         source = Path(report.evidence).parent
         for name in _EVIDENCE:
