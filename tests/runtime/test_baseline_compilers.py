@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from perstack.core.json import Json
-from perstack.core.signals import Diagnostic, Measurement, SignalKind, SignalRun, SignalSpec, SignalStatus
-from perstack.runtime.baseline import first_output, is_red
+from perstack.core.signals import Diagnostic, Measurement, Priority, SignalKind, SignalRun, SignalSpec, SignalStatus
+from perstack.runtime.baseline import first_output, gating, is_red, unusable
 
 ERROR = Diagnostic("a.py", 1, "error", "bad")
 WARNING = Diagnostic("a.py", 1, "warning", "hm")
@@ -34,3 +34,10 @@ def test_a_linter_is_red_with_its_errors_whatever_its_exit_code(measurement: Mea
 
 def test_the_builder_gets_what_a_linter_says_that_ends_with_zero() -> None:
     assert first_output([measured(SignalStatus.PASS), measured(SignalStatus.PASS, ERROR)]) == "a.py:1: bad"
+
+
+def test_signals_that_only_reject_or_report_give_nothing_to_work_against() -> None:
+    reject = Measurement(SignalSpec("todo", SignalKind.COMMAND, ("grep",), reject=True), ())
+    report = Measurement(SignalSpec("lint", SignalKind.COMPILER, ("ruff",), priority=Priority.SHOULD), ())
+    assert gating((reject, report)) == ()
+    assert "no signal can prove a fix" in unusable(gating((reject, report)))

@@ -47,8 +47,11 @@ def first_output(measurements: Iterable[Measurement]) -> str:
 
 
 def unusable(measurements: Iterable[Measurement]) -> str:
-    """One sentence when a gating signal could not be run on the base at all; empty otherwise."""
-    for measurement in measurements:
+    """One sentence when no signal gates, or one that does could not be run on the base at all; empty otherwise."""
+    listed = tuple(measurements)
+    if not listed:
+        return 'no signal can prove a fix: set `priority = "must"` for one that checks the product and does not reject'
+    for measurement in listed:
         for run in measurement.runs:
             if run.status is SignalStatus.ERROR:
                 return f"signal `{measurement.spec.name}` could not be measured on the base commit: {run.problem}"
