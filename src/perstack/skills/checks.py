@@ -57,9 +57,7 @@ class ChecksSkill:
 
 def writing(accept: Accept) -> ChecksSkill:
     """The author's tool."""
-    call = Parameter(
-        Kind.STRING, "a call by full dotted name, with literal arguments: shop.total([3, 4], tax=0.2)"
-    )
+    call = Parameter(Kind.STRING, "a call by full dotted name, with literal arguments: shop.total([3, 4], tax=0.2)")
     return ChecksSkill(
         Tool(
             "writeCheck",
