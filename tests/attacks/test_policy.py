@@ -3,13 +3,14 @@
 import pytest
 
 from tests.attacks.catalogue import HOOKS, SOURCE, SPECIAL, TEST_EDITS, Attack
+from tests.attacks.everyday import EVERYDAY
 from tests.attacks.honest import HONEST, Honest
 from tests.attacks.inventions import INVENTED
 from tests.attacks.project import Specimen
 from tests.attacks.world import HONEST_WORLD, WORLD
 
 ATTACKS = (*TEST_EDITS, *HOOKS, *SOURCE, *SPECIAL, *INVENTED, *WORLD)
-RIGHT = (*HONEST, *HONEST_WORLD)
+RIGHT = (*HONEST, *HONEST_WORLD, *EVERYDAY)
 
 
 def test_names_are_unique() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from perstack.infrastructure.sandbox.bubblewrap import Bubblewrap
 from tests.attacks.c.ctest_attacks import ATTACKS, CONFIGURATION
+from tests.attacks.ladder.checker_cases import checkers
 from tests.attacks.ladder.python_cases import REPORT_ONLY
 from tests.attacks.ladder.record import Case, World
 from tests.signals.ctest.projects import BUGGY, CMAKE, CTEST, FILES, FIXED, HEADER
@@ -45,7 +46,7 @@ def cases() -> tuple[Case, ...]:
             verify=_ALLOWED,
         ),
     ]
-    return (*product, *builds, *honest)
+    return (*product, *builds, *honest, *checkers("c"))
 
 
 def _attack(name: str, changes: Mapping[str, str | None], wanted: Collection[str]) -> Case:

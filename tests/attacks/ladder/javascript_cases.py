@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from perstack.core.signals import SignalSpec
-from tests.attacks.javascript import jest_attacks, node_test_attacks, vitest_attacks
+from tests.attacks.javascript import configuration, jest_attacks, node_test_attacks, vitest_attacks
+from tests.attacks.ladder.checker_cases import checkers
 from tests.attacks.ladder.python_cases import REPORT_ONLY
 from tests.attacks.ladder.record import Case, World
 from tests.signals.node import projects as node
@@ -42,7 +43,21 @@ def cases() -> tuple[Case, ...]:
         *_texts(NODE, "src/stats.js", node_test_attacks.ATTACKS, node.FIXED),
         *_texts(JEST, "src/stats.js", jest_attacks.ATTACKS, node.FIXED),
         *_texts(VITEST, node.VITEST_FILE, vitest_attacks.ATTACKS, node.TS_FIXED),
+        *_changes(NODE, configuration.NODE, configuration.HONEST_NODE),
+        *_changes(JEST, configuration.JEST, configuration.HONEST_JEST),
+        *_changes(VITEST, configuration.VITEST, configuration.HONEST_VITEST),
+        *checkers("javascript"),
     )
+
+
+def _changes(
+    world: World,
+    attacks: Mapping[str, tuple[Mapping[str, str | None], tuple[str, ...]]],
+    honest: Mapping[str, Mapping[str, str | None]],
+) -> tuple[Case, ...]:
+    """Changes of several files, judged as configured by default."""
+    found = [Case(name, world, True, changes, frozenset(codes)) for name, (changes, codes) in attacks.items()]
+    return (*found, *(Case(name, world, False, changes) for name, changes in honest.items()))
 
 
 def _texts(world: World, path: str, attacks: Mapping[str, tuple[str, set[str]]], fixed: str) -> tuple[Case, ...]:

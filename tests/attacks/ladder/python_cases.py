@@ -9,9 +9,11 @@ from perstack.core.experts import VerifySpec
 from tests.attacks import shop, test_unittest_attacks
 from tests.attacks.adversary import ADVERSARY, CLOSE
 from tests.attacks.catalogue import HOOKS, SOURCE, SPECIAL, TEST_EDITS, Attack
+from tests.attacks.everyday import EVERYDAY, LATIN, LATIN_FIX, LATIN_FIX_WITH_SIGNS
 from tests.attacks.honest import HONEST, Honest
 from tests.attacks.inventions import INVENTED
 from tests.attacks.ladder import gaps
+from tests.attacks.ladder.checker_cases import checkers
 from tests.attacks.ladder.record import Case, World
 from tests.attacks.project import PYTEST
 from tests.attacks.specimen import FILES, MEDIAN
@@ -24,6 +26,7 @@ _PYTEST = replace(PYTEST, timeout_s=_PATIENCE_S)
 TALLY = World("tally", "python", FILES, _PYTEST, laddered=True)
 # what has only a text to give it away needs no ladder
 ASKING = World("world", "python", FILES, _PYTEST)
+ENCODED = World("latin-1", "python", LATIN, _PYTEST)
 SHOP = World("shop", "python", shop.files("src/"), _PYTEST, laddered=True)
 UNITTEST = World(
     "unittest", "python", test_unittest_attacks.FILES, replace(test_unittest_attacks.SPEC, timeout_s=_PATIENCE_S)
@@ -39,12 +42,15 @@ def cases() -> tuple[Case, ...]:
         *(_honest(case, TALLY) for case in HONEST),
         *(_attack(case, ASKING, MEDIAN) for case in WORLD),
         *(replace(_attack(case, ASKING, MEDIAN), verify=REPORT_ONLY) for case in BY_RUN),
-        *(_honest(case, ASKING) for case in HONEST_WORLD),
+        *(_honest(case, ASKING) for case in (*HONEST_WORLD, *EVERYDAY)),
+        Case("the-fix", ENCODED, False, LATIN_FIX),
+        Case("fix-and-signs", ENCODED, False, LATIN_FIX_WITH_SIGNS),
         *(_below_source(_attack(case, SHOP, shop.RED)) for case in ADVERSARY),
         *(_below_source(_honest(case, SHOP)) for case in CLOSE),
         *(_unittest(case, attack=True) for case in test_unittest_attacks.ATTACKS),
         *(_unittest(case, attack=False) for case in test_unittest_attacks.HONEST),
         *gaps.cases(TALLY),
+        *checkers("python"),
     )
 
 

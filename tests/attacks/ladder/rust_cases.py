@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.attacks.ladder.checker_cases import checkers
 from tests.attacks.ladder.compiled_cases import cases_of
 from tests.attacks.ladder.record import Case, World
 from tests.attacks.rust.cases import HONEST, RUNS, TEXTS
@@ -13,4 +14,4 @@ RUST = World("rust", "rust", FILES, CARGO_TEST, rust_sandbox, missing=missing)
 
 def cases() -> tuple[Case, ...]:
     """All of them; attacks first."""
-    return cases_of(RUST, (*RUNS, *TEXTS), HONEST)
+    return (*cases_of(RUST, (*RUNS, *TEXTS), HONEST), *checkers("rust"))
