@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 
@@ -12,6 +11,7 @@ from perstack.core.errors import ProviderError, UserError
 from perstack.core.json import JsonObject
 from perstack.core.messages import Delta, ModelReply, StopReason, TextPart, ThinkingPart
 from perstack.providers import catalogue
+from perstack.providers.entries import ENTRIES
 from perstack.providers.scripted import ScriptedProvider
 from tests.providers.builders import KEY, ask, collector
 
@@ -26,6 +26,8 @@ from tests.providers.builders import KEY, ask, collector
         ("openai", "gpt-5.5", "low", "gpt-5.5"),
         ("openai-compatible", "any", "", "any"),
         ("search", "", "high", "search"),
+        ("google", "", "high", "gemini-2.5-pro"),
+        ("google-vertex", "", "low", "gemini-2.5-flash-lite"),
     ],
 )
 def test_a_named_model_goes_before_a_tier_and_a_tier_before_the_middle(
@@ -40,10 +42,6 @@ def test_a_named_model_goes_before_a_tier_and_a_tier_before_the_middle(
         ("openai-compatible", "", "has no default model"),
         ("anthropic", "huge", 'unknown model tier "huge"'),
         ("gemini", "", 'unknown provider "gemini"'),
-        ("google", "", 'provider "google" is not built in yet'),
-        ("azure-openai", "", "not built in yet"),
-        ("amazon-bedrock", "", "not built in yet"),
-        ("google-vertex", "", "not built in yet"),
     ],
 )
 def test_what_cannot_be_resolved_is_said_with_what_to_do(name: str, tier: str, says: str) -> None:
@@ -58,6 +56,39 @@ def test_a_missing_key_is_named(name: str) -> None:
     with pytest.raises(UserError, match=f"{variable} is not set") as caught:
         catalogue.credentials(name, {variable: "  "}, {})
     assert variable in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "env", "says"),
+    [
+        ("google", {}, "GOOGLE_GENERATIVE_AI_API_KEY is not set"),
+        ("azure-openai", {}, "AZURE_API_KEY is not set"),
+        ("azure-openai", {"AZURE_API_KEY": KEY}, "AZURE_RESOURCE_NAME or baseUrl is not set"),
+        (
+            "azure-openai",
+            {"AZURE_API_KEY": KEY, "AZURE_RESOURCE_NAME": "evil.example/x?"},
+            "cannot be part of an address",
+        ),
+        ("amazon-bedrock", {}, "AWS_ACCESS_KEY_ID is not set"),
+        ("amazon-bedrock", {"AWS_ACCESS_KEY_ID": "AKIA"}, "AWS_SECRET_ACCESS_KEY is not set"),
+        ("amazon-bedrock", {"AWS_BEARER_TOKEN_BEDROCK": KEY}, "AWS_REGION is not set"),
+        ("google-vertex", {"GOOGLE_VERTEX_LOCATION": "evil.example/"}, "GOOGLE_VERTEX_LOCATION is no location"),
+    ],
+)
+def test_each_platform_says_which_of_its_values_is_missing_or_unusable(
+    name: str, env: dict[str, str], says: str
+) -> None:
+    with pytest.raises(UserError, match=says) as caught:
+        catalogue.credentials(name, env, {})
+    assert caught.value.hint
+
+
+def test_a_platform_whose_package_is_missing_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore.auth", None)
+    monkeypatch.delitem(sys.modules, "perstack.providers.bedrock", raising=False)
+    with pytest.raises(UserError, match="amazon-bedrock") as caught:
+        catalogue.load(catalogue.entry("amazon-bedrock"))
+    assert "perstack[bedrock]" in caught.value.hint
 
 
 def test_a_setting_wins_over_the_environment_and_the_key_is_never_shown() -> None:
@@ -112,12 +143,11 @@ def test_context_windows_are_known_for_known_models_only() -> None:
     assert catalogue.context_window("mystery") is None
 
 
-@pytest.mark.parametrize("name", ["anthropic", "openai", "openai-compatible", "ollama", "deepseek", "fireworks"])
+@pytest.mark.parametrize("name", sorted(set(ENTRIES) - {"search"}))
 def test_every_built_in_provider_can_be_made_from_its_entry(name: str) -> None:
     entry = catalogue.entry(name)
-    env = {entry.key_env: KEY, entry.url_env: "https://example.test/v1"}
-    module = importlib.import_module(entry.module)
-    made = module.create(catalogue.credentials(name, env, {}), lambda message: None)
+    env = {entry.key_env: KEY, entry.url_env: "https://example.test/v1", "AWS_REGION": "eu-west-1"}
+    made = catalogue.load(entry).create(catalogue.credentials(name, env, {}), lambda message: None)
     assert made.name == name
     assert type(made).__name__ == entry.class_name
 

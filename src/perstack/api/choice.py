@@ -69,10 +69,10 @@ def choose_checks(host: Host, config: Config) -> str:
 
 
 def make_provider(spec: ProviderSpec, env: Mapping[str, str], say: Callable[[str], None]) -> Provider:
-    """Raises: UserError for an unknown provider or a missing key."""
+    """Raises: UserError for an unknown provider, a missing key or a missing package."""
     entry = catalogue.entry(spec.name)
     credentials = catalogue.credentials(spec.name, env, spec.setting)
-    return cast("Provider", importlib.import_module(entry.module).create(credentials, say))
+    return cast("Provider", catalogue.load(entry).create(credentials, say))
 
 
 def attempts(wanted: str, spec: SandboxSpec, suggestion: SandboxSpec) -> tuple[tuple[str, SandboxSpec], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 
@@ -26,9 +27,10 @@ from perstack.core.messages import (
 )
 from perstack.providers.anthropic_stream import MessageReader
 from perstack.providers.catalogue import Credentials
-from perstack.providers.exchange import Exchange, SdkErrors, Timeouts, Tuning, tuning_of
+from perstack.providers.exchange import Decoder, Exchange, SdkErrors, Timeouts, Tuning, tuning_of
 from perstack.providers.failures import Endpoint
-from perstack.providers.wire import NOTHING_SAID, REASONING_MARK, WireCache, encode, file_text, tool_name
+from perstack.providers.stream import EventDecoder
+from perstack.providers.wire import CALL_MARK, NOTHING_SAID, REASONING_MARK, WireCache, encode, file_text, tool_name
 
 _URL = "https://api.anthropic.com"
 _CACHED: JsonObject = {"type": "ephemeral"}
@@ -36,8 +38,73 @@ _BUDGET_MODELS = re.compile(r"claude-(?:[a-z]+-4(?:$|-[0-5](?!\d)|-\d{8})|3-)")
 _LEAST_BUDGET = 1024
 
 
-class AnthropicProvider:
-    """A Provider over the official SDK's async client."""
+Client = anthropic.AsyncAnthropic | anthropic.AsyncAnthropicBedrock | anthropic.AsyncAnthropicVertex
+
+
+class MessagesProvider:
+    """A Provider over one of the official SDK's async clients: Anthropic's own, or a platform's.
+
+    A platform's client rewrites a request for its platform, and takes it apart for that: `rewritten`.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        endpoint: Endpoint,
+        tuning: Tuning,
+        max_retries: int,
+        *,
+        write: Callable[[ModelRequest], bytes],
+        decoder: Callable[[], Decoder] = EventDecoder,
+        rewritten: bool = False,
+    ) -> None:
+        self._client = client
+        self._rewritten = rewritten
+        self._endpoint = endpoint
+        self._exchange = Exchange(
+            post=self._post,
+            errors=SdkErrors(anthropic.APIStatusError, anthropic.APIConnectionError),
+            endpoint=endpoint,
+            tuning=tuning,
+            max_retries=max_retries,
+            decoder=decoder,
+        )
+        self._write = write
+
+    @property
+    def name(self) -> str:
+        return self._endpoint.label
+
+    async def generate(self, request: ModelRequest, on_delta: Callable[[Delta], None]) -> ModelReply:
+        """Ask for one reply.
+
+        Raises: ProviderError when no usable reply can be had.
+        """
+        return await self._exchange.ask(
+            request,
+            lambda: self._write(request),
+            lambda: MessageReader(self._endpoint, request, on_delta),
+        )
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self._client.close()
+
+    async def _post(self, _model: str, body: bytes, limits: httpx2.Timeout) -> httpx2.Response:
+        stream = await self._client.post(
+            "/v1/messages",
+            cast_to=object,
+            content=None if self._rewritten else body,
+            body=json.loads(body) if self._rewritten else None,
+            options={"timeout": limits, "headers": {"Accept": "text/event-stream"}},
+            stream=True,
+            stream_cls=anthropic.AsyncStream[object],
+        )
+        return stream.response
+
+
+class AnthropicProvider(MessagesProvider):
+    """Anthropic's own API."""
 
     def __init__(
         self,
@@ -50,8 +117,7 @@ class AnthropicProvider:
     ) -> None:
         tuning = tuning or Tuning()
         extra = dict(headers or {})
-        self._label = tuning.label or "anthropic"
-        self._client = anthropic.AsyncAnthropic(
+        client = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=base_url or _URL,
             default_headers=extra,
@@ -59,47 +125,10 @@ class AnthropicProvider:
             webhook_key="",
             open_telemetry=False,
         )
-        self._endpoint = Endpoint(
-            self._label, tuning.key_name or "ANTHROPIC_API_KEY", secrets=(api_key, *extra.values())
-        )
-        self._exchange = Exchange(
-            post=self._post,
-            errors=SdkErrors(anthropic.APIStatusError, anthropic.APIConnectionError),
-            endpoint=self._endpoint,
-            tuning=tuning,
-            max_retries=max_retries,
-        )
-        self._wire = WireCache(head=head, message=message, tail=b"]}")
-
-    @property
-    def name(self) -> str:
-        return self._label
-
-    async def generate(self, request: ModelRequest, on_delta: Callable[[Delta], None]) -> ModelReply:
-        """Ask for one reply.
-
-        Raises: ProviderError when no usable reply can be had.
-        """
-        return await self._exchange.ask(
-            request,
-            lambda: self._wire.body(request),
-            lambda: MessageReader(self._endpoint, request, on_delta),
-        )
-
-    async def close(self) -> None:
-        """Release connections."""
-        await self._client.close()
-
-    async def _post(self, body: bytes, limits: httpx2.Timeout) -> httpx2.Response:
-        stream = await self._client.post(
-            "/v1/messages",
-            cast_to=object,
-            content=body,
-            options={"timeout": limits, "headers": {"Accept": "text/event-stream"}},
-            stream=True,
-            stream_cls=anthropic.AsyncStream[object],
-        )
-        return stream.response
+        label, key_name = tuning.label or "anthropic", tuning.key_name or "ANTHROPIC_API_KEY"
+        endpoint = Endpoint(label, key_name, secrets=(api_key, *extra.values()))
+        wire = WireCache(head=head, message=message, tail=b"]}")
+        super().__init__(client, endpoint, tuning, max_retries, write=wire.body)
 
 
 def create(credentials: Credentials, say: Callable[[str], None]) -> AnthropicProvider:
@@ -118,13 +147,12 @@ def head(request: ModelRequest) -> bytes:
     Caching: one mark after the system prompt (which covers the tools), and the top-level `cache_control`, by which
     the server marks the last message itself: so no earlier byte changes from turn to turn.
     """
-    fields: dict[str, Json] = {
-        "model": request.model,
-        "max_tokens": request.max_output_tokens,
-        "stream": True,
-        "cache_control": _CACHED,
-        **_thinking(request),
-    }
+    return opened({"model": request.model, "stream": True, "cache_control": _CACHED}, request)
+
+
+def opened(own: JsonObject, request: ModelRequest) -> bytes:
+    """The body up to its messages, with the fields that only one platform takes before all others."""
+    fields: dict[str, Json] = {**own, "max_tokens": request.max_output_tokens, **_thinking(request)}
     if request.tools:
         fields["tools"] = [
             {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
@@ -140,7 +168,7 @@ def _thinking(request: ModelRequest) -> JsonObject:
     budget = request.reasoning_budget
     if budget <= 0:
         return {}
-    if _BUDGET_MODELS.match(request.model):
+    if _BUDGET_MODELS.search(request.model):
         budget = max(budget, _LEAST_BUDGET)
         return {
             "max_tokens": request.max_output_tokens + budget,
@@ -176,7 +204,7 @@ def _said(part: ThinkingPart | TextPart | ToolCall) -> JsonObject | None:
         case ThinkingPart(signature="", redacted=data):
             return {"type": "redacted_thinking", "data": data} if data else None
         case ThinkingPart(signature=signature):
-            if signature.startswith(REASONING_MARK):
+            if signature.startswith((REASONING_MARK, CALL_MARK)):
                 return None  # this server could not check it
             return {"type": "thinking", "thinking": part.thinking, "signature": signature}
 

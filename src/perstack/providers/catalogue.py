@@ -1,38 +1,19 @@
-"""Which providers there are, what each needs, and which model a tier means. Imports no SDK and reads no environment."""
+"""What a provider needs, and which model a tier means. Imports no SDK and reads no environment."""
 
 from __future__ import annotations
 
+import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from types import ModuleType
 from urllib.parse import urlsplit
 
 from perstack.core.errors import UserError
 from perstack.core.json import Json
+from perstack.providers.entries import ENTRIES, TIERS, Entry, Value
 
-TIERS = ("low", "middle", "high")
-_CHAT = ("perstack.providers.openai_chat", "OpenAIChatProvider")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One provider. `module` is empty where the public format knows a name that is not built in yet.
-
-    `headers_env` maps an HTTP header to the variable and the setting it comes from.
-    """
-
-    name: str
-    module: str = ""
-    class_name: str = ""
-    key_env: str = ""
-    key_required: bool = True
-    url_env: str = ""
-    url: str = ""
-    url_required: bool = False
-    url_suffix: str = ""
-    headers_env: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    tiers: Mapping[str, str] = field(default_factory=dict)
-    reasoning_field: str = ""
+_HOST_PART = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,78 +26,8 @@ class Credentials:
     base_url: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     reasoning_field: str = ""
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-
-_ENTRIES = (
-    Entry(
-        "anthropic",
-        "perstack.providers.anthropic",
-        "AnthropicProvider",
-        key_env="ANTHROPIC_API_KEY",
-        url_env="ANTHROPIC_BASE_URL",
-        tiers={"low": "claude-haiku-4-5", "middle": "claude-sonnet-4-6", "high": "claude-opus-4-6"},
-    ),
-    Entry(
-        "openai",
-        "perstack.providers.openai",
-        "OpenAIProvider",
-        key_env="OPENAI_API_KEY",
-        url_env="OPENAI_BASE_URL",
-        headers_env={
-            "OpenAI-Organization": ("OPENAI_ORGANIZATION", "organization"),
-            "OpenAI-Project": ("OPENAI_PROJECT", "project"),
-        },
-        tiers={"low": "gpt-5-nano", "middle": "gpt-5-mini", "high": "gpt-5"},
-    ),
-    Entry(
-        "openai-compatible",
-        *_CHAT,
-        key_env="OPENAI_COMPATIBLE_API_KEY",
-        key_required=False,
-        url_env="OPENAI_COMPATIBLE_BASE_URL",
-        url_required=True,
-    ),
-    Entry(
-        "ollama",
-        *_CHAT,
-        key_env="OLLAMA_API_KEY",
-        key_required=False,
-        url_env="OLLAMA_BASE_URL",
-        url="http://localhost:11434",
-        url_suffix="/v1",
-        tiers={"low": "gemma3:12b", "middle": "gpt-oss:20b", "high": "gpt-oss:120b"},
-    ),
-    Entry(
-        "deepseek",
-        *_CHAT,
-        key_env="DEEPSEEK_API_KEY",
-        url_env="DEEPSEEK_BASE_URL",
-        url="https://api.deepseek.com",
-        tiers={"low": "deepseek-chat", "middle": "deepseek-chat", "high": "deepseek-reasoner"},
-        reasoning_field="reasoning_content",
-    ),
-    Entry(
-        "fireworks",
-        *_CHAT,
-        key_env="FIREWORKS_API_KEY",
-        url_env="FIREWORKS_BASE_URL",
-        url="https://api.fireworks.ai/inference/v1",
-        tiers=dict.fromkeys(TIERS, "accounts/fireworks/models/kimi-k2p5"),
-        reasoning_field="reasoning_content",
-    ),
-    Entry(
-        "search",
-        "perstack.providers.search",
-        "SearchProvider",
-        key_required=False,
-        tiers=dict.fromkeys(TIERS, "search"),
-    ),
-    Entry("google", key_env="GOOGLE_GENERATIVE_AI_API_KEY"),
-    Entry("azure-openai", key_env="AZURE_API_KEY"),
-    Entry("amazon-bedrock", key_env="AWS_ACCESS_KEY_ID"),
-    Entry("google-vertex"),
-)
-ENTRIES: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
 _WINDOWS = (
     # By prefix, the longest one first wins; in tokens.
@@ -134,20 +45,30 @@ _WINDOWS = (
 
 
 def entry(name: str) -> Entry:
-    """The provider of this name, which is built in.
+    """The provider of this name.
 
-    Raises: UserError when there is none, or not yet.
+    Raises: UserError when there is none.
     """
     found = ENTRIES.get(name)
-    usable = ", ".join(sorted(known.name for known in _ENTRIES if known.module))
     if found is None:
-        raise UserError(f'unknown provider "{name}"', hint=f"Use one of: {usable}.")
-    if not found.module:
-        raise UserError(
-            f'provider "{name}" is not built in yet',
-            hint=f'Use one of: {usable}. A gateway that speaks the OpenAI protocol works as "openai-compatible".',
-        )
+        raise UserError(f'unknown provider "{name}"', hint=f"Use one of: {', '.join(sorted(ENTRIES))}.")
     return found
+
+
+def load(known: Entry) -> ModuleType:
+    """The module that makes the provider; slow at the first time.
+
+    Raises: UserError where a package it needs is not installed.
+    """
+    try:
+        return importlib.import_module(known.module)
+    except ImportError as error:
+        if not known.extra:
+            raise
+        raise UserError(
+            f'provider "{known.name}" needs a package that is not installed ({error.name})',
+            hint=f"Install it with: pip install 'perstack[{known.extra}]'",
+        ) from error
 
 
 def resolve(name: str, model: str = "", tier: str = "") -> str:
@@ -180,17 +101,36 @@ def credentials(name: str, env: Mapping[str, str], setting: Mapping[str, Json]) 
             f"{known.key_env} is not set",
             hint=f"Put the key of {name} into the environment variable {known.key_env}, or choose another provider.",
         )
-    if not _fits_header(key):
-        raise UserError(
-            f"{known.key_env} is no key: it holds spaces, line breaks or letters beyond ASCII",
-            hint=f"Set {known.key_env} again, to the key alone.",
-        )
+    _require_key(known.key_env, key)
     headers = _headers(setting)
     for header, (variable, field_name) in known.headers_env.items():
         value = setting.get(field_name) or env.get(variable, "")
         if isinstance(value, str) and value:
             headers[header] = value
-    return Credentials(name, key, known.key_env, _url(known, env, setting), headers, known.reasoning_field)
+    values = {value.name: _value(value, env, setting, has_key=bool(key)) for value in known.values}
+    url = _url(known, env, setting, values)
+    key_name = known.key_env if key or not values.get("access_key") else "AWS_SECRET_ACCESS_KEY"
+    return Credentials(name, key, key_name, url, headers, known.reasoning_field, values)
+
+
+def _require_key(variable: str, key: str) -> None:
+    if not _fits_header(key):
+        raise UserError(
+            f"{variable} is no key: it holds spaces, line breaks or letters beyond ASCII",
+            hint=f"Set {variable} again, to the key alone.",
+        )
+
+
+def _value(value: Value, env: Mapping[str, str], setting: Mapping[str, Json], *, has_key: bool) -> str:
+    given = setting.get(value.setting, "") if value.setting else ""
+    found = "yes" if given is True else given if isinstance(given, str) else ""
+    found = found or env.get(value.env, "").strip() or value.default
+    if not found and value.required and not (value.instead and has_key):
+        place = f"the environment variable {value.env}" + (f" or `{value.setting}`" if value.setting else "")
+        raise UserError(f"{value.env} is not set", hint=f"Put it into {place}, or choose another provider.")
+    if value.secret:
+        _require_key(value.env, found)
+    return found
 
 
 def context_window(model: str) -> int | None:
@@ -199,10 +139,10 @@ def context_window(model: str) -> int | None:
     return max(fits)[1] if fits else None
 
 
-def _url(known: Entry, env: Mapping[str, str], setting: Mapping[str, Json]) -> str:
+def _url(known: Entry, env: Mapping[str, str], setting: Mapping[str, Json], values: Mapping[str, str]) -> str:
     given = setting.get("baseUrl") or env.get(known.url_env, "")
     url = given.strip().rstrip("/") if isinstance(given, str) else ""
-    url = url or known.url
+    url = url or _own_url(known, values)
     if not url:
         if known.url_required:
             raise UserError(
@@ -219,6 +159,25 @@ def _url(known: Entry, env: Mapping[str, str], setting: Mapping[str, Json]) -> s
     if known.url_suffix and not url.endswith(known.url_suffix):
         url += known.url_suffix
     return url
+
+
+def _own_url(known: Entry, values: Mapping[str, str]) -> str:
+    """The provider's address. Threat: a value with `/` or `@` in it would send the key to another host."""
+    for value in known.values:
+        if f"{{{value.name}}}" not in known.url:
+            continue
+        given = values[value.name]
+        if not given:
+            raise UserError(
+                f"{value.env} or baseUrl is not set", hint=f"Set {value.env}, or `baseUrl` under [provider.setting]."
+            )
+        if not _HOST_PART.fullmatch(given):
+            raise UserError(
+                f"{value.env} cannot be part of an address: {given!r}", hint="It is letters, digits and hyphens."
+            )
+    if not _HOST_PART.fullmatch(values.get("location", "global")):
+        raise UserError("GOOGLE_VERTEX_LOCATION is no location", hint="For example global or europe-west1.")
+    return known.url.format_map(values)
 
 
 def _headers(setting: Mapping[str, Json]) -> dict[str, str]:

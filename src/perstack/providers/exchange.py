@@ -6,7 +6,7 @@ gives back the raw response, with the SDK's authentication, headers, connection 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -100,14 +100,43 @@ class Reader(Protocol):
         ...
 
 
-Post = Callable[[bytes, httpx2.Timeout], Awaitable[httpx2.Response]]
+class Decoder(Protocol):
+    """Cuts the bytes of one response into events. `EventDecoder` is the usual one."""
+
+    def feed(self, chunk: bytes) -> Iterator[ServerEvent]:
+        """The events that `chunk` completes.
+
+        Raises: ValueError for bytes that are no events.
+        """
+        ...
+
+    def finish(self) -> Iterator[ServerEvent]:
+        """What was left without its end."""
+        ...
+
+
+Post = Callable[[str, bytes, httpx2.Timeout], Awaitable[httpx2.Response]]
+"""Sends a model's id and the body; the id is part of the address at some platforms.
+
+Raises: the SDK's errors; ProviderError where the platform's own credentials cannot be had.
+"""
 
 
 class Exchange:
     """Asks and reads, for one provider."""
 
-    def __init__(self, *, post: Post, errors: SdkErrors, endpoint: Endpoint, tuning: Tuning, max_retries: int) -> None:
+    def __init__(
+        self,
+        *,
+        post: Post,
+        errors: SdkErrors,
+        endpoint: Endpoint,
+        tuning: Tuning,
+        max_retries: int,
+        decoder: Callable[[], Decoder] = EventDecoder,
+    ) -> None:
         self._post = post
+        self._decoder = decoder
         self._errors = errors
         self._endpoint = endpoint
         self._tuning = tuning
@@ -137,7 +166,7 @@ class Exchange:
         now = anyio.current_time()
         with anyio.CancelScope(deadline=min(now + timeouts.first_byte_s, ends_at)) as scope:
             try:
-                response = await self._post(body, httpx2.Timeout(None, connect=timeouts.connect_s))
+                response = await self._post(request.model, body, httpx2.Timeout(None, connect=timeouts.connect_s))
                 try:
                     await self._read(response, reader, progress, scope, ends_at)
                 except (ValueError, KeyError, TypeError) as error:
@@ -163,7 +192,7 @@ class Exchange:
             reader.whole(await response.aread())
             progress.complete = True
             return
-        decoder = EventDecoder()
+        decoder = self._decoder()
         idle = self._tuning.timeouts.idle_s
         async for chunk in response.aiter_bytes():
             progress.begun = True

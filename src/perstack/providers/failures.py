@@ -16,11 +16,15 @@ _RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522
 _RETRY_KIND = frozenset(
     {"overloaded_error", "api_error", "rate_limit_error", "timeout_error", "gateway_timeout_error"}  # Anthropic
     | {"server_error", "rate_limit_exceeded", "server_is_overloaded", "slow_down", "internal_error"}  # OpenAI
+    | {"throttlingException", "modelStreamErrorException", "internalServerException", "modelTimeoutException"}  # Amazon
+    | {"serviceUnavailableException", "modelNotReadyException"}
 )
 _SPENT = frozenset({"insufficient_quota", "billing_error", "billing_hard_limit_reached", "credit_balance_too_low"})
 _TOO_LONG = (
     "context_length_exceeded",
     "prompt is too long",
+    "input is too long",  # Amazon
+    "exceeds the maximum number of tokens",  # Google
     "maximum context length",
     "context size",
     "context window",

@@ -49,13 +49,16 @@ class OpenAIProvider:
         headers: Mapping[str, str] | None = None,
         max_retries: int = 4,
         tuning: Tuning | None = None,
+        client: openai.AsyncOpenAI | None = None,
     ) -> None:
+        """`client` is a platform's, made for the same key, address and headers."""
         tuning = tuning or Tuning()
         extra = dict(headers or {})
         self._label = tuning.label or "openai"
-        self._client = openai.AsyncOpenAI(
+        self._client = client or openai.AsyncOpenAI(
             api_key=api_key, base_url=base_url or _URL, default_headers=extra, max_retries=0, webhook_secret=""
         )
+        forget_environment(self._client)
         self._endpoint = Endpoint(self._label, tuning.key_name or "OPENAI_API_KEY", secrets=(api_key, *extra.values()))
         self._exchange = Exchange(
             post=self._post,
@@ -85,7 +88,7 @@ class OpenAIProvider:
         """Release connections."""
         await self._client.close()
 
-    async def _post(self, body: bytes, limits: httpx2.Timeout) -> httpx2.Response:
+    async def _post(self, _model: str, body: bytes, limits: httpx2.Timeout) -> httpx2.Response:
         stream = await self._client.post(
             "/responses",
             cast_to=object,
@@ -95,6 +98,12 @@ class OpenAIProvider:
             stream_cls=openai.AsyncStream[object],
         )
         return stream.response
+
+
+def forget_environment(client: openai.AsyncOpenAI) -> None:
+    """Drop what the SDK took from the environment: all that counts is in the headers we gave it."""
+    client.organization = None
+    client.project = None
 
 
 def create(credentials: Credentials, say: Callable[[str], None]) -> OpenAIProvider:

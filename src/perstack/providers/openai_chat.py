@@ -23,6 +23,7 @@ from perstack.core.messages import (
     ModelRequest,
     TextPart,
     ThinkingPart,
+    ToolCall,
     ToolMessage,
     ToolResult,
     UserMessage,
@@ -30,6 +31,7 @@ from perstack.core.messages import (
 from perstack.providers.catalogue import Credentials
 from perstack.providers.exchange import Exchange, SdkErrors, Timeouts, Tuning, tuning_of
 from perstack.providers.failures import Endpoint
+from perstack.providers.openai import forget_environment
 from perstack.providers.openai_chat_stream import ChatReader
 from perstack.providers.wire import NOTHING_SAID, WireCache, encode, file_text, tool_name
 
@@ -68,15 +70,18 @@ class OpenAIChatProvider:
         headers: Mapping[str, str] | None = None,
         max_retries: int = 4,
         tuning: Tuning | None = None,
+        client: openai.AsyncOpenAI | None = None,
     ) -> None:
+        """`client` is a platform's, made for the same key, address and headers."""
         tuning = tuning or Tuning()
         extra = dict(headers or {})
         self._label = tuning.label or "openai-compatible"
         self._reasoning_field = tuning.reasoning_field
         self._dialect = _Dialect()
-        self._client = openai.AsyncOpenAI(
+        self._client = client or openai.AsyncOpenAI(
             api_key=api_key or _NO_KEY, base_url=base_url, default_headers=extra, max_retries=0, webhook_secret=""
         )
+        forget_environment(self._client)
         self._endpoint = Endpoint(self._label, tuning.key_name, secrets=(api_key, *extra.values()))
         self._exchange = Exchange(
             post=self._post,
@@ -112,9 +117,25 @@ class OpenAIChatProvider:
         """Release connections."""
         await self._client.close()
 
-    async def _post(self, body: bytes, limits: httpx2.Timeout) -> httpx2.Response:
+    def path(self, model: str) -> str:  # noqa: ARG002  # for platforms
+        """Where `model` is asked, below the base URL."""
+        return "/chat/completions"
+
+    def sent_model(self, model: str) -> str:
+        """The model's name as this server knows it."""
+        return model
+
+    def own_fields(self, request: ModelRequest) -> JsonObject:  # noqa: ARG002  # as above
+        """Fields that only this server takes."""
+        return {}
+
+    def call_fields(self, call: ToolCall, source: ExpertMessage) -> JsonObject:  # noqa: ARG002  # as above
+        """What only this server wants back with a call it made."""
+        return {}
+
+    async def _post(self, model: str, body: bytes, limits: httpx2.Timeout) -> httpx2.Response:
         stream = await self._client.post(
-            "/chat/completions",
+            self.path(model),
             cast_to=object,
             content=body,
             options={"timeout": limits, "headers": {"Accept": "text/event-stream"}},
@@ -126,10 +147,11 @@ class OpenAIChatProvider:
     def _head(self, request: ModelRequest) -> bytes:
         """The body up to its messages; the system prompt is the first of them."""
         fields: dict[str, Json] = {
-            "model": request.model,
+            "model": self.sent_model(request.model),
             "stream": True,
             self._dialect.limit_field: request.max_output_tokens + max(request.reasoning_budget, 0),
         }
+        fields.update(self.own_fields(request))
         if self._dialect.usage_wanted:
             fields["stream_options"] = {"include_usage": True}
         if request.tools:
@@ -171,6 +193,7 @@ class OpenAIChatProvider:
                     "id": call.id,
                     "type": "function",
                     "function": {"name": tool_name(call.tool_name), "arguments": compact(call.args)},
+                    **self.call_fields(call, source),
                 }
                 for call in calls
             ]

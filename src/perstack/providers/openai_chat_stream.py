@@ -11,7 +11,7 @@ from perstack.core.messages import Delta, ModelReply, ModelRequest, StopReason, 
 from perstack.core.usage import Usage
 from perstack.providers.failures import Endpoint
 from perstack.providers.stream import ServerEvent
-from perstack.providers.wire import count, items, mapping, read_args, text
+from perstack.providers.wire import CALL_MARK, count, items, mapping, read_args, text
 
 _STOP = {
     "stop": StopReason.END,
@@ -28,6 +28,7 @@ class _Call:
     id: str = ""
     name: str = ""
     pieces: list[str] = field(default_factory=list)
+    extra: Mapping[str, Json] = field(default_factory=dict)
 
 
 class ChatReader:
@@ -76,6 +77,9 @@ class ChatReader:
             contents.append(ThinkingPart(thought))
         if said:
             contents.append(TextPart(said))
+        for made, raw in zip(calls, self._calls, strict=True):
+            if raw.extra:
+                contents.append(ThinkingPart("", signature=CALL_MARK + made.id, redacted=compact(dict(raw.extra))))
         stop = _STOP.get(self._stop, StopReason.UNKNOWN if self._stop else StopReason.END)
         if stop is StopReason.END:
             stop = StopReason.TOOL_CALLS if calls else StopReason.REFUSAL if self._refused else StopReason.END
@@ -111,6 +115,7 @@ class ChatReader:
         call = self._slot(piece.get("index"), call_id, name)
         call.id = call.id or call_id
         call.name = call.name or name
+        call.extra = mapping(piece.get("extra_content")) or call.extra
         args = function.get("arguments")
         if isinstance(args, Mapping):
             call.pieces.append(compact(args))

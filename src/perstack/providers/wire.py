@@ -21,6 +21,8 @@ V = TypeVar("V")
 NOTHING_SAID = "(no output)"
 REASONING_MARK = "openai:"
 """Before a reasoning item's id in `ThinkingPart.signature`: no other server can read it."""
+CALL_MARK = "google:"
+"""Before a tool call's id in `ThinkingPart.signature`: what Gemini wants to be given back with that call."""
 
 
 def encode(value: Json) -> bytes:
