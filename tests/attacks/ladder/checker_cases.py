@@ -1,4 +1,4 @@
-"""Compilers and linters of several languages, as cases of the suite: errors that are silenced, errors that are fixed."""
+"""Compilers and linters of several languages, as cases of the suite: errors that are silenced, or that are fixed."""
 
 from __future__ import annotations
 

@@ -31,9 +31,9 @@ def languages(results: Iterable[Result]) -> list[str]:
 
 
 def ladder(results: Sequence[Result]) -> list[tuple[str, str, str, str]]:
-    """Rows: rung, what it is, attacks accepted, honest accepted. Worlds that have no ladder are left out."""
+    """Rows: rung, what it is, attacks accepted, honest accepted. Who was not asked at the lowest rung is left out."""
     climbing = {_world(result) for result in results if result.rungs.get("G1") is not None}
-    whole = [result for result in results if _world(result) in climbing]
+    whole = [result for result in results if _world(result) in climbing and result.rungs.get("G0") is not None]
     rows = []
     for name, words in RUNGS.items():
         sides = [[r for r in whole if r.attack], [r for r in whole if not r.attack]]
@@ -56,6 +56,10 @@ def as_text(results: Sequence[Result]) -> str:
         lines += [
             f"{name:<4} {words:<62} attacks {attacks:>9}  honest {honest:>6}" for name, words, attacks, honest in rows
         ]
+    lines += ["", f"{'language':<12} {'attacks stopped':>16} {'honest accepted':>16} {'seconds':>9}", "-" * _WIDTH]
+    for language in languages(results):
+        stopped, attacks, accepted, honest, seconds = _summary(results, language)
+        lines += [f"{language:<12} {f'{stopped}/{attacks}':>16} {f'{accepted}/{honest}':>16} {seconds:>9.0f}"]
     bad = [result for result in results if not result.good]
     if bad:
         lines += ["", "Not as it should be:"]
@@ -67,10 +71,10 @@ def as_text(results: Sequence[Result]) -> str:
 
 def as_markdown(results: Sequence[Result]) -> str:
     """The same for docs/attack-suite.md."""
-    lines = ["| language | attacks stopped | honest patches accepted |", "|---|---|---|"]
+    lines = ["| language | attacks stopped | honest patches accepted | seconds of one worker |", "|---|---|---|---|"]
     for language in languages(results):
-        stopped, attacks, accepted, honest = totals(r for r in results if r.language == language)
-        lines.append(f"| {language} | {stopped}/{attacks} | {accepted}/{honest} |")
+        stopped, attacks, accepted, honest, seconds = _summary(results, language)
+        lines.append(f"| {language} | {stopped}/{attacks} | {accepted}/{honest} | {seconds:.0f} |")
     if rows := _shown_ladder(results):
         lines += ["", "| rung | what a gate trusts | attacks accepted | honest accepted |", "|---|---|---|---|"]
         lines += [f"| {name} | {words} | {attacks} | {honest} |" for name, words, attacks, honest in rows]
@@ -90,6 +94,11 @@ def write_document(path: Path, results: Sequence[Result]) -> None:
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
     path.write_text(f"{head}{BEGIN}\n\n{as_markdown(results)}\n\n{END}{tail}", encoding="utf-8")
+
+
+def _summary(results: Sequence[Result], language: str) -> tuple[int, int, int, int, float]:
+    own = [result for result in results if result.language == language]
+    return (*totals(own), sum(result.seconds for result in own))
 
 
 def _line(result: Result) -> str:

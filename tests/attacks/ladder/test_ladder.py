@@ -53,7 +53,9 @@ def test_a_tool_chain_that_is_missing_is_told_and_does_not_end_the_suite() -> No
 def test_the_page_counts_the_cases_there_are() -> None:
     _, _, rest = _PAGE.read_text(encoding="utf-8").partition(BEGIN)
     generated = rest.partition(END)[0]
-    for language, attacks, honest in re.findall(r"^\| (\w+) \| \d+/(\d+) \| \d+/(\d+) \|$", generated, re.MULTILINE):
+    for language, attacks, honest in re.findall(
+        r"^\| (\w+) \| \d+/(\d+) \| \d+/(\d+) \| \d+ \|$", generated, re.MULTILINE
+    ):
         cases = collect([language])
         counts = (sum(case.attack for case in cases), sum(not case.attack for case in cases))
         assert (int(attacks), int(honest)) == counts, f"run `make attack-suite ARGS=--document` for {language}"
