@@ -36,6 +36,19 @@ async def test_a_red_pull_request_is_fixed_on_its_own_branch(tmp_path: Path) -> 
     assert Path(outputs["evidence"]).is_file()
 
 
+async def test_a_fix_does_not_make_a_pull_request_green_that_took_a_test_away(tmp_path: Path) -> None:
+    fewer = TESTS.replace("def test_odd():\n    assert median([3, 1, 2]) == 2\n\n", "")
+    main = {**FILES, "calc.py": FIXED}
+    scene = await Scene.make(tmp_path, main=main, files={**FILES, "tests/test_calc.py": fewer})
+    result = await scene.run()
+    assert result.exit_code is ExitCode.OK, scene.comment()
+    pushed = scene.branch("tidy")
+    assert pushed != scene.head
+    _, as_a_whole = scene.record("check-runs")
+    assert (as_a_whole["head_sha"], as_a_whole["conclusion"]) == (pushed, "failure")
+    assert "as a whole is not verified" in scene.comment()
+
+
 async def test_an_issue_is_answered_with_a_fix_pull_request(tmp_path: Path) -> None:
     scene = await Scene.make(tmp_path, main=FILES, files={**FILES, "other.py": "x = 1\n"})
     result = await scene.run(number=3)
@@ -60,6 +73,8 @@ async def test_a_fork_gets_the_proved_patch_as_a_suggestion_and_no_push(tmp_path
     assert scene.branch("tidy") == scene.head
     assert scene.record("commits") == []
     assert "Not pushed" in scene.comment()
+    (check,) = scene.record("check-runs")
+    assert check["conclusion"] == "failure", "the head itself is as red as it was"
     assert "n // 2 - 1" in scene.comment()
 
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from perstack.core.errors import ExitCode
 from perstack.core.json import Json
-from perstack.core.outcome import Candidate, Ending, FixOutcome
-from perstack.core.verdict import PolicyFinding, ReasonCode, Report, Verdict
 from perstack.forge.contract import Action, FailedJob, Trigger, WorkflowRun
 from perstack.forge.trust import Allowed
 from perstack.interface.jobs.assignment import Assignment, Work
 from perstack.interface.jobs.desk import Desk
-from perstack.interface.jobs.fixing import tests_apart
 from perstack.interface.jobs.reviewing import remarks_of
 from perstack.interface.jobs.tasks import task_of
 from perstack.testing import done, reply, scripted
@@ -134,14 +130,3 @@ def zipped(files: dict[str, bytes]) -> bytes:
 def test_remarks_are_read_from_the_lines_that_name_a_place() -> None:
     found = remarks_of("Intro\n- src/a.py:3: one\n  more of it\n- `b.py:12`: two\n\n- no place\n* c.py:0: not a line")
     assert [(d.path, d.line, d.message) for d in found] == [("src/a.py", 3, "one more of it"), ("b.py", 12, "two")]
-
-
-def test_the_tests_part_of_a_change_is_shown_apart_where_a_person_has_to_decide() -> None:
-    code = "diff --git a/calc.py b/calc.py\n--- a/calc.py\n+++ b/calc.py\n@@ -1 +1 @@\n-a\n+b\n"
-    test = code.replace("calc.py", "tests/test_calc.py")
-    finding = PolicyFinding(ReasonCode.TEST_CHANGE_NEEDED, "tests/test_calc.py", "an expectation changed", blocks=False)
-    report = Report(Verdict.NEEDS_TEST_CHANGE, (), (), policy=(finding,))
-    candidate = Candidate(code + test, "d", "t", ("calc.py", "tests/test_calc.py"), 2, 2)
-    outcome = FixOutcome(Ending.ROUNDS_USED, "no", "b" * 40, report, candidate)
-    assert tests_apart(outcome) == test
-    assert tests_apart(replace(outcome, report=replace(report, verdict=Verdict.FAIL))) == ""

@@ -141,7 +141,15 @@ async def test_a_job_leaves_a_result_that_the_publisher_reads(tmp_path: Path) ->
     await scene.run(Action.VERIFY, event="pull_request", comment_id=0)
     left = tmp_path / "runner" / "result"
     names = {path.relative_to(left).as_posix() for path in left.rglob("*") if path.is_file()}
-    assert {"result.json", "patch.diff", "events.jsonl", "evidence.json", "report.md", "report.html", "candidate.patch"} <= names
+    assert {
+        "result.json",
+        "patch.diff",
+        "events.jsonl",
+        "evidence.json",
+        "report.md",
+        "report.html",
+        "candidate.patch",
+    } <= names
     assert Path(scene.record("outputs")["report"]).is_file()
     result = await publish(scene, {name: (left / name).read_bytes() for name in names})
     assert result.story is not None

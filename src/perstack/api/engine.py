@@ -110,6 +110,7 @@ class Job:
     error: str = ""
     steps: int = 0
     max_steps: int = 0
+    grounds: int = 0
     usage: Usage = field(default_factory=Usage)
 
     def sink(self, event: Event) -> None:
@@ -154,7 +155,7 @@ class Job:
         budgets = pipeline.budgets
         if not pipeline.checks:
             pipeline = replace(pipeline, checks=choose_checks(self.engine.host, fix.config))
-        async with self._staff(fix.config, budgets.steps, budgets.tokens, None) as staff:
+        async with self.staff(fix.config, budgets.steps, budgets.tokens, None) as staff:
             self.expert = pipeline.name
             writers = () if pipeline.checks == "off" else (pipeline.checks,)
             staff.check((pipeline.plan, pipeline.build, pipeline.verify, *writers))
@@ -172,7 +173,7 @@ class Job:
         """Measure the base and have a plan made; nothing is built. Raises: as `fix`."""
         pipeline = _pipeline_of(fix)
         budgets = pipeline.budgets
-        async with self._staff(fix.config, budgets.steps, budgets.tokens, None) as staff:
+        async with self.staff(fix.config, budgets.steps, budgets.tokens, None) as staff:
             self.expert = pipeline.plan
             staff.check((pipeline.plan,))
             proving = await to_thread.run_sync(importlib.import_module, _PROVING)
@@ -187,7 +188,7 @@ class Job:
     async def review(self, review: Review) -> Reviewed:
         """Have an expert remark on a change. Raises: UserError and InfrastructureErrors."""
         budgets = _pipeline_of(Fix(review.repository, review.head, review.config)).budgets
-        async with self._staff(review.config, budgets.steps, budgets.tokens, None) as staff:
+        async with self.staff(review.config, budgets.steps, budgets.tokens, None) as staff:
             self.expert = review.expert
             staff.check((review.expert,))
             proving = await to_thread.run_sync(importlib.import_module, _PROVING)
@@ -255,7 +256,7 @@ class Job:
         async with (
             closing(run.skills),
             self.kit(config, run.workspace, shared) as kit,
-            self._staff(config, self.max_steps, run.max_tokens, kit.skills_of) as staff,
+            self.staff(config, self.max_steps, run.max_tokens, kit.skills_of) as staff,
         ):
             outcome = await carried_out(run, staff, team.experts, fold(past) if run.goes_on else None)
         self.steps, self.usage = outcome.steps, outcome.usage
@@ -291,10 +292,11 @@ class Job:
                     f"no signals: {CONFIG_NAME} has no [signals] and no test suite was recognised",
                     hint='write one, for example [signals.tests] with kind = "test" and run = "python3 -m pytest"',
                 )
-            source = self._scratch("source")
+            scratch = self._next_ground()
+            source = scratch / "source"
             await repository.export(base, source)
             sandbox, snapshot = await self._sandbox(config.sandbox, source, suggestion)
-        return Ground(specs, sandbox, snapshot, self.engine.host.scratch / self.id, self.emit)
+        return Ground(specs, sandbox, snapshot, scratch, self.emit)
 
     async def _ground(self, review: Review) -> Ground:
         """What a review needs: a sandbox, and no signals."""
@@ -333,11 +335,17 @@ class Job:
         """Progress for people."""
         self.emit("progress", {"message": self.engine.redact(message)})
 
+    def _next_ground(self) -> Path:
+        """A private directory for what is proved next: one job may prove several things."""
+        self.grounds += 1
+        name = self.id if self.grounds == 1 else f"{self.id}-{self.grounds}"
+        return self.engine.host.scratch / name
+
     def _scratch(self, name: str) -> Path:
         return self.engine.host.scratch / self.id / name
 
     @asynccontextmanager
-    async def _staff(
+    async def staff(
         self, config: Config, max_steps: int, tokens: int, skills_for: MakeSkills | None
     ) -> AsyncIterator[Staff]:
         host = self.engine.host

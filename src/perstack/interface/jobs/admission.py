@@ -13,7 +13,7 @@ from perstack import api
 from perstack.core.experts import Config
 from perstack.forge.budget import decide_budget
 from perstack.forge.contract import Action, PullRequest, Trigger
-from perstack.forge.rights import WITHOUT_PERSON, Refused, needs_role, teams_to_ask
+from perstack.forge.rights import WITHOUT_PERSON, RefusalCode, Refused, needs_role, teams_to_ask
 from perstack.forge.trust import Allowed, decide_trust
 from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Assignment, Plan
@@ -52,14 +52,28 @@ async def _about(desk: Desk, trigger: Trigger) -> Assignment | Refused:
     base_ref = pull.base_ref if pull else await _branch(desk, trigger)
     tip = await call(forge.branch_sha, base_ref)
     if not tip:
-        return Refused("no-branch", f"branch `{base_ref}` does not exist.", public=True)
+        return Refused("no-branch", f"branch `{base_ref}` does not exist.", public=False)
+    here = trigger.head_repository_id in {0, trigger.repository_id}
+    if trigger.event == "workflow_run" and pull is None and here and trigger.head_sha != tip:
+        moved = f"`{base_ref}` moved on from {trigger.head_sha[:12]}; the run of {tip[:12]} says more."
+        return Refused(RefusalCode.HEAD_MOVED, moved, public=False)
     # From the base: neither a pull request nor a push changes how it is judged itself.
-    config = await read_config(desk, trigger.base_sha or tip)
+    config = await read_config(desk, await _judging_commit(desk, trigger, pull, tip))
     decision = await _trust(desk, trigger, config, pull)
     if isinstance(decision, Refused):
         return decision
     head = pull.head_sha if pull else trigger.head_sha or tip
     return Assignment(trigger, config, head, decision, pull=pull, branch="" if pull else base_ref)
+
+
+async def _judging_commit(desk: Desk, trigger: Trigger, pull: PullRequest | None, tip: str) -> str:
+    """The commit whose configuration counts. A branch that is verified by itself does not bring its own."""
+    if pull is not None or trigger.number or trigger.action is not Action.VERIFY:
+        return tip
+    default = trigger.default_branch or await call(desk.forge.default_branch)
+    if trigger.event == "merge_group" or await _branch(desk, trigger) == default:
+        return trigger.base_sha or tip
+    return await call(desk.forge.branch_sha, default) or tip
 
 
 async def read_config(desk: Desk, commit: str) -> Config:
@@ -87,7 +101,8 @@ def _bound(trigger: Trigger, pull: PullRequest | None) -> Trigger:
 
 
 async def _branch(desk: Desk, trigger: Trigger) -> str:
-    return trigger.ref or trigger.default_branch or await call(desk.forge.default_branch)
+    elsewhere = trigger.head_repository_id not in {0, trigger.repository_id}
+    return ("" if elsewhere else trigger.ref) or trigger.default_branch or await call(desk.forge.default_branch)
 
 
 async def _trust(desk: Desk, trigger: Trigger, config: Config, pull: PullRequest | None) -> Allowed | Refused:

@@ -64,6 +64,13 @@ class Assignment:
         return bool(self.number) and (self.trigger.event in _COMMENTED or self.action is not Action.VERIFY)
 
     @property
+    def check_name(self) -> str:
+        """The name of the check run. A required check waits for pull requests and merge queues, each against its base:
+        what is judged against an earlier commit of the same branch has another name, so that it satisfies none."""
+        name, event = self.config.github.check_name, self.trigger.event
+        return name if self.pull is not None or event == "merge_group" else f"{name} ({event})"
+
+    @property
     def judges(self) -> bool:
         """Whether the pinned commit gets a check run: never where nothing is judged, nor on a branch to be fixed."""
         return self.action in _JUDGED and (self.pull is not None or self.action is Action.VERIFY)
@@ -110,8 +117,8 @@ class Work:
 
     @property
     def repository_path(self) -> Path:
-        """Where the forge's commits are fetched to: one for all jobs of the process."""
-        return self.desk.scratch / "repository.git"
+        """Where commits are fetched to: one a job, for a shallow fetch would cut what an earlier job had."""
+        return self.desk.scratch / f"repository-{self.assignment.trigger.commands}.git"
 
     def story(self, **facts: object) -> Story:
         """A story of this job with these facts."""

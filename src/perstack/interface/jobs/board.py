@@ -11,6 +11,7 @@ import anyio
 from perstack.core.errors import ExitCode, ForgeError, PerstackError, Superseded
 from perstack.core.events import Event
 from perstack.core.json import Json
+from perstack.core.outcome import Ending
 from perstack.forge.budget import remember
 from perstack.forge.contract import CheckOutput, CheckStatus, Ref
 from perstack.interface import unfinished
@@ -65,11 +66,9 @@ class Board:
             self._leave()
         if one.judges:
             await self._close_stale()
-            output = markdown.progress_check(one.action, self._view)
+            output = markdown.queued_check(one.action)
             mine = external_id(one.key, self._mine.run, self._mine.attempt)
-            self._check = await call(
-                self._forge.start_check, one.config.github.check_name, one.head, output, external_id=mine
-            )
+            self._check = await call(self._forge.start_check, one.check_name, one.head, output, external_id=mine)
         self._leave()
 
     async def keep_shown(self, fence: Fence) -> None:
@@ -97,8 +96,9 @@ class Board:
         story = replace(done, view=self._view, history=self._history)
         if self._check is not None:
             check = self._check
-            # The pinned head stays what it is: red. Its fix has a check run of its own.
-            conclusion = "failure" if story.commit else markdown.conclusion(story)
+            # The pinned head stays what it is: red, pushed or not. Its fix has a check run of its own.
+            fixed = story.outcome is not None and story.outcome.ending is Ending.FIXED
+            conclusion = "failure" if fixed else markdown.conclusion(story)
             await self._complete(markdown.head_output(story), conclusion)
             story = replace(story, check_url=story.check_url or check.url)
         await self._last_comment(markdown.result_comment(story), "done", markdown.result_data(story))
@@ -202,7 +202,7 @@ class Board:
         one, mine = self._assignment, self._mine
         if not mine.run:
             return
-        name = one.config.github.check_name
+        name = one.check_name
         for ref, identity, status in await call(self._forge.find_checks, one.head, name):
             order = run_of_check(identity, one.key)
             if status is CheckStatus.COMPLETED or order is None or order >= (mine.run, mine.attempt):
@@ -226,6 +226,6 @@ class Board:
         if self._check is not None or self._commented:
             number = one.number if self._commented else 0
             check = self._check.id if self._check else 0
-            name = one.config.github.check_name
+            name = one.check_name
             open_now.append(unfinished.Unfinished(check, name, one.head, number, one.key if number else ""))
         unfinished.write(folder, open_now)

@@ -82,7 +82,7 @@ class Fence:
             )
 
     async def _no_newer_check(self) -> None:
-        name = self._assignment.config.github.check_name
+        name = self._assignment.check_name
         for _, identity, _ in await call(self._desk.forge.find_checks, self._assignment.head, name):
             order = run_of_check(identity, self._assignment.key)
             if order is not None and order > self._mine.order[:2]:

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 
 import anyio
 
 from perstack import api
-from perstack.core.errors import ForgeError
+from perstack.core.errors import ForgeError, PerstackError
 from perstack.core.outcome import Candidate, Ending, FixOutcome
-from perstack.core.verdict import ReasonCode, Verdict
+from perstack.core.verdict import Verdict
 from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Work
 from perstack.interface.jobs.fence import Fence
 from perstack.interface.jobs.publication import Publication
 from perstack.interface.jobs.tasks import task_of
-from perstack.interface.jobs.verifying import with_inline, with_warning
+from perstack.interface.jobs.verifying import fetched, with_inline, with_warning
 from perstack.interface.render import markdown
 from perstack.interface.story import Story
-
-_SECTION = re.compile(r"(?m)^(?=diff --git )")
 
 
 async def fix(work: Work, fence: Fence, job: api.Job) -> Story:
     """Work on what is red at the pinned head; publish when it was proved. Raises: Superseded when that is void now."""
-    one, path = work.assignment, work.repository_path
-    await call(work.desk.forge.fetch, one.head, path)
-    repository = await api.open_bare(path)
+    one = work.assignment
+    if one.pull is not None:
+        repository, _ = await fetched(work)
+    else:
+        await call(work.desk.forge.fetch, one.head, work.repository_path)
+        repository = await api.open_bare(work.repository_path)
     title, text = await task_of(work)
     plan = one.plan.text if one.plan else ""
     outcome = await job.fix(api.Fix(repository, one.head, one.config, title=title, text=text, plan=plan))
@@ -37,7 +38,7 @@ async def publish_outcome(
     work: Work, fence: Fence, job: api.Job, repository: api.Repository, outcome: FixOutcome
 ) -> Story:
     """The story of a fix that ended: pushed where it was proved and may be, shown where not."""
-    story = work.story(outcome=outcome, test_change=tests_apart(outcome))
+    story = work.story(outcome=outcome)
     if outcome.ending is not Ending.FIXED or outcome.candidate is None:
         await fence.check()
         return story
@@ -47,17 +48,40 @@ async def publish_outcome(
         story = work.published = await publication.publish(story, outcome.candidate, repository)
         if not story.commit:
             story = work.published = await _suggested(work, story, outcome.candidate, repository)
+        elif story.pull_url:
+            story = work.published = await publication.check(story, story)
+    if story.commit and not story.pull_url:
+        shown = await _as_a_whole(work, job, story, outcome.candidate, repository)
+        with anyio.CancelScope(shield=True):
+            story = work.published = await publication.check(story, shown)
+        if shown.verdict is not Verdict.PASS:
+            why = (
+                f"The pull request as a whole is not verified: its verdict at {story.commit[:12]} is `{shown.verdict}`."
+            )
+            story = replace(story, note=f"{story.note} {why}".strip())
     return story
 
 
-def tests_apart(outcome: FixOutcome) -> str:
-    """The part of a change that is about tests, where a person has to decide on it."""
-    if outcome.verdict is not Verdict.NEEDS_TEST_CHANGE or outcome.candidate is None:
-        return ""
-    report = outcome.report
-    asked = {f.path for f in report.policy if f.code is ReasonCode.TEST_CHANGE_NEEDED} if report else set()
-    sections = [part for part in _SECTION.split(outcome.candidate.patch) if part.startswith("diff --git ")]
-    return "".join(part for part in sections if any(f"+++ b/{path}\n" in part for path in asked))
+async def _as_a_whole(
+    work: Work, job: api.Job, story: Story, candidate: Candidate, repository: api.Repository
+) -> Story:  # fmt: skip
+    """What the new head's check run says: the pull request with the fix in it, judged against its base.
+
+    That the fix is proved against the old head says nothing of what the pull request did before.
+    """
+    pull = work.assignment.pull
+    if pull is None:
+        return story
+    try:
+        base = await repository.merge_base(pull.base_sha, work.assignment.head)
+        patch = await repository.diff(base, candidate.tree)
+        if patch.is_empty:
+            return story  # nothing is left of the pull request's change: the fix is all there is to judge
+        whole = api.Verify(repository, base, patch.text, work.assignment.config)
+        report = await job.verify(whole, out=job.folder / "pull-request")
+    except PerstackError as error:
+        return work.story(base=story.commit, note=f"The pull request could not be verified: {error.message}")
+    return work.story(base=story.commit, report=report)
 
 
 async def _suggested(work: Work, story: Story, candidate: Candidate, repository: api.Repository) -> Story:
@@ -66,8 +90,6 @@ async def _suggested(work: Work, story: Story, candidate: Candidate, repository:
     if one.pull is None or not one.config.github.review_comments:
         return story
     try:
-        await call(work.desk.forge.fetch, one.pull.base_sha, work.repository_path, history=True)
-        await call(work.desk.forge.fetch, one.head, work.repository_path, history=True)
         base = await repository.merge_base(one.pull.base_sha, one.head)
         diff = (await repository.diff(base, one.head)).text
         inline = markdown.inline_review(diff, (), candidate.patch)

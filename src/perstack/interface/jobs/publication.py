@@ -12,7 +12,7 @@ from perstack.core.outcome import Candidate
 from perstack.forge.contract import CheckStatus, CommitRequest, Forge, PullRequestRequest
 from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Assignment
-from perstack.interface.jobs.fence import Fence
+from perstack.interface.jobs.fence import Fence, external_id
 from perstack.interface.render import markdown
 from perstack.interface.story import Story
 
@@ -63,15 +63,15 @@ class Publication:
         if target.pull_base:
             pull = await call(self.forge.open_pull_request, self._pull_request(story, target, message))
             story = replace(story, pull_url=pull.url, fix_updated=bool(target.expected))
-        return await self._checked(story, candidate)
+        return story
 
-    async def _checked(self, story: Story, candidate: Candidate) -> Story:
-        """A check run of its own on the new commit."""
-        output = markdown.check_output(story)
+    async def check(self, story: Story, shown: Story) -> Story:
+        """A check run of its own on the new commit, with the verdict of `shown`."""
+        output = markdown.check_output(shown)
         name = self.assignment.config.github.check_name
-        identity = f"perstack:{candidate.digest[:24]}"
+        identity = external_id(self.assignment.key, 0, 0)
         check = await call(self.forge.start_check, name, story.commit, output, external_id=identity)
-        conclusion = markdown.conclusion(story)
+        conclusion = markdown.conclusion(shown)
         await call(self.forge.update_check, check, output, status=CheckStatus.COMPLETED, conclusion=conclusion)
         return replace(story, check_url=check.url)
 

@@ -82,8 +82,7 @@ def _doubt(claim: Claim, folder: Path) -> str:
 async def _fix(work: Work, fence: Fence, job: api.Job, claim: Claim) -> Story:
     """A change that was built elsewhere: a candidate like any other."""
     one = work.assignment
-    await call(work.desk.forge.fetch, one.head, work.repository_path)
-    repository = await api.open_bare(work.repository_path)
+    repository, _ = await fetched(work)
     tree = await repository.apply(one.head, claim.patch)
     patch = await repository.diff(one.head, tree)
     report = await job.verify(api.Verify(repository, one.head, patch.text, one.config, needs_red=True))

@@ -97,7 +97,7 @@ async def _runs_at_work(desk: Desk, asked: Assignment) -> set[int]:
     ]
     found = {record.run for record in records if record and record.state == "working"}
     if asked.pull is not None:
-        name = asked.config.github.check_name
+        name = asked.check_name
         for _, identity, status in await call(desk.forge.find_checks, asked.head, name):
             if status is not CheckStatus.COMPLETED and (order := run_of_check(identity)) is not None:
                 found.add(order[0])
