@@ -12,6 +12,7 @@ from perstack.core.contracts import Sandbox
 from perstack.infrastructure.sandbox.bubblewrap import Bubblewrap
 from tests.attacks.ladder.record import Case, World
 from tests.signals import test_compiler_attacks as c
+from tests.signals.go.toolchain import go_folder
 from tests.signals.test_compiler import FIXED_A, spec
 from tests.signals.test_compiler_ecosystems import CASES, folder_of
 from tests.signals.test_compiler_ecosystems import Case as Ecosystem
@@ -37,11 +38,11 @@ def _of(ecosystem: Ecosystem) -> list[Case]:
     program = ecosystem.program
 
     def box() -> Sandbox:
-        folder = folder_of(program)
+        folder = _folder_of(program)
         return Bubblewrap(tuple(p for p in (folder, Path(sys.executable).parent) if p is not None))
 
     def missing() -> str:
-        return "" if folder_of(program) else f"{program} is not on this machine"
+        return "" if _folder_of(program) else f"{program} is not on this machine"
 
     signal = replace(spec(ecosystem.run), timeout_s=_PATIENCE_S)
     world = World(f"{program}-check", _LANGUAGES[program], ecosystem.files, signal, box, missing=missing)
@@ -50,6 +51,10 @@ def _of(ecosystem: Ecosystem) -> list[Case]:
         for number, (changes, code) in enumerate(ecosystem.attacks, 1)
     ]
     return [*attacks, Case("the-fix", world, False, ecosystem.fix)]
+
+
+def _folder_of(program: str) -> Path | None:
+    return go_folder() if program == "go" else folder_of(program)
 
 
 def _warnings() -> list[Case]:

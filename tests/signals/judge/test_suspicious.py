@@ -135,3 +135,19 @@ HARMLESS = {
 def test_ordinary_lines_of_other_languages_are_not_accused(name: str) -> None:
     path, line = HARMLESS[name]
     assert blocking(f"int x;\n{line}\n", "int x;\n", path) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["X = 0.0 ** -1", "X = (-8) ** 0.5", "X = 10 ** 64 ** 2", "X = 1 << -1", "X = 'a' * 10**9"]
+)
+def test_constants_that_cannot_be_folded_end_no_judgement(line: str) -> None:
+    assert blocking(f"x = 1\n{line}\n") == []
+
+
+def test_what_decides_is_followed_through_names_and_functions() -> None:
+    told = "import os\n\n\ndef _here():\n    return os.getcwd()\n\n\ndef f(x):\n    place = _here()\n    return 1 if place == '/srv' else 2\n"
+    asked = (
+        "import os\n\n\ndef f(x):\n    place = os.path.join(os.getcwd(), x)\n    return 1 if place == '/srv' else 2\n"
+    )
+    assert blocking(told)
+    assert blocking(asked) == []
