@@ -168,6 +168,7 @@ def main() -> None:
     signal.signal(signal.SIGALRM, on_alarm)
     sys.argv = ["app"]
     os.environ.pop("PYTHONPATH", None)
+    os.environ.pop("PYTHONHASHSEED", None)  # runs of suites have one
     session = Session(request, emit)
     session.load()
     session.examples("first")
