@@ -41,6 +41,7 @@ def test_describing_an_expert_loads_no_engine() -> None:
     assert not found & {"perstack.api.engine", "pydantic", "anyio", "docker"}
 
 
+@pytest.mark.slow
 def test_calling_it_loads_no_provider_sdk_before_one_is_asked_for() -> None:
     assert not modules_after("import perstack; perstack.run") & {"anthropic", "openai", "mcp", "docker", "tomli_w"}
 

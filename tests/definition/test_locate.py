@@ -131,6 +131,7 @@ def paths(value: object, path: KeyPath = ()) -> set[KeyPath]:
     return found
 
 
+@pytest.mark.slow
 @given(documents())
 def test_every_key_of_a_random_document_is_found_at_its_line(writer: Writer) -> None:
     lines = locate(writer.text)

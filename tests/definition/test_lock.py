@@ -249,6 +249,7 @@ _SCHEMAS = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.text("xyz$-", min_size=1), _SCHEMAS, max_size=4))
 def test_any_schema_survives(schema: dict[str, Json]) -> None:

@@ -161,6 +161,7 @@ _JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(["started", "actor", "bot", "tokens_in", "tokens_out", "past"]), _JSON))
 def test_no_data_makes_the_decision_fail(odd: dict[str, Any]) -> None:
     ledger = [OwnComment(1, 5, "fix-5", "", data=odd)]

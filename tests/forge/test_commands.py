@@ -170,6 +170,7 @@ def test_an_edit_runs_only_what_is_new_in_it() -> None:
     assert parse_commands("/perstack fxi and more", previous="/perstack fxi") == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [
@@ -220,6 +221,7 @@ _PROSE = _WORDS.filter(lambda line: line[:1].isalpha() and "/perstack" not in li
 _WRAPPED = st.sampled_from([("```", "```"), ("~~~~ text", "~~~~"), ("<!--", "-->"), ("<pre>", "</pre>"), ("`", "`")])
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.one_of(_PROSE, st.just("/perstack fix it")), max_size=12))
 def test_every_command_in_prose_is_found_where_it_stands(lines: list[str]) -> None:
@@ -227,6 +229,7 @@ def test_every_command_in_prose_is_found_where_it_stands(lines: list[str]) -> No
     assert [item.line for item in parse_commands("\n".join(lines)) if isinstance(item, Command)] == wanted
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(_WRAPPED, st.lists(_PROSE, max_size=4), st.lists(_PROSE, max_size=4), st.sampled_from(["fix", "stop", "x"]))
 def test_no_command_is_found_in_what_is_masked(
@@ -262,6 +265,7 @@ def _shown(body: str) -> set[str]:
     return shown
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=250)
 @given(st.lists(st.sampled_from(_PIECES), min_size=1, max_size=8))
 def test_no_command_is_found_that_a_markdown_parser_does_not_show(pieces: list[str]) -> None:

@@ -30,6 +30,7 @@ EVENTS = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(EVENTS, max_size=40))
 def test_the_fold_of_stages_takes_any_events_and_stays_small(events: list[Event]) -> None:

@@ -76,6 +76,7 @@ def test_a_pipe_and_no_color_get_no_escape_sequences() -> None:
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", shown)
 
 
+@pytest.mark.slow
 def test_hostile_text_steers_no_terminal() -> None:
     nasty = hostile().outcome
     assert nasty is not None

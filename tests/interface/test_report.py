@@ -113,6 +113,7 @@ def test_any_text_is_a_patch_or_none_and_never_an_error(text: str) -> None:
     files_of(PATCH + text, [{"path": text, "hunk": 1, "verified": 2}], [{"path": text, "line": text}])
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)

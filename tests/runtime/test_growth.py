@@ -39,6 +39,7 @@ class Sleeping:
     async def close(self) -> None: ...
 
 
+@pytest.mark.slow
 async def test_a_thousand_steps_cost_what_a_hundred_cost_ten_times() -> None:
     async def written(steps: int) -> tuple[int, int]:
         bench = Bench(

@@ -7,7 +7,7 @@ branch names and pull request titles are part of. The exception are dispatches: 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from perstack.core.errors import UserError
 from perstack.forge import payload as read
@@ -265,7 +265,8 @@ def _pull_request_of(payload: Payload, subject: str, head: str) -> int:
 
     Forks' pull requests are never listed; those of other repositories that share the commit are.
     """
-    for pull in read.find(payload, f"{subject}.pull_requests") or ():
+    listed = read.find(payload, f"{subject}.pull_requests")
+    for pull in listed if isinstance(listed, Sequence) else ():
         if not isinstance(pull, Mapping):
             continue
         here = read.find(pull, "base.repo.id") == read.integer(payload, "repository.id")

@@ -40,6 +40,7 @@ def test_every_language_has_attacks_and_honest_patches_of_each_world(language: s
     assert {True, False} <= set().union(*worlds.values())
 
 
+@pytest.mark.slow
 def test_a_tool_chain_that_is_missing_is_told_and_does_not_end_the_suite() -> None:
     argv = [sys.executable, "-m", "tests.attacks.ladder", "--no-ladder", "--only", "rust/fix"]
     done = subprocess.run(

@@ -216,6 +216,7 @@ def test_a_candidate_like_its_base_fixes_nothing(
     assert outcome(judged(run, run))[0] is not Verdict.PASS
 
 
+@pytest.mark.slow
 def test_ten_thousand_diagnostics_are_compared_in_a_second_of_processor_time() -> None:
     many = tuple(
         Diagnostic(f"f{n % 97}.c", n, "error", f"‘v{n}’ undeclared on line {n}", 3, "E") for n in range(10_000)

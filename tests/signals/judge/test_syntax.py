@@ -18,6 +18,7 @@ def test_source_that_cannot_be_read_is_a_syntax_error(source: str | bytes) -> No
         parse(source)
 
 
+@pytest.mark.slow
 def test_threads_that_parse_side_by_side_do_not_end_each_other() -> None:
     deep = "value = " + "(" * 60 + "1" + ")" * 60 + "\n"
     source = "def f(a, b):\n    return [x for x in (a, b) if x]\n" * 200 + deep
