@@ -98,8 +98,9 @@ def _outlives(target: ast.expr, declared: set[str], owners: set[str], tables: fr
         return target.id in declared
     if isinstance(target, ast.Attribute):
         return isinstance(target.value, ast.Name) and target.value.id in owners
-    fixed = isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant)
-    return fixed and isinstance(target.value, ast.Name) and target.value.id in tables
+    if not isinstance(target, ast.Subscript) or not isinstance(target.slice, ast.Constant):
+        return False
+    return isinstance(target.value, ast.Name) and target.value.id in tables
 
 
 def _callers(function: _Function, count: ast.AugAssign, functions: Sequence[_Function], places: Places) -> set[str]:
