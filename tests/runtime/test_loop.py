@@ -225,12 +225,12 @@ async def test_the_run_stops_when_its_steps_are_used_up() -> None:
     assert run_types(bench)[-1] == "stopRunByExceededMaxSteps"
 
 
-async def test_a_spent_budget_stops_before_the_next_call() -> None:
+async def test_a_budget_stops_before_the_call_that_would_exceed_it() -> None:
     tokens = TokenBudget(20)
     bench = Bench(lambda _: reply(calls=[("look", {})]), skill=FunctionSkill({"look": lambda _: "s"}), tokens=tokens)
     with pytest.raises(BudgetExceeded, match="30 of 20"):
         await bench.run()
-    assert len(bench.scripted().requests) == 2
+    assert len(bench.scripted().requests) == 1
     assert run_types(bench)[-1] == "stopRunByError"
 
 

@@ -72,6 +72,7 @@ def make_provider(spec: ProviderSpec, env: Mapping[str, str], say: Callable[[str
     """Raises: UserError for an unknown provider, a missing key or a missing package."""
     entry = catalogue.entry(spec.name)
     credentials = catalogue.credentials(spec.name, env, spec.setting)
+    threading.Thread(target=_load, args=("genai_prices.data",), daemon=True).start()
     return cast("Provider", catalogue.load(entry).create(credentials, say))
 
 

@@ -38,6 +38,7 @@ from perstack.infrastructure.git import Repository
 from perstack.infrastructure.sandbox.ownership import given_back
 from perstack.infrastructure.secrets import Redactor
 from perstack.providers import catalogue
+from perstack.providers.prices import pricing
 from perstack.runtime.driver import Runner, RunOutcome, TokenBudget
 from perstack.runtime.fold import fold
 from perstack.runtime.past import recorded_calls
@@ -155,7 +156,7 @@ class Job:
         budgets = pipeline.budgets
         if not pipeline.checks:
             pipeline = replace(pipeline, checks=choose_checks(self.engine.host, fix.config))
-        async with self.staff(fix.config, budgets.steps, budgets.tokens, None) as staff:
+        async with self.staff(fix.config, budgets.steps, budgets.tokens, None, budgets.cost) as staff:
             self.expert = pipeline.name
             writers = () if pipeline.checks == "off" else (pipeline.checks,)
             staff.check((pipeline.plan, pipeline.build, pipeline.verify, *writers))
@@ -164,6 +165,7 @@ class Job:
             outcome: FixOutcome = await proving.fixed(
                 fix, pipeline, staff, ground, host=self.engine.host, out=self.folder
             )
+        outcome = replace(outcome, cost_usd=staff.cost_usd)
         self.steps, self.usage = sum(r.steps for r in outcome.rounds), outcome.usage
         self.emit("finishJob", {"outcome": outcome.ending.value, "verdict": outcome.verdict.value,
                                 "rounds": len(outcome.rounds), "usage": outcome.usage.to_json()})  # fmt: skip
@@ -173,7 +175,7 @@ class Job:
         """Measure the base and have a plan made; nothing is built. Raises: as `fix`."""
         pipeline = _pipeline_of(fix)
         budgets = pipeline.budgets
-        async with self.staff(fix.config, budgets.steps, budgets.tokens, None) as staff:
+        async with self.staff(fix.config, budgets.steps, budgets.tokens, None, budgets.cost) as staff:
             self.expert = pipeline.plan
             staff.check((pipeline.plan,))
             proving = await to_thread.run_sync(importlib.import_module, _PROVING)
@@ -181,6 +183,7 @@ class Job:
             planned: Planned = await proving.planned(
                 fix, pipeline, staff, ground, host=self.engine.host, out=self.folder
             )
+        planned = replace(planned, cost_usd=staff.cost_usd)
         self.steps, self.usage = staff.next_step - 1, planned.usage
         self.emit("finishJob", {"outcome": "planned" if planned.text else "no-plan", "usage": planned.usage.to_json()})
         return planned
@@ -188,12 +191,13 @@ class Job:
     async def review(self, review: Review) -> Reviewed:
         """Have an expert remark on a change. Raises: UserError and InfrastructureErrors."""
         budgets = _pipeline_of(Fix(review.repository, review.head, review.config)).budgets
-        async with self.staff(review.config, budgets.steps, budgets.tokens, None) as staff:
+        async with self.staff(review.config, budgets.steps, budgets.tokens, None, budgets.cost) as staff:
             self.expert = review.expert
             staff.check((review.expert,))
             proving = await to_thread.run_sync(importlib.import_module, _PROVING)
             ground = await self._ground(review)
             reviewed: Reviewed = await proving.reviewed(review, staff, ground, host=self.engine.host)
+        reviewed = replace(reviewed, cost_usd=staff.cost_usd)
         self.steps, self.usage = staff.next_step - 1, reviewed.usage
         self.emit("finishJob", {"outcome": "reviewed", "usage": reviewed.usage.to_json()})
         return reviewed
@@ -346,7 +350,7 @@ class Job:
 
     @asynccontextmanager
     async def staff(
-        self, config: Config, max_steps: int, tokens: int, skills_for: MakeSkills | None
+        self, config: Config, max_steps: int, tokens: int, skills_for: MakeSkills | None, cost: float = 0.0
     ) -> AsyncIterator[Staff]:
         host = self.engine.host
         given, wanted = host.model_provider, host.model or config.model
@@ -365,7 +369,7 @@ class Job:
             self.sink,
             new_id=new_id,
             now_ms=now_ms,
-            tokens=TokenBudget(tokens),
+            tokens=TokenBudget(tokens, cost_limit=cost, cost_of=pricing("" if given else spec.name, now_ms)),
             skills_for=skills_for,
             model_for=model_of,
         )

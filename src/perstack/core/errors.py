@@ -17,6 +17,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+COST = "cost"
+"""The kind of a budget in US dollars; all others count things."""
+
 
 class ExitCode(IntEnum):
     """Process exit codes of every command."""
@@ -65,12 +68,13 @@ class Superseded(PerstackError):
 
 
 class BudgetExceeded(PerstackError):
-    """A limit of the job (steps, tokens, wall time, rounds) was reached."""
+    """A limit of the job (steps, tokens, money, wall time, rounds) was reached."""
 
     exit_code = ExitCode.INCONCLUSIVE
 
     def __init__(self, kind: str, *, value: float, limit: float) -> None:
-        super().__init__(f"{kind} budget reached: {value:,.0f} of {limit:,.0f}")
+        shown = f"${value:,.4f} of ${limit:,.4f}" if kind == COST else f"{value:,.0f} of {limit:,.0f}"
+        super().__init__(f"{kind} budget reached: {shown}")
         self.kind = kind
         self.value = value
         self.limit = limit

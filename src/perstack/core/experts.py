@@ -90,11 +90,12 @@ class ProviderSpec:
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """Limits of one job. `tokens` counts input and output of every expert; 0 means no limit."""
+    """Limits of one job. `tokens` counts input and output of every expert, `cost` is in US dollars; 0: no limit."""
 
     rounds: int = 3
     steps: int = 100
     tokens: int = 2_000_000
+    cost: float = 0.0
     wall_time_s: float = 3600.0
 
 

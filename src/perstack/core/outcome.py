@@ -77,6 +77,7 @@ class FixOutcome:
     remarks: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
+    cost_usd: float | None = None  # None where a price is not known
 
     @property
     def verdict(self) -> Verdict:
@@ -103,6 +104,7 @@ class FixOutcome:
             "remarks": list(self.remarks),
             "usage": self.usage.to_json(),
             "seconds": round(self.seconds, 3),
+            "costUsd": self.cost_usd,
         }
 
 
@@ -117,6 +119,7 @@ class Planned:
     failing: tuple[TestCase, ...] = ()
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +129,4 @@ class Reviewed:
     text: str
     usage: Usage = field(default_factory=Usage)
     error: str = ""  # how the expert was stopped, empty where it came to its end
+    cost_usd: float | None = None

@@ -9,12 +9,17 @@ from perstack.core.json import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more model calls. `cached_input_tokens` is the part of `input_tokens` read from a cache."""
+    """Tokens of one or more model calls.
+
+    Parts of `input_tokens` are read from a cache (`cached_input_tokens`) or written to one (`cache_written_tokens`),
+    `reasoning_tokens` are part of `output_tokens`.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
     cached_input_tokens: int = 0
+    cache_written_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -26,6 +31,7 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
             self.cached_input_tokens + other.cached_input_tokens,
+            self.cache_written_tokens + other.cache_written_tokens,
         )
 
     def __sub__(self, other: Usage) -> Usage:
@@ -34,6 +40,7 @@ class Usage:
             self.output_tokens - other.output_tokens,
             self.reasoning_tokens - other.reasoning_tokens,
             self.cached_input_tokens - other.cached_input_tokens,
+            self.cache_written_tokens - other.cache_written_tokens,
         )
 
     def to_json(self) -> JsonObject:
@@ -43,4 +50,5 @@ class Usage:
             "reasoningTokens": self.reasoning_tokens,
             "totalTokens": self.total_tokens,
             "cachedInputTokens": self.cached_input_tokens,
+            **({"cacheWrittenTokens": self.cache_written_tokens} if self.cache_written_tokens else {}),
         }

@@ -182,6 +182,7 @@ def _pipeline(name: str, pipeline: schema_harness.Pipeline) -> data.PipelineSpec
             rounds=budgets.rounds,
             steps=budgets.steps,
             tokens=budgets.tokens,
+            cost=budgets.cost,
             wall_time_s=budgets.wall_time / 1000,
         ),
     )

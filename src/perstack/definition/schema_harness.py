@@ -278,6 +278,9 @@ class Budgets(Table):
     rounds: Positive = Field(default=3, description="Build and verify rounds.")
     steps: Positive = 100
     tokens: Natural = Field(default=2_000_000, description="Input and output; 0: no limit.")
+    cost: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="US dollars, estimated before each call; 0: no limit. Needs a known price."
+    )
     wall_time: Positive = Field(default=3_600_000, description="Milliseconds.")
 
 

@@ -142,6 +142,7 @@ class MessageReader:
             output_tokens=count(self._usage.get("output_tokens")),
             reasoning_tokens=count(mapping(self._usage.get("output_tokens_details")).get("thinking_tokens")),
             cached_input_tokens=cached,
+            cache_written_tokens=written,
         )
 
 

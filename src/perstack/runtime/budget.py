@@ -1,33 +1,80 @@
-"""The token budget of a job: one mutable counter shared by every run of it."""
+"""The budget of a job, in tokens and in money: one mutable counter shared by every run of it. Knows no prices."""
 
 from __future__ import annotations
 
-from perstack.core.errors import BudgetExceeded
+from collections.abc import Callable
+from decimal import Decimal
+
+from perstack.core.errors import COST, BudgetExceeded, UserError
 from perstack.core.usage import Usage
+
+CostOf = Callable[[str, Usage], Decimal | None]
+"""US dollars of a model's usage; None where its price is not known."""
+
+
+def _unknown(_model: str, _usage: Usage) -> Decimal | None:
+    return None
 
 
 class TokenBudget:
-    """Counts input and output tokens of all model calls. `limit` 0 means no limit."""
+    """Counts input and output tokens of all model calls, and what they cost. A limit of 0 means no limit."""
 
-    __slots__ = ("_limit", "_used")
+    __slots__ = ("_cost", "_cost_limit", "_cost_of", "_limit", "_priced", "_used")
 
-    def __init__(self, limit: int = 0) -> None:
+    def __init__(self, limit: int = 0, *, cost_limit: float = 0.0, cost_of: CostOf = _unknown) -> None:
         self._limit = limit
+        self._cost_limit = Decimal(str(cost_limit))
+        self._cost_of = cost_of
         self._used = 0
+        self._cost = Decimal(0)
+        self._priced = True
 
     @property
     def used(self) -> int:
         """Tokens spent so far."""
         return self._used
 
-    def check(self) -> None:
-        """Call before spending.
+    @property
+    def cost(self) -> Decimal | None:
+        """US dollars spent so far; None where one of the calls has no known price."""
+        return self._cost if self._priced else None
 
-        Raises: BudgetExceeded when nothing is left.
+    def check(self, model: str = "", expected: Usage | None = None) -> None:
+        """Call before spending; `expected` is what the next call of `model` may use at most.
+
+        Raises: BudgetExceeded when nothing is left, or not enough money for that call; UserError where money is
+        limited and the price is not known.
         """
         if self._limit and self._used >= self._limit:
             raise BudgetExceeded("tokens", value=self._used, limit=self._limit)
+        if not self._cost_limit:
+            return
+        price = self._cost_of(model, expected or Usage())
+        if price is None:
+            raise UserError(
+                f"the price of model {model} is not known, so a budget in money cannot be kept",
+                hint="Leave out `budgets.cost` and limit `budgets.tokens`, or choose another model.",
+            )
+        if self._cost + price > self._cost_limit:
+            raise BudgetExceeded(COST, value=float(self._cost + price), limit=float(self._cost_limit))
 
-    def add(self, usage: Usage) -> None:
-        """Count one reply."""
+    def room(self, reading: int, wanted: int) -> int:
+        """How many of the `wanted` tokens a call that reads `reading` may write, so that the limit holds.
+
+        Raises: BudgetExceeded where not even the reading fits.
+        """
+        if not self._limit:
+            return wanted
+        left = self._limit - self._used - reading
+        if left <= 0:
+            raise BudgetExceeded("tokens", value=self._used + reading, limit=self._limit)
+        return min(wanted, left)
+
+    def add(self, usage: Usage, model: str = "") -> None:
+        """Count one reply of `model`."""
         self._used += usage.total_tokens
+        if not usage.total_tokens:
+            return
+        price = self._cost_of(model, usage)
+        self._priced = self._priced and price is not None
+        self._cost += price or 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 
 from perstack.core.contracts import Provider
@@ -84,6 +85,12 @@ class Runner:
         self._skills_for = skills_for
         self._model_for = model_for
 
+    @property
+    def cost(self) -> Decimal | None:
+        """US dollars of all runs so far; None where a price is not known. What a resumed job had used before is
+        counted at the price of the model that goes on."""
+        return self._tokens.cost
+
     async def run(self, request: RunRequest) -> RunOutcome:
         """Run one expert to its end. A run that a model or its limits stopped is an outcome, not an exception.
 
@@ -91,7 +98,7 @@ class Runner:
         fit).
         """
         require_input(request.query)
-        return _outcome(await self._execute(request, _Place()), request)
+        return self._told(await self._execute(request, _Place()), request)
 
     async def resume(self, request: RunRequest, job: JobState) -> RunOutcome:
         """Go on with the newest top-level run of a folded job, from wherever its log ends.
@@ -102,8 +109,8 @@ class Runner:
         """
         found = newest(request, job)
         require_unfinished(job, found)
-        self._tokens.add(job.usage)
-        return _outcome(await self._execute(request, _Place(job=job), found), request)
+        self._tokens.add(job.usage, request.model)
+        return self._told(await self._execute(request, _Place(job=job), found), request)
 
     async def proceed(self, request: RunRequest, job: JobState) -> RunOutcome:
         """Say `request.query` to the newest top-level run of a job, in its own history. One that crashed has ended.
@@ -135,8 +142,12 @@ class Runner:
         return await self._go_on(request, job, found, answering(job, found, text, branch=checkpoint_id))
 
     async def _go_on(self, request: RunRequest, job: JobState, found: RunState, opening: Opening) -> RunOutcome:
-        self._tokens.add(job.usage)
-        return _outcome(await self._execute(request, _Place(), found, opening), request)
+        self._tokens.add(job.usage, request.model)
+        return self._told(await self._execute(request, _Place(), found, opening), request)
+
+    def _told(self, end: _End, request: RunRequest) -> RunOutcome:
+        cost = self._tokens.cost
+        return replace(_outcome(end, request), cost_usd=None if cost is None else float(cost))
 
     async def _execute(
         self, request: RunRequest, place: _Place, found: RunState | None = None, opening: Opening | None = None

@@ -51,3 +51,4 @@ class RunOutcome:
     steps: int
     run_id: str
     error: str = ""
+    cost_usd: float | None = None  # of the job so far; None where a price is not known

@@ -29,6 +29,12 @@ class Staff:
     max_steps: int
     next_step: int = 1
 
+    @property
+    def cost_usd(self) -> float | None:
+        """What the job has cost so far; None where a price is not known."""
+        cost = self.runner.cost
+        return None if cost is None else float(cost)
+
     def check(self, keys: tuple[str, ...]) -> None:
         """Raises: UserError when a pipeline names an expert that is not defined."""
         for key in keys:

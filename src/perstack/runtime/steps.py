@@ -11,6 +11,7 @@ import anyio
 from perstack.core.contracts import Provider
 from perstack.core.errors import PerstackError, ProviderError
 from perstack.core.messages import ModelReply, ModelRequest, ToolCall, ToolResult
+from perstack.core.usage import Usage
 from perstack.runtime.budget import TokenBudget
 from perstack.runtime.concurrency import in_order
 from perstack.runtime.continuation import LOST
@@ -91,32 +92,45 @@ class RunLoop:
 
     async def _ask(self) -> None:
         around = self._around
-        around.tokens.check()
+        room = self._room()
         await around.equipment.refresh()
         relay = DeltaRelay(partial(around.journal.stream, self.state))
         try:
-            reply = await self._generate(relay)
+            reply = await self._generate(relay, room)
         except ProviderError as error:
             relay.close()
             stamp = around.journal.stamp()
             self._append(decide_failure(self.state, around.rules, Failure.of(error), stamp), stamp)
             return
         relay.finish(reply)
-        around.tokens.add(reply.usage)
+        around.tokens.add(reply.usage, around.request.model)
         stamp = around.journal.stamp()
         self._append(decide_reply(self.state, around.rules, reply, stamp), stamp)
 
-    async def _generate(self, relay: DeltaRelay) -> ModelReply:
+    def _room(self) -> int:
+        """How many tokens the next reply may have. What it reads is at least what the last one read and wrote.
+
+        Raises: BudgetExceeded before a call that would exceed the job's budget.
+        """
+        around, last = self._around, self.state.step_usage
+        wanted = _ANSWER_TOKENS + around.request.reasoning_budget
+        around.tokens.check()
+        room = around.tokens.room(last.total_tokens, wanted)
+        expected = Usage(last.total_tokens, room, cached_input_tokens=last.cached_input_tokens)
+        around.tokens.check(around.request.model, expected)
+        return room
+
+    async def _generate(self, relay: DeltaRelay, room: int) -> ModelReply:
         """One reply, within the time it may take, whatever the provider does.
 
         Raises: ProviderError.
         """
-        request = self._model_request()
+        request = self._model_request(room)
         with anyio.move_on_after(request.timeout_s + _GRACE_S):
             return storable(await self._around.provider.generate(request, relay))
         raise ProviderError(f"Timeout: no complete reply within {request.timeout_s * 1000:,.0f} ms", retryable=True)
 
-    def _model_request(self) -> ModelRequest:
+    def _model_request(self, room: int) -> ModelRequest:
         request = self._around.request
         return ModelRequest(
             model=request.model,
@@ -124,7 +138,7 @@ class RunLoop:
             messages=self.state.history.messages(),
             tools=self._around.equipment.toolbox.definitions,
             timeout_s=request.timeout_s,
-            max_output_tokens=_ANSWER_TOKENS + request.reasoning_budget,
+            max_output_tokens=room,
             reasoning_budget=request.reasoning_budget,
             run_id=self.state.origin_run_id,
         )

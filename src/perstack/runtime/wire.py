@@ -58,6 +58,7 @@ def usage_from(value: Json) -> Usage:
         int_of(data.get("outputTokens")),
         int_of(data.get("reasoningTokens")),
         int_of(data.get("cachedInputTokens")),
+        int_of(data.get("cacheWrittenTokens")),
     )
 
 

@@ -134,5 +134,6 @@ class Work:
             "note": one.note,
             "plan_sha256": one.plan.sha256 if one.plan else "",
             "approved_by": one.plan.approved_by if one.plan else "",
+            "cost_usd": getattr(facts.get("outcome"), "cost_usd", None),
         }
         return Story(**{**plain, **facts})  # type: ignore[arg-type]  # the constructor checks the names

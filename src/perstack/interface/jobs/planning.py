@@ -37,6 +37,7 @@ async def plan(work: Work, fence: Fence, job: api.Job) -> Done:
         approval_needed=one.config.github.approval == "always",
         is_pull_request=one.pull is not None,
         usage=planned.usage,
+        cost_usd=planned.cost_usd,
         run_url=work.desk.process.url,
         warnings=_warnings(work) if kept == planned.text.strip() else cut,
     )

@@ -38,6 +38,7 @@ async def review(work: Work, fence: Fence, job: api.Job) -> Answer:
         text=reviewed.text,
         inline=inline,
         usage=reviewed.usage,
+        cost_usd=reviewed.cost_usd,
         run_url=work.desk.process.url,
         warnings=(*one.config.warnings, *trigger.notes, *warnings),
     )

@@ -39,6 +39,7 @@ async def run(work: Work, fence: Fence, job: api.Job) -> Answer:
         candidate=candidate,
         report=report,
         usage=outcome.usage,
+        cost_usd=outcome.cost_usd,
         run_url=work.desk.process.url,
         warnings=(*one.config.warnings, *trigger.notes, *warnings),
     )

@@ -174,6 +174,11 @@ def outcome_report(outcome: FixOutcome) -> RenderableType:
     return Group(*parts)
 
 
+def cost(cost_usd: float | None) -> str:
+    """US dollars in words, also where they are not known."""
+    return "cost unknown" if cost_usd is None else f"${cost_usd:,.4f}"
+
+
 def effort(outcome: FixOutcome) -> str:
     """Rounds, steps, tokens and time in one line."""
     tokens = f"{outcome.usage.input_tokens:,} tokens in, {outcome.usage.output_tokens:,} out"
@@ -183,6 +188,7 @@ def effort(outcome: FixOutcome) -> str:
             count(len(outcome.rounds), "round"),
             count(steps, "step"),
             tokens if outcome.usage.total_tokens else "no tokens",
+            cost(outcome.cost_usd),
             f"{outcome.seconds:.0f} s",
         )
     )
