@@ -47,7 +47,7 @@ def test_a_user_expert_replaces_the_built_in_one_as_a_whole_and_the_others_stay(
 
     merged = merge(user, builtin_config())
 
-    assert list(merged.experts) == ["fix", "@fix/plan", "@fix/build", "@fix/verify", "@fix/checks", "@fix/review", "new"]
+    assert list(merged.experts) == [*builtin_config().experts, "new"]
     assert merged.experts["@fix/plan"].instruction == "mine"
     assert merged.experts["@fix/plan"].description == ""
     assert (merged.model, merged.path) == ("m", "perstack.toml")

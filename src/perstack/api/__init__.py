@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         verify_checkout,
     )
     from perstack.api.configuration import CONFIG_NAME, parse_config, read_config, validate
+    from perstack.api.creating import Create, Definition, create_expert
     from perstack.api.deferred import DeferredEngine, Jobs
     from perstack.api.engine import Engine, Job
     from perstack.api.examining import Inside, ask_model, chosen_model, git_version, look_inside, try_sandboxes
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from perstack.infrastructure.git import Repository
     from perstack.infrastructure.git_remote import locate
     from perstack.infrastructure.remote import Route, is_remote
+    from perstack.runtime.creating import Created
     from perstack.runtime.replay import ReplayReport
     from perstack.runtime.replay import check as check_log
     from perstack.runtime.replay_rerun import rerun as rerun_log
@@ -53,7 +55,10 @@ __all__ = [
     "Archive",
     "Audit",
     "Checkout",
+    "Create",
+    "Created",
     "DeferredEngine",
+    "Definition",
     "Detection",
     "Engine",
     "EvidenceRefused",
@@ -84,6 +89,7 @@ __all__ = [
     "chosen_model",
     "collect",
     "commit",
+    "create_expert",
     "detect_signals",
     "differences",
     "expert_lines",
@@ -120,6 +126,7 @@ _PLACES = {
     "api.auditing": "EvidenceRefused audited differences",
     "api.checkout": "Checkout FixCheckout VerifyCheckout fix_checkout plan_shards run_shard verify_checkout",
     "api.configuration": "CONFIG_NAME parse_config read_config validate",
+    "api.creating": "Create Definition create_expert",
     "api.deferred": "DeferredEngine Jobs",
     "api.engine": "Engine Job",
     "api.examining": "Inside ask_model chosen_model git_version look_inside try_sandboxes",
@@ -138,6 +145,7 @@ _PLACES = {
     "infrastructure.git_remote": "locate",
     "infrastructure.remote": "Route is_remote",
     "signals.audit": "Audit",
+    "runtime.creating": "Created",
     "runtime.replay": "ReplayReport check_log=check",
     "runtime.replay_rerun": "rerun_log=rerun",
     "runtime.request": "RunOutcome",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -90,11 +91,21 @@ def write(installation: Installation) -> None:
 
     Raises: InfrastructureError where it cannot be written; the old one stays as it was.
     """
-    path = installation.path
+    put(installation.path, render_lock(installation.lock).encode())
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write a whole file in one step; one that is there keeps its rights, and a link its place.
+
+    Raises: InfrastructureError where it cannot be written; the old one stays as it was.
+    """
+    path = path.resolve()
     fresh = path.with_name(f".{path.name}.{new_id()}")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "wb") as file:
-            file.write(render_lock(installation.lock).encode())
+            if path.exists():
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)

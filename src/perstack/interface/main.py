@@ -31,6 +31,7 @@ COMMANDS = {
     "install": "Write perstack.lock: the tools of every skill, so that runs need not wait for servers.",
     "validate": "Check a perstack.toml.",
     "schema": "Print the reference or the JSON Schema of perstack.toml.",
+    "create-expert": "Make an expert from a wish, really try it, and add it to a perstack.toml.",
     "experts": "Show the experts of a perstack.toml and who may call whom.",
 }
 
@@ -44,7 +45,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"perstack.interface.commands.{cmd_name}")
+        module = importlib.import_module(f"perstack.interface.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

@@ -26,16 +26,17 @@ _RESULTS = {
 }
 
 
-class ChecksSkill:
+class DataSkill:
     """One tool that takes data."""
 
-    def __init__(self, tool: Tool) -> None:
+    def __init__(self, tool: Tool, name: str = SKILL_NAME) -> None:
+        self._name = name
         self._tools = {tool.name: tool}
         self._tell: Tell | None = None
 
     @property
     def name(self) -> str:
-        return SKILL_NAME
+        return self._name
 
     async def open(self, tell: Tell) -> None:
         """In this process: connected at once."""
@@ -55,10 +56,10 @@ class ChecksSkill:
             self._tell = None
 
 
-def writing(accept: Accept) -> ChecksSkill:
+def writing(accept: Accept) -> DataSkill:
     """The author's tool."""
     call = Parameter(Kind.STRING, "a call by full dotted name, with literal arguments: shop.total([3, 4], tax=0.2)")
-    return ChecksSkill(
+    return DataSkill(
         Tool(
             "writeCheck",
             "Writes one check: a call, and exactly one of `expected`, `raises` and `sameAs`. It is run later, where "
@@ -69,9 +70,9 @@ def writing(accept: Accept) -> ChecksSkill:
     )
 
 
-def answering(accept: Accept) -> ChecksSkill:
+def answering(accept: Accept) -> DataSkill:
     """The second author's tool."""
-    return ChecksSkill(
+    return DataSkill(
         Tool(
             "answerCall",
             "Answers one numbered question with exactly one of `expected`, `raises` and, where the question names a "
