@@ -48,6 +48,7 @@ command = "npx"
 packageName = "@perstack/base"
 pick = ["readTextFile", "writeTextFile", "attemptCompletion"]
 """
+WISH = ("create-expert", "Count lines, please.")
 END: Turn = [("attemptCompletion", {"result": "Done."})]
 
 
@@ -77,14 +78,20 @@ class Place:
         self._capsys, self._stack, self._patch = capsys, stack, patch
         self.model: Model | None = None
 
-    def __call__(self, scripts: Mapping[str, Sequence[Turn]], *arguments: str) -> tuple[int, str, str]:
+    def __call__(
+        self, scripts: Mapping[str, Sequence[Turn]], *arguments: str, command: Sequence[str] = WISH
+    ) -> tuple[int, str, str]:
         self.model = self._stack.enter_context(model(scripts))
         for name, value in self.model.env().items():
             self._patch.setenv(name, value)
         machine = ["--provider", "openai-compatible", "--model", "test-1", "--sandbox", "host"]
-        code = run(["create-expert", "Count lines, please.", *machine, *arguments])
-        shown = self._capsys.readouterr()
-        return code, shown.out, shown.err
+        code = run([*command, *machine, *arguments])
+        return code, *self.shown()
+
+    def shown(self) -> tuple[str, str]:
+        """What was printed since."""
+        printed = self._capsys.readouterr()
+        return printed.out, printed.err
 
     def asked(self, script: str) -> list[str]:
         """The first message of every conversation with an expert, in order."""
@@ -230,3 +237,14 @@ def test_tests_are_the_plans_own_and_prove_nothing_that_passes_without_the_exper
     code, out, err = place(scripts)
     assert code == 0, err
     assert "tries: 2" in out
+
+
+def test_the_experts_that_ship_are_listed_and_run_without_a_definition(place: Place) -> None:
+    assert run(["experts", "--builtin"]) == 0
+    listed, _ = place.shown()
+    assert "type-fixer [middle]" in listed
+    assert "old" not in listed.split()
+    place.file.unlink()
+    code, out, err = place({"agree with its type checker": ["Nothing to do."]}, command=["run", "type-fixer", "mypy ."])
+    assert code == 0, err
+    assert '"expertKey":"type-fixer"' in out

@@ -60,13 +60,16 @@ class Settings:
         return [text for option, value in pairs if value for text in (option, value)]
 
 
-def load_config(settings: Settings) -> Config:
-    """The configuration that was named, else the nearest `perstack.toml`.
+def load_config(settings: Settings, expert: str = "") -> Config:
+    """The configuration that was named, else the nearest `perstack.toml`; an `expert` that ships needs neither.
 
     Raises: UserError where there is none, or with every problem at its line.
     """
     path = settings.config or api.find_config(Path.cwd())
     if path is None:
+        shipped = read_config(None)
+        if expert in shipped.experts:
+            return shipped
         raise UserError("perstack.toml not found. Create one or specify --config path.")
     config = read_config(path)
     for warning in config.warnings:

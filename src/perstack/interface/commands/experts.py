@@ -7,17 +7,22 @@ from pathlib import Path
 import click
 
 from perstack import api
+from perstack.core.errors import UserError
 from perstack.core.json import compact
 from perstack.interface.options import config_option, format_option, read_config
 
 
-@click.command(name="experts", epilog="Example:  perstack experts --config perstack.toml")
+@click.command(
+    name="experts", epilog="Examples:  perstack experts --config perstack.toml   |   perstack experts --builtin"
+)
 @config_option
+@click.option("--builtin", is_flag=True, help="Only the experts that ship: they run by name, in any folder.")
 @format_option
-def command(config: Path | str | None, output: str) -> None:
+def command(config: Path | str | None, builtin: bool, output: str) -> None:
     """Show the delegation trees: the experts of the nearest perstack.toml and the ones that ship."""
-    path = config or api.find_config(Path.cwd())
-    settings = read_config(path)
+    if builtin and config:
+        raise UserError("--builtin and --config exclude each other", hint="Give one of them.")
+    settings = read_config(None if builtin else config or api.find_config(Path.cwd()))
     if output == "json":
         rows = [
             {

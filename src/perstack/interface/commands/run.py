@@ -21,6 +21,7 @@ from perstack.interface.settings import Settings, load_config, order, run_option
 Examples:
   perstack run writer "summarise CHANGES.md"
   perstack run writer "name it" --filter completeRun | jq -r .text
+  perstack run type-fixer "mypy src"                  one that ships; see perstack experts --builtin
   perstack run writer "and now shorter" --continue
   perstack run writer "yes" --continue-job JOB -i     answer what it asked
   perstack run writer "or so" --continue-job JOB --resume-from CHECKPOINT
@@ -67,7 +68,7 @@ def command(
         raise UserError("--interactive-tool-call-result requires --continue or --continue-job")
     if not (query.strip() or is_answer):
         raise UserError("Input message is undefined", hint="Say what the expert is to do.")
-    config = load_config(settings)
+    config = load_config(settings, expert)
     asked = order(settings, config, expert, query)
     if go_on or continue_job:
         onward = Onward(continue_job, resume_from, is_answer)
