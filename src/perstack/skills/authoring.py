@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from perstack.skills.checks import DataSkill
+from perstack.skills.single import DataSkill
 from perstack.skills.tool import Answer, Arguments, Kind, Parameter, Tool
 
 SKILL_NAME: Final = "perstack/authoring"

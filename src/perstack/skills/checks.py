@@ -5,12 +5,11 @@ What is accepted is decided by the harness's `accept`; what cannot be read goes 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from perstack.core.contracts import Tell
-from perstack.core.messages import ToolCall, ToolDefinition, ToolResult
-from perstack.skills.tool import Answer, Arguments, Kind, Parameter, Tool, call_tool
+from perstack.skills.single import DataSkill
+from perstack.skills.tool import Answer, Arguments, Kind, Parameter, Tool
 
 SKILL_NAME: Final = "perstack/checks"
 Accept = Callable[[Mapping[str, str], int], str]
@@ -26,36 +25,6 @@ _RESULTS = {
 }
 
 
-class DataSkill:
-    """One tool that takes data."""
-
-    def __init__(self, tool: Tool, name: str = SKILL_NAME) -> None:
-        self._name = name
-        self._tools = {tool.name: tool}
-        self._tell: Tell | None = None
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    async def open(self, tell: Tell) -> None:
-        """In this process: connected at once."""
-        self._tell = tell
-        tell("skillConnected", {"skillName": self.name, "spawnDurationMs": 0, "totalDurationMs": 0})
-
-    async def definitions(self) -> Sequence[ToolDefinition]:
-        return [tool.definition(self.name) for tool in self._tools.values()]
-
-    async def call(self, call: ToolCall) -> ToolResult:
-        return await call_tool(self._tools, call, skill_name=self.name)
-
-    async def close(self) -> None:
-        """Nothing is held open."""
-        if self._tell is not None:
-            self._tell("skillDisconnected", {"skillName": self.name})
-            self._tell = None
-
-
 def writing(accept: Accept) -> DataSkill:
     """The author's tool."""
     call = Parameter(Kind.STRING, "a call by full dotted name, with literal arguments: shop.total([3, 4], tax=0.2)")
@@ -66,7 +35,8 @@ def writing(accept: Accept) -> DataSkill:
             "you cannot see it.",
             _handler(accept),
             {"call": call, **_RESULTS},
-        )
+        ),
+        SKILL_NAME,
     )
 
 
@@ -79,7 +49,8 @@ def answering(accept: Accept) -> DataSkill:
             "second call and both must give the same result, `sameAs` with that call.",
             _handler(accept),
             {"number": Parameter(Kind.INTEGER, "the question's number"), **_RESULTS},
-        )
+        ),
+        SKILL_NAME,
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
-from perstack.core.contracts import Tell
 from perstack.core.json import Json, compact
-from perstack.core.messages import ToolCall, ToolDefinition, ToolResult
 from perstack.core.signals import TestCase
 from perstack.core.verdict import Report, SignalReport
-from perstack.skills.tool import Answer, Arguments, Tool, call_tool
+from perstack.skills.single import DataSkill
+from perstack.skills.tool import Answer, Arguments, Tool
 from perstack.skills.truncation import MAX_OUTPUT
 
 SKILL_NAME = "perstack/signals"
@@ -17,41 +16,16 @@ _FAILURES_SHOWN = (20, 5, 0)
 _MESSAGE = 1000
 
 
-class RunSignalsSkill:
+class RunSignalsSkill(DataSkill):
     """One tool without arguments. `run` is the harness's own verification of the current candidate."""
 
     def __init__(self, run: Callable[[], Awaitable[Report]]) -> None:
+        words = (
+            "Runs the harness's verification protocol on the change and returns its verdict, the reasons, and "
+            "every signal. The verdict is final: nothing you do changes it."
+        )
+        super().__init__(Tool("runSignals", words, self._answer), SKILL_NAME)
         self._run = run
-        self._tell: Tell | None = None
-        self._tools = {
-            "runSignals": Tool(
-                "runSignals",
-                "Runs the harness's verification protocol on the change and returns its verdict, the reasons, and "
-                "every signal. The verdict is final: nothing you do changes it.",
-                self._answer,
-            )
-        }
-
-    @property
-    def name(self) -> str:
-        return SKILL_NAME
-
-    async def open(self, tell: Tell) -> None:
-        """In this process: connected at once."""
-        self._tell = tell
-        tell("skillConnected", {"skillName": self.name, "spawnDurationMs": 0, "totalDurationMs": 0})
-
-    async def definitions(self) -> Sequence[ToolDefinition]:
-        return [tool.definition(self.name) for tool in self._tools.values()]
-
-    async def call(self, call: ToolCall) -> ToolResult:
-        return await call_tool(self._tools, call, skill_name=self.name)
-
-    async def close(self) -> None:
-        """Nothing is held open."""
-        if self._tell is not None:
-            self._tell("skillDisconnected", {"skillName": self.name})
-            self._tell = None
 
     async def _answer(self, _: Arguments) -> Answer:
         report = await self._run()
