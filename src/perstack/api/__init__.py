@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from perstack.api.install import Installation, collect
     from perstack.api.install import write as write_lock
     from perstack.api.machine import surroundings
+    from perstack.api.models import ModelFacts, ProviderFacts, survey
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
     from perstack.api.running import require_possible
     from perstack.context.prompts import fence as as_data
@@ -71,6 +72,8 @@ __all__ = [
     "Job",
     "JobHistory",
     "Jobs",
+    "ModelFacts",
+    "ProviderFacts",
     "ReplayReport",
     "Repository",
     "Review",
@@ -113,6 +116,7 @@ __all__ = [
     "resolve_expert",
     "run_shard",
     "surroundings",
+    "survey",
     "try_sandboxes",
     "unpacked",
     "validate",
@@ -132,6 +136,7 @@ _PLACES = {
     "api.examining": "Inside ask_model chosen_model git_version look_inside try_sandboxes",
     "api.history": "Archive JobHistory Standing",
     "api.host": "Fix Host Review Run Verify",
+    "api.models": "ModelFacts ProviderFacts survey",
     "api.install": "Installation collect write_lock=write",
     "api.running": "require_possible",
     "api.repository": "GitRemote commit detect_signals open_bare",

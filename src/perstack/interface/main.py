@@ -26,6 +26,7 @@ COMMANDS = {
     "action": "Entry point of the GitHub Action: reads GITHUB_*, does what the event asks.",
     "finish": "Last step of the GitHub Action: end what a killed job left in progress.",
     "doctor": "Check what a job needs here (token, sandbox, network, model, configuration), and what to change.",
+    "models": "Show the providers and models that can be used here, their prices, and what answers.",
     "shard": "Share a verification out over several machines, and merge it into one verdict.",
     "detect": "Show the signals that fit a repository, as TOML.",
     "install": "Write perstack.lock: the tools of every skill, so that runs need not wait for servers.",

@@ -29,6 +29,7 @@ from perstack.providers.anthropic_stream import MessageReader
 from perstack.providers.catalogue import Credentials
 from perstack.providers.exchange import Decoder, Exchange, SdkErrors, Timeouts, Tuning, tuning_of
 from perstack.providers.failures import Endpoint
+from perstack.providers.listing import listed
 from perstack.providers.stream import EventDecoder
 from perstack.providers.wire import CALL_MARK, NOTHING_SAID, REASONING_MARK, WireCache, encode, file_text, tool_name
 
@@ -129,6 +130,10 @@ class AnthropicProvider(MessagesProvider):
         endpoint = Endpoint(label, key_name, secrets=(api_key, *extra.values()))
         wire = WireCache(head=head, message=message, tail=b"]}")
         super().__init__(client, endpoint, tuning, max_retries, write=wire.body)
+
+    async def models(self) -> tuple[str, ...]:
+        """The ids of the models the server has. Raises: ProviderError."""
+        return await listed(self._client, self._endpoint, "/v1/models?limit=1000")
 
 
 def create(credentials: Credentials, say: Callable[[str], None]) -> AnthropicProvider:

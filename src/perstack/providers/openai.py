@@ -30,6 +30,7 @@ from perstack.core.messages import (
 from perstack.providers.catalogue import Credentials
 from perstack.providers.exchange import Exchange, SdkErrors, Timeouts, Tuning, tuning_of
 from perstack.providers.failures import Endpoint
+from perstack.providers.listing import listed
 from perstack.providers.openai_stream import ResponseReader
 from perstack.providers.wire import NOTHING_SAID, REASONING_MARK, WireCache, encode, file_text, tool_name
 
@@ -87,6 +88,10 @@ class OpenAIProvider:
     async def close(self) -> None:
         """Release connections."""
         await self._client.close()
+
+    async def models(self) -> tuple[str, ...]:
+        """The ids of the models the server has. Raises: ProviderError."""
+        return await listed(self._client, self._endpoint, "/models")
 
     async def _post(self, _model: str, body: bytes, limits: httpx2.Timeout) -> httpx2.Response:
         stream = await self._client.post(

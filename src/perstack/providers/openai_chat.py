@@ -31,6 +31,7 @@ from perstack.core.messages import (
 from perstack.providers.catalogue import Credentials
 from perstack.providers.exchange import Exchange, SdkErrors, Timeouts, Tuning, tuning_of
 from perstack.providers.failures import Endpoint
+from perstack.providers.listing import listed
 from perstack.providers.openai import forget_environment
 from perstack.providers.openai_chat_stream import ChatReader
 from perstack.providers.wire import NOTHING_SAID, WireCache, encode, file_text, tool_name
@@ -116,6 +117,10 @@ class OpenAIChatProvider:
     async def close(self) -> None:
         """Release connections."""
         await self._client.close()
+
+    async def models(self) -> tuple[str, ...]:
+        """The ids of the models the server has. Raises: ProviderError."""
+        return await listed(self._client, self._endpoint, "/models")
 
     def path(self, model: str) -> str:  # noqa: ARG002  # for platforms
         """Where `model` is asked, below the base URL."""
