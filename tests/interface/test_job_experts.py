@@ -69,11 +69,27 @@ async def test_an_expert_that_the_base_does_not_define_is_named_with_those_it_do
     assert "fix/plan" in scene.comment()
 
 
-async def test_commands_without_a_job_behind_them_are_answered_by_a_sentence(tmp_path: Path) -> None:
-    scene = await Scene.make(tmp_path)
-    result = await scene.run(Action.CREATE_EXPERT, arguments="x")
-    assert result.exit_code is ExitCode.OK
-    assert "cannot write experts yet" in scene.comment()
+@pytest.mark.slow
+async def test_a_new_expert_is_tried_and_shown_as_a_change_of_the_definition_and_never_pushed(tmp_path: Path) -> None:
+    files = {**FILES, "perstack.toml": TOML + EXPERT}
+    scene = await Scene.make(tmp_path, files=files)
+    plan = {"key": "adder", "purpose": "Adds.", "knowledge": "", "query": "2 and 2?", "check": "answer-holds"}
+    table = EXPERT.replace("tidy", "adder") + 'pick = ["attemptCompletion"]\n'
+    words = scripted(
+        reply(calls=[("submitPlan", {**plan, "pattern": "it is 4"})]),
+        done(),
+        reply(calls=[("submitDefinition", {"toml": table})]),
+        done(),
+        done("I think it is 4. @ada"),
+    )
+    result = await scene.run(Action.CREATE_EXPERT, arguments="adds numbers", host={"model_provider": words})
+    assert (result.exit_code, result.outcome) == (ExitCode.OK, "answered")
+    body = scene.comment()
+    assert '+[experts."adder"]' in body
+    assert "tried once in a sandbox" in body
+    assert "-[experts" not in body
+    assert scene.branch("tidy") == scene.head
+    assert scene.record("commits") == []
 
 
 async def test_explain_tells_the_reasons_of_the_last_result(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from perstack import api
 from perstack.forge.contract import Action
-from perstack.interface.jobs import fixing, planning, publishing, replies, reviewing, running, verifying
+from perstack.interface.jobs import creating, fixing, planning, publishing, replies, reviewing, running, verifying
 from perstack.interface.jobs.assignment import Assignment, Done, Work
 from perstack.interface.jobs.desk import Desk, JobResult
 from perstack.interface.jobs.fence import Fence
@@ -26,11 +26,11 @@ WORKED: Mapping[Action, Kind] = {
     Action.REVIEW: reviewing.review,
     Action.RUN: running.run,
     Action.PUBLISH: publishing.publish,
+    Action.CREATE_EXPERT: creating.create,
 }
 # Answered at once: no sandbox, no model.
 ANSWERED: Mapping[Action, Callable[[Desk, Assignment], Awaitable[JobResult]]] = {
     Action.HELP: replies.show_help,
     Action.STOP: replies.stop,
     Action.EXPLAIN: replies.explain,
-    Action.CREATE_EXPERT: replies.create_expert,
 }

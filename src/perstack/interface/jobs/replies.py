@@ -19,10 +19,6 @@ from perstack.interface.render import markdown
 
 _WORKED = frozenset({Action.FIX.value, Action.VERIFY.value, Action.PLAN.value, Action.REVIEW.value, Action.RUN.value})
 _DAY = timedelta(hours=24)
-_NO_AUTHOR = (
-    "the bot cannot write experts yet.",
-    "Write the expert's table by hand in `perstack.toml` and open a pull request.",
-)
 
 
 async def refuse(desk: Desk, trigger: Trigger, refused: Refused) -> JobResult:
@@ -71,12 +67,6 @@ async def explain(desk: Desk, asked: Assignment) -> JobResult:
     else:
         text = markdown.explain(comment.data, actor=asked.trigger.actor.login, url=comment.url)
     return await _say(desk, asked, text, "explained")
-
-
-async def create_expert(desk: Desk, asked: Assignment) -> JobResult:
-    """Said plainly: this command has no job behind it yet."""
-    await permitted(desk.forge.react, asked.trigger, "confused")
-    return await _say(desk, asked, markdown.refusal(asked.action, *_NO_AUTHOR), "refused")
 
 
 async def _say(desk: Desk, asked: Assignment, text: str, outcome: str) -> JobResult:
