@@ -20,6 +20,7 @@ from perstack.core.errors import SandboxUnavailable, UserError
 from perstack.core.experts import CHECKS_EXPERT, Config, ProviderSpec
 from perstack.core.sandbox import SandboxSpec
 from perstack.providers import catalogue
+from perstack.providers.fallback import FallbackProvider
 
 SANDBOXES = ("docker", "bubblewrap", "host")
 # From strongest to weakest; `host` is never chosen automatically.
@@ -73,7 +74,8 @@ def make_provider(spec: ProviderSpec, env: Mapping[str, str], say: Callable[[str
     entry = catalogue.entry(spec.name)
     credentials = catalogue.credentials(spec.name, env, spec.setting)
     threading.Thread(target=_load, args=("genai_prices.data",), daemon=True).start()
-    return cast("Provider", catalogue.load(entry).create(credentials, say))
+    provider = cast("Provider", catalogue.load(entry).create(credentials, say))
+    return FallbackProvider(provider, spec.fallback, say) if spec.fallback else provider
 
 
 def attempts(wanted: str, spec: SandboxSpec, suggestion: SandboxSpec) -> tuple[tuple[str, SandboxSpec], ...]:

@@ -116,7 +116,7 @@ def _model(provider: str, tier: str, model: str, at: datetime) -> ModelFacts:
 async def _asked(host: Host, spec: ProviderSpec, facts: ProviderFacts) -> ProviderFacts:
     """The same facts and how it answered. A platform that lists no models with these credentials is left unasked."""
     try:
-        provider = make_provider(spec, host.env, lambda _: None)
+        provider = make_provider(replace(spec, fallback=()), host.env, lambda _: None)
     except UserError as error:
         return replace(facts, missing=error.message)
     if not isinstance(provider, Listing):

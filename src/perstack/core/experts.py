@@ -82,10 +82,14 @@ class Expert:
 
 @dataclass(frozen=True, slots=True)
 class ProviderSpec:
-    """`[provider]`: the name and its settings. Keys never come from the file."""
+    """`[provider]`: the name and its settings. Keys never come from the file.
+
+    `fallback` are models that are asked where another one does not answer.
+    """
 
     name: str = "anthropic"
     setting: Mapping[str, Json] = field(default_factory=dict)
+    fallback: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

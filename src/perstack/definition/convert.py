@@ -41,7 +41,8 @@ def _provider(provider: schema.Provider | None) -> data.ProviderSpec | None:
         return None
     setting = provider.setting
     plain: dict[str, Json] = {} if setting is None else _written(setting)
-    return data.ProviderSpec(name=provider.provider_name, setting=plain)
+    fallback = () if isinstance(provider, schema.LocalProvider) else tuple(provider.fallback)
+    return data.ProviderSpec(name=provider.provider_name, setting=plain, fallback=fallback)
 
 
 def _written(table: schema.Table) -> dict[str, Json]:

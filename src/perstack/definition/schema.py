@@ -166,11 +166,16 @@ class EmptySetting(Table):
     """Settings of providers that take none."""
 
 
+Fallback = list[Annotated[str, Field(min_length=1)]]
+_FALLBACK = "Models of the same provider that are asked, in order, where one does not answer."
+
+
 class SharedProvider(Table):
     """Providers with `baseUrl` and `headers`."""
 
     provider_name: Literal["anthropic", "google", "deepseek", "fireworks"]
     setting: Setting | None = None
+    fallback: Fallback = Field(default_factory=list, description=_FALLBACK)
 
 
 class OpenAiProvider(Table):
@@ -178,6 +183,7 @@ class OpenAiProvider(Table):
 
     provider_name: Literal["openai"]
     setting: OpenAiSetting | None = None
+    fallback: Fallback = Field(default_factory=list, description=_FALLBACK)
 
 
 class OllamaProvider(Table):
@@ -185,6 +191,7 @@ class OllamaProvider(Table):
 
     provider_name: Literal["ollama", "openai-compatible"]
     setting: OllamaSetting | None = None
+    fallback: Fallback = Field(default_factory=list, description=_FALLBACK)
 
 
 class AzureProvider(Table):
@@ -192,6 +199,7 @@ class AzureProvider(Table):
 
     provider_name: Literal["azure-openai"]
     setting: AzureSetting | None = None
+    fallback: Fallback = Field(default_factory=list, description=_FALLBACK)
 
 
 class BedrockProvider(Table):
@@ -199,6 +207,7 @@ class BedrockProvider(Table):
 
     provider_name: Literal["amazon-bedrock"]
     setting: BedrockSetting | None = None
+    fallback: Fallback = Field(default_factory=list, description=_FALLBACK)
 
 
 class VertexProvider(Table):
@@ -206,6 +215,7 @@ class VertexProvider(Table):
 
     provider_name: Literal["google-vertex"]
     setting: VertexSetting | None = None
+    fallback: Fallback = Field(default_factory=list, description=_FALLBACK)
 
 
 class LocalProvider(Table):
