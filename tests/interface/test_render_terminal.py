@@ -35,12 +35,12 @@ def test_nothing_is_wider_than_the_window(name: str, width: int) -> None:
 
 
 def test_the_end_of_a_proved_fix_shows_table_change_cost_and_verdict() -> None:
-    text = printed(terminal.outcome_report(outcome()), 120)
+    text = printed(terminal.outcome_report(outcome(cost_usd=0.0312)), 120)
     assert ODD in text
     assert "● red" in text
     assert "● green" in text
     assert "the change (1 file, +1 −1)" in text
-    assert "1 round, 8 steps, 11,000 tokens in, 1,345 out, 51 s" in text
+    assert "1 round, 8 steps, 11,000 tokens in, 1,345 out, $0.0312, 51 s" in text
     assert text.rstrip().endswith("verdict: pass · Fixed, and proved")
 
 
@@ -49,6 +49,7 @@ def test_the_end_of_an_unproved_fix_says_unverified_why_and_what_next() -> None:
     assert ended is not None
     text = printed(terminal.outcome_report(ended), 120)
     assert "best attempt, UNVERIFIED" in text
+    assert "out, cost unknown, " in text
     for reason in {one.code for one in red_report().reasons}:
         assert sentences.WHY[reason] in text
     assert "why: no proved fix in 3 rounds" in text
