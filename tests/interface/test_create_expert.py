@@ -237,6 +237,10 @@ def test_tests_are_the_plans_own_and_prove_nothing_that_passes_without_the_exper
     code, out, err = place(scripts)
     assert code == 0, err
     assert "tries: 2" in out
+    vain = {PLANNER: plans(key="other", check="tests-pass", files={"test_it.py": empty})}
+    code, _, err = place(vain)
+    assert code == 1
+    assert "they prove nothing" in err
 
 
 def test_the_experts_that_ship_are_listed_and_run_without_a_definition(place: Place) -> None:

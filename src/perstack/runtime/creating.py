@@ -117,6 +117,10 @@ class Creation:
         plan = await self._planned()
         if plan is None:
             return Created(None, "", 0, self._usage, f"no usable plan was handed in. {self._refusal}".strip())
+        if plan.check.kind == TESTS and await self._green_beforehand(plan):
+            return Created(
+                plan, "", 0, self._usage, "the planned tests pass before anybody has worked: they prove nothing"
+            )
         last = ""
         for number in range(1, ROUNDS + 1):
             written = await self._written_down(plan, number, last)
@@ -182,8 +186,6 @@ class Creation:
         folder = self._parts.scratch / f"try-{number}"
         with self._stage("try", number):
             lay_out(plan, folder)
-            if plan.check.kind == TESTS and await self._tests_pass(folder):
-                return "the planned tests are green before anybody has worked", "The tests prove nothing."
             outcome = await self._run(written.experts, plan, folder)
             green = outcome.status == "completed" and await self._green(plan, outcome.text, folder)
         signal = plan.check.words()
@@ -216,6 +218,11 @@ class Creation:
             return holds(plan.check, answer, folder)
         restore_tests(plan, folder)
         return await self._tests_pass(folder) and await self._tests_pass(folder)
+
+    async def _green_beforehand(self, plan: Plan) -> bool:
+        folder = self._parts.scratch / "untouched"
+        lay_out(plan, folder)
+        return await self._tests_pass(folder)
 
     async def _tests_pass(self, folder: Path) -> bool:
         """One fresh sandbox a time. No test at all is no pass."""
