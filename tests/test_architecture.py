@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -40,22 +41,19 @@ def imports_of(node: ast.AST) -> Iterator[str]:
 
 
 @cache
-def targets_of(path: Path) -> frozenset[str]:
-    """Everything a module imports, wherever in it."""
-    return frozenset(target for node in ast.walk(tree_of(path)) for target in imports_of(node))
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree_of(path)))
 
 
-def in_type_checking(tree: ast.Module) -> set[ast.AST]:
-    found: set[ast.AST] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            found |= set(ast.walk(node))
-    return found
+@cache
+def imported_by(path: Path) -> tuple[tuple[str, int], ...]:
+    """Everything a module imports, wherever in it, with its line."""
+    return tuple((target, getattr(node, "lineno", 0)) for node in nodes_of(path) for target in imports_of(node))
 
 
 def test_there_are_no_import_cycles_even_counting_type_checking_imports() -> None:
     names = {name_of(p) for p in MODULES}
-    graph = {name_of(path): (targets_of(path) & names) - {name_of(path)} for path in MODULES}
+    graph = {name_of(path): ({target for target, _ in imported_by(path)} & names) - {name_of(path)} for path in MODULES}
     state: dict[str, int] = {}
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
@@ -77,7 +75,7 @@ def test_a_module_is_small_documented_and_hides_no_imports(path: Path) -> None:
     tree = tree_of(path)
     assert text.count("\n") <= MAX_LINES, f"{path}: {text.count(chr(10))} lines; is there a second idea in it?"
     assert ast.get_docstring(tree), f"{path}: say what the module is, and what it is not"
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             assert length <= MAX_FUNCTION, f"{path}:{node.lineno}: `{node.name}` has {length} lines"
@@ -109,10 +107,9 @@ def test_a_hazard_has_one_place(what: str, allowed: tuple[str, ...], modules: se
         place = path.relative_to(SOURCE).as_posix()
         if place.startswith(allowed):
             continue
-        for node in ast.walk(tree_of(path)):
-            for target in imports_of(node):
-                hit = {m for m in modules if target == m or target.startswith(f"{m}.")}
-                assert not hit, f"{path}:{getattr(node, 'lineno', 0)}: {what} belong in {allowed}, not here"
+        for target, line in imported_by(path):
+            hit = {m for m in modules if target == m or target.startswith(f"{m}.")}
+            assert not hit, f"{path}:{line}: {what} belong in {allowed}, not here"
 
 
 # A program that hands in no environment means its own; that is read here, once a call.
@@ -124,7 +121,7 @@ def test_the_environment_is_read_in_the_interface_only() -> None:
         place = path.relative_to(SOURCE).as_posix()
         if place.startswith(ENVIRONMENT):
             continue
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
                 assert node.attr not in {"environ", "getenv"}, (
                     f"{path}:{node.lineno}: environment read outside interface"
@@ -138,7 +135,7 @@ def test_processes_are_not_started_through_os_or_anyio_elsewhere() -> None:
         place = path.relative_to(SOURCE).as_posix()
         if place.startswith(("infrastructure/process.py", "infrastructure/sandbox/")) or "/pytest/" in place:
             continue
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 bad = (node.value.id == "os" and node.attr in starters) or (
                     node.value.id in {"anyio", "asyncio"} and node.attr in runners
@@ -150,7 +147,7 @@ def test_broad_handlers_are_listed_with_a_reason() -> None:
     found: dict[str, int] = {}
     for path in MODULES:
         lines = path.read_text("utf-8").splitlines()
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.ExceptHandler):
                 caught = ast.unparse(node.type) if node.type else ""
                 if caught in {"", "Exception"}:
@@ -158,6 +155,12 @@ def test_broad_handlers_are_listed_with_a_reason() -> None:
                     found[place] = found.get(place, 0) + 1
                     assert "BLE001" in lines[node.lineno - 1], f"{path}:{node.lineno}: give the reason"
     assert found == BROAD_HANDLERS
+
+
+def files_below(top: Path, skipped: set[str]) -> Iterator[Path]:
+    for folder, below, names in os.walk(top):
+        below[:] = sorted(set(below) - skipped)
+        yield from (path for name in sorted(names) if (path := Path(folder, name)).is_file())
 
 
 def test_no_registry_host_and_no_path_of_a_machine_is_named_in_the_repository() -> None:
@@ -169,10 +172,8 @@ def test_no_registry_host_and_no_path_of_a_machine_is_named_in_the_repository() 
         "/wo" + "rk/",
         "/fa" + "rm/",
     ]
-    skipped = {".git", ".venv", "node_modules", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".cache", ".hypothesis"}
-    for path in sorted(ROOT.rglob("*")):
-        if not path.is_file() or skipped & set(path.relative_to(ROOT).parts):
-            continue
+    caches = {".mypy_cache", ".ruff_cache", ".pytest_cache", ".cache", ".hypothesis", "__pycache__"}
+    for path in files_below(ROOT, {".git", ".venv", "node_modules", *caches}):
         data = path.read_bytes()
         if b"\0" in data[:4096]:
             continue
