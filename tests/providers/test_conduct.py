@@ -230,3 +230,21 @@ async def test_an_event_split_anywhere_is_read_the_same(name: str) -> None:
         reply = await model.generate(ask(), ignore)
         await model.close()
     assert reply.contents == (TextPart("Zürich – 東京"),)
+
+
+@pytest.mark.slow
+async def test_ten_megabytes_of_one_result_and_two_hundred_calls_are_sent_whole(name: str) -> None:
+    calls = tuple(ToolCall(f"call_{number}", "read", {"path": f"{number}.txt"}) for number in range(200))
+    huge = "0123456789" * 1_000_000
+    results = tuple(ToolResult(call.id, "read", (TextPart(huge if call is calls[0] else "x"),)) for call in calls)
+    messages = [UserMessage("m0", (TextPart("go"),)), ExpertMessage("e0", calls), ToolMessage("t0", results)]
+    async with loopback(stream(answer(name))) as server:
+        model = provider(name, server.url, max_retries=0)
+        with anyio.fail_after(20):
+            reply = await model.generate(ask(messages=messages), ignore)
+        await model.close()
+    assert reply.contents == (TextPart("fine"),)
+    sent = server.exchanges[0].body.decode()
+    assert huge in sent
+    rest = sent.replace(huge, "")
+    assert all(rest.count(f'"{call.id}"') == 2 for call in calls)
