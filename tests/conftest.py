@@ -41,6 +41,7 @@ SLOW_FILES = frozenset(
         "interface/test_job_refusals.py",
         "interface/test_log_command.py",
         "interface/test_markdown_limits.py",
+        "interface/test_models.py",
         "interface/test_render_hostile.py",
         "interface/test_run.py",
         "interface/test_run_refusals.py",

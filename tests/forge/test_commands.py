@@ -209,6 +209,7 @@ _LINES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(_LINES, max_size=12))
 def test_every_command_found_stands_where_it_says(lines: list[str]) -> None:

@@ -246,6 +246,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 _JUNK = st.sampled_from([None, "", "x", "\0", "0" * 40, -1, 0, 2**70, 1.5, True, [], ["x"], [None], {}, {"id": None}])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=400)
 @given(st.sampled_from(SAMPLES), st.randoms(use_true_random=False), _JUNK)
 def test_any_value_at_any_place_is_read_ignored_or_told(sample: tuple[str, Any], random: Any, junk: Any) -> None:

@@ -105,6 +105,7 @@ async def test_an_artifact_that_is_about_something_else_is_refused(
     assert conclusions(scene) == [(scene.head, "failure")]
 
 
+@pytest.mark.slow
 async def test_an_archive_that_attacks_whoever_unpacks_it_is_refused(tmp_path: Path) -> None:
     scene = await fork_scene(tmp_path)
     good = claim(scene)

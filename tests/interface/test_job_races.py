@@ -154,6 +154,7 @@ async def test_the_budget_of_a_day_is_told_with_what_is_left(tmp_path: Path) -> 
     assert scene.record("check-runs") == []
 
 
+@pytest.mark.slow
 async def test_a_cancelled_process_says_its_last_words_and_leaves_nothing_open(tmp_path: Path) -> None:
     scene = await Scene.make(tmp_path)
     with anyio.CancelScope() as scope:

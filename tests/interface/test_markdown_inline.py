@@ -49,6 +49,7 @@ def applied(lines: Sequence[str], comments: Sequence[ReviewComment]) -> list[str
     return result
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(base=LINES, head=LINES, fixed=LINES)
 def test_suggestions_are_at_lines_of_the_diff_and_together_give_exactly_the_candidate(
