@@ -15,13 +15,15 @@ from anyio import from_thread
 
 from perstack import api
 from perstack.core.events import EventSink
+from perstack.core.messages import ModelReply, ModelRequest, ToolMessage
 from perstack.forge.contract import Action, Actor, PullRequest, Trigger
 from perstack.forge.local import REPOSITORY_ID, LocalForge
 from perstack.infrastructure.git import Repository
 from perstack.interface.jobs.desk import Desk, JobResult, Process, utc_now
 from perstack.interface.jobs.life import ForgeJob
 from perstack.interface.jobs.record import timestamp
-from perstack.testing import ProjectBuilder
+from perstack.providers.scripted import ScriptedProvider
+from perstack.testing import ProjectBuilder, done, reply
 
 BUGGY = """def median(xs):
     xs = sorted(xs)
@@ -40,6 +42,20 @@ FILES = {"calc.py": BUGGY, "tests/test_calc.py": TESTS, "perstack.toml": TOML}
 _PROCESS = Process("https://github.com/ada/calc/actions/runs/900", 900, 1)
 ADA = Actor("ada", 1)
 MALLORY = Actor("mallory", 2)
+
+
+def _mend(request: ModelRequest) -> ModelReply:
+    """Who may write mends the median at once; everybody else has only words."""
+    tools = {tool.name for tool in request.tools}
+    answered = any(isinstance(message, ToolMessage) for message in request.messages)
+    if answered or "writeTextFile" not in tools or "runSignals" in tools:
+        return done("The median of an even list takes one middle value.")
+    return reply(calls=[("writeTextFile", {"path": "calc.py", "text": FIXED})])
+
+
+def mender() -> dict[str, Any]:
+    """Settings of a host whose model knows the fix: for what comes after it, without the time of a search."""
+    return {"model_provider": ScriptedProvider(_mend)}
 
 
 class Scene:

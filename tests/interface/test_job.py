@@ -1,4 +1,4 @@
-"""Jobs on a forge from trigger to published result: real git, a real sandbox, the model-free builder."""
+"""Jobs on a forge from trigger to published result: real git, a real sandbox, the model-free builder or a script."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from perstack.core.errors import ExitCode
 from perstack.core.events import Event
 from perstack.forge.contract import Action
-from tests.interface.scene import FILES, FIXED, TESTS, TOML, Scene
+from tests.interface.scene import FILES, FIXED, TESTS, TOML, Scene, mender
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -40,7 +40,7 @@ async def test_a_fix_does_not_make_a_pull_request_green_that_took_a_test_away(tm
     fewer = TESTS.replace("def test_odd():\n    assert median([3, 1, 2]) == 2\n\n", "")
     main = {**FILES, "calc.py": FIXED}
     scene = await Scene.make(tmp_path, main=main, files={**FILES, "tests/test_calc.py": fewer})
-    result = await scene.run()
+    result = await scene.run(host=mender())
     assert result.exit_code is ExitCode.OK, scene.comment()
     pushed = scene.branch("tidy")
     assert pushed != scene.head
@@ -51,7 +51,7 @@ async def test_a_fix_does_not_make_a_pull_request_green_that_took_a_test_away(tm
 
 async def test_an_issue_is_answered_with_a_fix_pull_request(tmp_path: Path) -> None:
     scene = await Scene.make(tmp_path, main=FILES, files={**FILES, "other.py": "x = 1\n"})
-    result = await scene.run(number=3)
+    result = await scene.run(number=3, host=mender())
     assert result.exit_code is ExitCode.OK, scene.comment()
     assert scene.branch("main") == scene.main, "the default branch is never pushed to"
     pulls = scene.record("pull-requests")
@@ -68,7 +68,7 @@ async def test_an_issue_is_answered_with_a_fix_pull_request(tmp_path: Path) -> N
 async def test_a_fork_gets_the_proved_patch_as_a_suggestion_and_no_push(tmp_path: Path) -> None:
     scene = await Scene.make(tmp_path)
     scene.forge.add_pull_request(scene.pull(is_fork=True))
-    result = await scene.run()
+    result = await scene.run(host=mender())
     assert result.exit_code is ExitCode.OK
     assert scene.branch("tidy") == scene.head
     assert scene.record("commits") == []
@@ -81,7 +81,7 @@ async def test_a_fork_gets_the_proved_patch_as_a_suggestion_and_no_push(tmp_path
 async def test_a_protected_head_branch_gets_a_fix_pull_request_instead(tmp_path: Path) -> None:
     scene = await Scene.make(tmp_path)
     (tmp_path / "records" / "protected-branches.json").write_text('["tidy"]')
-    result = await scene.run()
+    result = await scene.run(host=mender())
     assert result.exit_code is ExitCode.OK, scene.comment()
     assert scene.branch("tidy") == scene.head
     assert scene.branch("perstack/fix-7")
@@ -97,7 +97,7 @@ async def test_a_head_that_moves_meanwhile_ends_the_job_as_superseded(tmp_path: 
             moved.append("yes")
             push(scene)
 
-    result = await scene.run(watch=move)
+    result = await scene.run(watch=move, host=mender())
     assert moved
     assert result.exit_code is ExitCode.OK
     assert "moved from" in result.message

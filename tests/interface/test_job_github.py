@@ -24,7 +24,7 @@ from tests.forge.payloads import Payload
 from tests.github_server import READ_ALL, GithubServer, Scene
 from tests.github_server.openapi import PACKAGE
 from tests.github_server.state import Artifact, Job, Run
-from tests.interface.scene import BUGGY, FILES, FIXED
+from tests.interface.scene import BUGGY, FILES, FIXED, mender
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 GREEN = {**FILES, "calc.py": FIXED}
@@ -43,7 +43,7 @@ def server(tmp_path: Path) -> Iterator[GithubServer]:
 
 
 async def happen(
-    bench: Bench, name: str, payload: Payload, workflow: Workflow = PLAIN, forge: Forge | None = None
+    bench: Bench, name: str, payload: Payload, workflow: Workflow = PLAIN, forge: Forge | None = None, **host: Any
 ) -> JobResult:  # fmt: skip
     """Let our action answer an event, as a new process would."""
     triggers = read_event(name, payload, workflow)
@@ -52,7 +52,8 @@ async def happen(
     scratch.mkdir(exist_ok=True)
     path = (Path(sys.executable).parent, Path("/usr/local/bin"), Path("/usr/bin"), Path("/bin"))
     storage = bench.folder / "runner"
-    machine = api.Host(env={}, path=path, scratch=scratch, storage=storage, sandbox="bubblewrap", provider="search")
+    settings: dict[str, Any] = {"sandbox": "bubblewrap", "provider": "search", **host}
+    machine = api.Host(env={}, path=path, scratch=scratch, storage=storage, **settings)
     process = Process(f"https://github.com/{bench.scene.name}/actions/runs/{RUN}", RUN, 1)
     desk = Desk(forge or bench.make(), api.Engine(machine), scratch, process, folder=storage)
     with anyio.fail_after(240):
@@ -90,7 +91,7 @@ async def test_a_red_ci_run_of_a_pull_request_is_fixed_on_its_branch(server: Git
     log = b"2026-01-01T00:00:00Z E assert 3.5 == 2.5\n"
     run = Run(81, scene.head_sha, "topic", scene.repository, jobs=[Job(82, "test", "failure", "pytest", log)])
     scene.repository.runs[81] = run
-    result = await happen(bench, "workflow_run", run_event(scene, run))
+    result = await happen(bench, "workflow_run", run_event(scene, run), **mender())
     assert result.exit_code is ExitCode.OK, bench.summary.read_text()
     pull = scene.pull.pull
     assert pull is not None

@@ -11,7 +11,7 @@ from perstack.core.errors import ExitCode
 from perstack.core.json import Json
 from perstack.forge.contract import Action
 from perstack.interface.jobs.record import digest_of, pack_plan, read_record, unpack_plan
-from tests.interface.scene import FILES, TOML, Scene
+from tests.interface.scene import FILES, TOML, Scene, mender
 
 pytestmark = pytest.mark.anyio
 ALWAYS = {**FILES, "perstack.toml": f'{TOML}\n[github]\napproval = "always"\n'}
@@ -22,7 +22,7 @@ async def test_a_fix_that_needs_approval_posts_its_plan_and_the_approval_carries
     tmp_path: Path,
 ) -> None:
     scene = await Scene.make(tmp_path, files=ALWAYS)
-    asked = await scene.run(Action.FIX, arguments="the even case")
+    asked = await scene.run(Action.FIX, arguments="the even case", host=mender())
     assert (asked.exit_code, asked.outcome) == (ExitCode.OK, "planned")
     assert scene.branch("tidy") == scene.head
     assert scene.record("check-runs") == [], "a plan is no verdict"
@@ -38,7 +38,7 @@ async def test_a_fix_that_needs_approval_posts_its_plan_and_the_approval_carries
 
     stages: list[str] = []
     done = await scene.run(
-        Action.APPROVE, approved=scene.head[:8],
+        Action.APPROVE, approved=scene.head[:8], host=mender(),
         watch=lambda event: stages.append(str(event.payload["stage"])) if event.type == "startStage" else None,
     )  # fmt: skip
     assert done.exit_code is ExitCode.OK
