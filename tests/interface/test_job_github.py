@@ -85,6 +85,7 @@ async def test_two_commands_of_one_comment_are_done_in_order_each_with_its_comme
     assert not (tmp_path / "runner" / "open-checks.json").exists()
 
 
+@pytest.mark.nightly
 async def test_a_red_ci_run_of_a_pull_request_is_fixed_on_its_branch(server: GithubServer, tmp_path: Path) -> None:
     bench = Bench(Scene(server, base=GREEN, head=RED), tmp_path)
     scene = bench.scene

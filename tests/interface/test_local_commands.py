@@ -91,6 +91,7 @@ async def test_fix_finds_a_proved_fix_leaves_the_tree_alone_and_applies_it_when_
     assert (checkout / "calc.py").read_text() == FIXED
 
 
+@pytest.mark.nightly
 async def test_apply_never_writes_over_uncommitted_work(checkout: Path) -> None:
     mine = FILES["calc.py"] + "\n# my own note\n"
     (checkout / "calc.py").write_text(mine)

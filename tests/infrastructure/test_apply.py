@@ -1,0 +1,68 @@
+"""A proved change written into somebody's checkout: all of it, or nothing where their own work is in the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from perstack.core.errors import UserError
+from perstack.infrastructure.apply import apply_tree
+from perstack.infrastructure.git import Repository
+from perstack.testing import ProjectBuilder
+
+pytestmark = pytest.mark.anyio
+BEFORE = {"a.py": "x = 1\n", "old.py": "y = 1\n", "pkg/b.py": "z = 1\n"}
+
+
+@dataclass
+class Place:
+    """A checkout at `base`, and a tree that changes one file, takes one away and brings one."""
+
+    checkout: Path
+    repository: Repository
+    base: str
+    tree: str
+
+    async def apply(self) -> tuple[str, ...]:
+        return await apply_tree(self.repository, self.base, self.tree, self.checkout)
+
+    def files(self) -> dict[str, str]:
+        found = (path for path in sorted(self.checkout.rglob("*")) if path.is_file() and not path.is_symlink())
+        names = ((path.relative_to(self.checkout).as_posix(), path) for path in found)
+        return {name: path.read_text() for name, path in names if not name.startswith(".git/")}
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> Place:
+    project = ProjectBuilder(tmp_path / "project")
+    base = await project.commit("Start", BEFORE)
+    project.remove("old.py")
+    await project.git("rm", "--quiet", "--cached", "old.py")
+    after = await project.commit("Change", {"a.py": "x = 2\n", "new/c.py": "w = 1\n"})
+    await project.git("checkout", "--quiet", base)
+    repository = await Repository.from_checkout(project.path, tmp_path / "own")
+    return Place(project.path, repository, base, after)
+
+
+async def test_a_change_is_written_whole_and_what_is_not_in_its_way_stays(place: Place) -> None:
+    (place.checkout / "pkg/b.py").write_text("mine\n")
+    assert await place.apply() == ("a.py", "new/c.py", "old.py")
+    assert place.files() == {"a.py": "x = 2\n", "new/c.py": "w = 1\n", "pkg/b.py": "mine\n"}
+
+
+async def test_nothing_is_written_over_uncommitted_work(place: Place) -> None:
+    (place.checkout / "old.py").write_text("mine\n")
+    with pytest.raises(UserError, match=r"old\.py in the working tree is not as in .*: nothing was written"):
+        await place.apply()
+    assert place.files() == {**BEFORE, "old.py": "mine\n"}
+
+
+async def test_nothing_is_written_through_a_link_of_the_working_tree(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (place.checkout / "new").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="behind a symbolic link"):
+        await place.apply()
+    assert place.files() == BEFORE
+    assert list((tmp_path / "elsewhere").iterdir()) == []
