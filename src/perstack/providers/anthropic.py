@@ -33,6 +33,7 @@ from perstack.providers.listing import listed
 from perstack.providers.stream import EventDecoder
 from perstack.providers.wire import CALL_MARK, NOTHING_SAID, REASONING_MARK, WireCache, encode, file_text, tool_name
 
+_ERRORS = SdkErrors(anthropic.APIStatusError, anthropic.APIConnectionError)
 _URL = "https://api.anthropic.com"
 _CACHED: JsonObject = {"type": "ephemeral"}
 _BUDGET_MODELS = re.compile(r"claude-(?:[a-z]+-4(?:$|-[0-5](?!\d)|-\d{8})|3-)")
@@ -64,7 +65,7 @@ class MessagesProvider:
         self._endpoint = endpoint
         self._exchange = Exchange(
             post=self._post,
-            errors=SdkErrors(anthropic.APIStatusError, anthropic.APIConnectionError),
+            errors=_ERRORS,
             endpoint=endpoint,
             tuning=tuning,
             max_retries=max_retries,
@@ -133,7 +134,7 @@ class AnthropicProvider(MessagesProvider):
 
     async def models(self) -> tuple[str, ...]:
         """The ids of the models the server has. Raises: ProviderError."""
-        return await listed(self._client, self._endpoint, "/v1/models?limit=1000")
+        return await listed(self._client, _ERRORS, self._endpoint, "/v1/models?limit=1000")
 
 
 def create(credentials: Credentials, say: Callable[[str], None]) -> AnthropicProvider:

@@ -34,6 +34,7 @@ from perstack.providers.listing import listed
 from perstack.providers.openai_stream import ResponseReader
 from perstack.providers.wire import NOTHING_SAID, REASONING_MARK, WireCache, encode, file_text, tool_name
 
+_ERRORS = SdkErrors(openai.APIStatusError, openai.APIConnectionError)
 _URL = "https://api.openai.com/v1"
 _TIMEOUTS = Timeouts(idle_s=240.0)  # a reasoning model may be silent while it thinks
 _NO_REASONING = re.compile(r"gpt-[34]|chatgpt-|.*-chat(?:-|$)")
@@ -63,7 +64,7 @@ class OpenAIProvider:
         self._endpoint = Endpoint(self._label, tuning.key_name or "OPENAI_API_KEY", secrets=(api_key, *extra.values()))
         self._exchange = Exchange(
             post=self._post,
-            errors=SdkErrors(openai.APIStatusError, openai.APIConnectionError),
+            errors=_ERRORS,
             endpoint=self._endpoint,
             tuning=tuning,
             max_retries=max_retries,
@@ -91,7 +92,7 @@ class OpenAIProvider:
 
     async def models(self) -> tuple[str, ...]:
         """The ids of the models the server has. Raises: ProviderError."""
-        return await listed(self._client, self._endpoint, "/models")
+        return await listed(self._client, _ERRORS, self._endpoint, "/models")
 
     async def _post(self, _model: str, body: bytes, limits: httpx2.Timeout) -> httpx2.Response:
         stream = await self._client.post(

@@ -36,6 +36,7 @@ from perstack.providers.openai import forget_environment
 from perstack.providers.openai_chat_stream import ChatReader
 from perstack.providers.wire import NOTHING_SAID, WireCache, encode, file_text, tool_name
 
+_ERRORS = SdkErrors(openai.APIStatusError, openai.APIConnectionError)
 _NO_KEY = "none"
 _TIMEOUTS = Timeouts(first_byte_s=300.0)  # a local server reads a long prompt slowly
 
@@ -86,7 +87,7 @@ class OpenAIChatProvider:
         self._endpoint = Endpoint(self._label, tuning.key_name, secrets=(api_key, *extra.values()))
         self._exchange = Exchange(
             post=self._post,
-            errors=SdkErrors(openai.APIStatusError, openai.APIConnectionError),
+            errors=_ERRORS,
             endpoint=self._endpoint,
             tuning=tuning,
             max_retries=max_retries,
@@ -120,7 +121,7 @@ class OpenAIChatProvider:
 
     async def models(self) -> tuple[str, ...]:
         """The ids of the models the server has. Raises: ProviderError."""
-        return await listed(self._client, self._endpoint, "/models")
+        return await listed(self._client, _ERRORS, self._endpoint, "/models")
 
     def path(self, model: str) -> str:  # noqa: ARG002  # for platforms
         """Where `model` is asked, below the base URL."""
