@@ -112,6 +112,21 @@ def test_a_hazard_has_one_place(what: str, allowed: tuple[str, ...], modules: se
             assert not hit, f"{path}:{line}: {what} belong in {allowed}, not here"
 
 
+@pytest.mark.parametrize(
+    ("provider", "own"), [("anthropic", "anthropic"), ("openai", "openai"), ("openai_chat", "openai")]
+)
+def test_a_provider_loads_no_sdk_but_its_own(provider: str, own: str) -> None:
+    """Each takes a second of processor time, at the start of every run."""
+    paths = {name_of(path): path for path in MODULES}
+    found, left = set[str](), [f"perstack.providers.{provider}"]
+    while left:
+        for target, _ in imported_by(paths[left.pop()]):
+            if target not in found:
+                found.add(target)
+                left += [target] if target in paths else []
+    assert found & {"anthropic", "openai", "boto3", "google.auth"} == {own}
+
+
 # A program that hands in no environment means its own; that is read here, once a call.
 ENVIRONMENT = ("interface/", "api/machine.py")
 
