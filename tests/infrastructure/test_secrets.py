@@ -65,15 +65,15 @@ def test_redaction_takes_time_in_proportion_to_the_text() -> None:
     redactor = Redactor([SECRET, "another-secret-value-42", "x" * 100])
     worst = (SECRET[:11] + "x" * 11) * 2000
 
-    def seconds(text: str) -> float:
+    def processor_seconds(text: str) -> float:
         best = 9.0
         for _ in range(3):
-            started = time.perf_counter()
+            started = time.process_time()
             redactor.redact(text)
-            best = min(best, time.perf_counter() - started)
+            best = min(best, time.process_time() - started)
         return best
 
-    assert seconds(worst * 8) < 30 * seconds(worst)
+    assert processor_seconds(worst * 8) < 30 * processor_seconds(worst)
 
 
 def test_a_redactor_does_not_show_its_secrets() -> None:

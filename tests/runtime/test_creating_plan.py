@@ -39,9 +39,9 @@ def test_a_pattern_is_text_with_gaps_and_never_takes_long() -> None:
     assert matches("a*c", "xabcx")
     assert matches("(a+)+$", "the text (a+)+$ itself")
     assert not matches("c*a", "abc")
-    started = time.monotonic()
+    started = time.process_time()
     assert not matches("a*" * 5000 + "b", "a" * 200_000)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_signals_about_files_see_the_workspace_and_nothing_behind_a_link(tmp_path: Path) -> None:
