@@ -42,10 +42,22 @@ def test_json_goes_where_it_is_asked_to() -> None:
     assert set(json.loads(out.getvalue())["rows"][0]) == FIELDS
 
 
+SECTIONS = {"start", "first feedback", "step", "memory", "disk", "sandbox", "protocol"}
+
+
 @pytest.mark.slow
-def test_a_quick_run_measures_everything_and_prints_the_documented_json() -> None:
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [
+        (("start", "disk", "sandbox"), {"start", "disk", "sandbox"}),
+        pytest.param((), SECTIONS, marks=pytest.mark.nightly),
+    ],
+)
+def test_a_quick_run_measures_what_it_is_asked_to_and_prints_the_documented_json(
+    only: tuple[str, ...], expected: set[str]
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "--quick", "--format", "json"],
+        [sys.executable, "-m", "bench", "--quick", "--format", "json", *(f"--only={part}" for part in only)],
         cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     found = json.loads(done.stdout)
@@ -54,6 +66,7 @@ def test_a_quick_run_measures_everything_and_prints_the_documented_json() -> Non
     assert all(set(row) == FIELDS for row in found["rows"])
     sections = {row["section"].partition(",")[0] for row in found["rows"]}
     missing = {skip["section"].partition(",")[0] for skip in found["skipped"]}
-    assert {"start", "first feedback", "step", "memory", "disk", "sandbox", "protocol"} <= sections | missing
+    assert expected <= sections | missing
+    assert not only or sections | missing == expected
     assert "perstack --version" in {row["name"] for row in found["rows"]}
     assert "bench" in done.stderr

@@ -28,6 +28,7 @@ async def test_the_host_gives_a_clean_environment_and_a_home_of_its_own(tmp_path
     assert not await anyio.Path(home).exists()
 
 
+@pytest.mark.slow
 async def test_the_host_kills_daemons_after_each_command_and_at_a_time_out(tmp_path: Path) -> None:
     async with Host().open(Snapshot("", ""), tmp_path) as session:
         assert await sh(session, "setsid sleep 67.0625 >/dev/null 2>&1 & echo done") == (0, "done\n")

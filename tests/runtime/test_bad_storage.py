@@ -64,6 +64,7 @@ def without_rights() -> Iterator[None]:
         os.seteuid(user)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_a_log_cut_anywhere_keeps_what_is_before_and_goes_on(data: st.DataObject) -> None:
@@ -83,6 +84,7 @@ def test_a_log_cut_anywhere_keeps_what_is_before_and_goes_on(data: st.DataObject
         assert path.read_bytes() == whole
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_a_byte_changed_anywhere_is_found_with_its_line_and_what_is_before_is_kept(data: st.DataObject) -> None:

@@ -49,6 +49,7 @@ async def test_a_log_gives_back_the_events_without_streaming_deltas(tmp_path: Pa
 
 
 @pytest.mark.anyio
+@pytest.mark.slow
 async def test_a_hundred_steps_of_one_kilobyte_stay_under_half_a_megabyte_and_grow_linearly(tmp_path: Path) -> None:
     for steps in (100, 200):
         await run_into(tmp_path / f"{steps}", steps, "x" * 1024)

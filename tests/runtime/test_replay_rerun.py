@@ -53,6 +53,7 @@ async def test_a_job_comes_out_as_it_did() -> None:
     assert report.runs == 3
 
 
+@pytest.mark.slow
 async def test_every_beginning_of_a_record_is_followed_to_its_end() -> None:
     events = await recorded()
     for length in range(number_of(events, "startRun") + 1, len(events)):

@@ -203,10 +203,11 @@ SHAPES = {
 }
 
 
-UNIT = "a generator"  # the others take seconds each
+UNIT = "a generator"  # the cheapest
+BY_NIGHT = frozenset({"a return inside the loop", "a decorated function and a closure"})
 
 
-@pytest.mark.parametrize("shape", [s if s == UNIT else pytest.param(s, marks=pytest.mark.slow) for s in SHAPES])
+@pytest.mark.parametrize("shape", [pytest.param(s, marks=pytest.mark.nightly) if s in BY_NIGHT else s for s in SHAPES])
 async def test_bugs_of_many_shapes_are_fixed_where_they_are(tmp_path: Path, shape: str) -> None:
     files, guilty = SHAPES[shape]
     root = project(tmp_path, files)

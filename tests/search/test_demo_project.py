@@ -13,7 +13,8 @@ from perstack.demo.suite import read_summary
 from tests.search.loop import build, pytest_run, run_suite
 
 pytestmark = pytest.mark.anyio
-SEEDS = {"every day": range(21, 25), "by night": range(25, 33)}
+SEEDS = {"every day": range(21, 23), "by night": range(23, 33)}
+MISSED = {"every day": 0, "by night": 2}
 
 
 def test_the_project_is_whole_and_its_suite_is_green(tmp_path: Path) -> None:
@@ -100,4 +101,4 @@ async def test_most_random_bugs_are_fixed(tmp_path: Path, when: str) -> None:
         ran = await build(root, [case.id for case in injection.failing])
         if pytest_run(root).returncode != 0:
             missed.append((injection.bug, ran.result))
-    assert len(missed) <= 1, missed
+    assert len(missed) <= MISSED[when], missed
