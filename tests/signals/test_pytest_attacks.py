@@ -129,6 +129,14 @@ async def test_replaced_functions_of_the_runner_are_told(tmp_path: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.anyio
+async def test_a_red_assertion_alone_replaces_nothing(tmp_path: Path) -> None:
+    measured = await run_on_candidate(tmp_path, {"calc.py": BUGGY})
+    assert only_run(measured).status is SignalStatus.FAIL
+    assert [name for name in measured.replaced if " of LogXML." not in name] == []
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
 async def test_exit_handlers_and_daemons_have_no_say(tmp_path: Path) -> None:
     run = only_run(await run_on_candidate(tmp_path, {"calc.py": EXIT_AT_END + FORGE_XML + BUGGY}))
     assert run.status is not SignalStatus.PASS

@@ -48,7 +48,11 @@ class Collected:
         return getattr(function, "__code__", None), type(item), own | (frozenset(vars(item)) & {"runtest", "setup"})
 
     def _hook_functions(self) -> set[tuple[str, int]]:
-        hooks = vars(self._session.config.hook).items()
+        config: Any = self._session.config
+        # older releases of pytest keep a relay of their own, which knows a hook only once somebody asked for it
+        relays = (config.pluginmanager.hook, config.hook)
+        names = {name for relay in relays for name in vars(relay)}
+        hooks: list[tuple[str, Any]] = [(name, getattr(relay, name, None)) for relay in relays for name in names]
         found = [
             (name, impl) for name, hook in hooks if hasattr(hook, "get_hookimpls") for impl in hook.get_hookimpls()
         ]
