@@ -79,6 +79,7 @@ async def fix(
     tokens: int = 0,
     max_steps: int = 100,
     provider: ScriptedProvider | None = None,
+    targets: tuple[str, ...] = (),
 ) -> tuple[FixOutcome, ScriptedProvider, list[tuple[str, JsonObject]]]:
     project = ProjectBuilder(tmp_path / "project")
     base = await project.commit("Start", files or {"calc.py": BUGGY, "tests/test_calc.py": TESTS})
@@ -102,7 +103,7 @@ async def fix(
     scratch.mkdir()
     request = FixRequest(
         repository=repository, base=base, title="median is wrong", text="for even lists", config=config,
-        specs=(SPEC,), snapshot=snapshot, scratch=scratch, out=tmp_path / "out",
+        specs=(SPEC,), snapshot=snapshot, scratch=scratch, out=tmp_path / "out", targets=targets,
     )  # fmt: skip
     tools = Tools(sandbox, Verifier(sandbox, emit, scratch), staff, emit, time.monotonic)
     pipeline = PipelineSpec(budgets=budgets or Budgets(rounds=2))
@@ -179,6 +180,12 @@ async def test_all_green_is_nothing_to_fix_and_asks_no_model(tmp_path: Path) -> 
     assert outcome.ending is Ending.NOTHING_TO_FIX
     assert provider.requests == []
     assert outcome.verdict is Verdict.INCONCLUSIVE
+
+
+async def test_a_target_that_the_base_does_not_know_asks_no_model(tmp_path: Path) -> None:
+    outcome, provider, _ = await fix(tmp_path, [], targets=("tests/test_calc.py::test_evenn",))
+    assert (outcome.ending, provider.requests) == (Ending.NOTHING_TO_FIX, [])
+    assert "test_evenn" in outcome.why
 
 
 async def test_a_builder_that_changes_nothing_ends_without_a_candidate(tmp_path: Path) -> None:

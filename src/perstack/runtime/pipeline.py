@@ -30,6 +30,7 @@ from perstack.runtime.checks import MAX_TRIES, write_checks
 from perstack.runtime.driver import RunOutcome
 from perstack.runtime.request import MakeSkills
 from perstack.runtime.stage import Stage
+from perstack.signals.compare import unknown_targets
 from perstack.signals.held_out.written import WrittenChecks
 from perstack.signals.protocol import Verifier, VerifyRequest
 from perstack.skills.base import base_skill
@@ -177,6 +178,9 @@ class FixPipeline:
                 output=first_output(red),
                 protected=request.config.verify.protect,
             )
+        # a slip of the pen costs no model's answer: nothing that is built could turn it green
+        if unknown := unknown_targets(tuple(baseline.measurements.values()), request.targets):
+            return self._end(Ending.NOTHING_TO_FIX, unknown[0].detail)
         if problem := unusable(measured):
             return self._end(Ending.CANNOT_START, problem)
         if not red:

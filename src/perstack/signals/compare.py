@@ -7,7 +7,7 @@ candidate's favour. What a difference means for the verdict is decided in `verdi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from perstack.core.signals import (
@@ -22,7 +22,8 @@ from perstack.core.signals import (
 )
 from perstack.core.verdict import Reason, ReasonCode, SignalReport
 from perstack.signals.compare_diagnostics import compare_diagnostics
-from perstack.signals.compare_tests import compare_tests, excused
+from perstack.signals.compare_diagnostics import is_target as names_diagnostic
+from perstack.signals.compare_tests import compare_tests, excused, is_target
 
 _PER_CODE = 50  # reasons of one code and signal that are listed one by one
 
@@ -113,6 +114,17 @@ def unasked(comparisons: Iterable[Comparison], targets: Collection[str]) -> tupl
             f" --target {delta.fail_to_pass[0]}"
         )
     return tuple(found)
+
+
+def unknown_targets(baselines: Sequence[Measurement], targets: Sequence[str]) -> tuple[Reason, ...]:
+    """Targets that mean no test and no diagnostic of the base: a slip of the pen must not prove anything."""
+    runs = [run for baseline in baselines for run in baseline.runs]
+    return tuple(
+        Reason(ReasonCode.NOTHING_RED, f"{target!r} is neither a test nor a finding of the base commit")
+        for target in targets
+        if not any(is_target(identity, (target,)) for run in runs for identity in run.tests)
+        and not any(names_diagnostic(diagnostic, (target,)) for run in runs for diagnostic in run.diagnostics)
+    )
 
 
 def with_test_change(restored: Comparison, own_tests: Measurement, changed_tests: Collection[str]) -> Comparison:

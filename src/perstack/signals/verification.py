@@ -23,7 +23,7 @@ from perstack.core.json import JsonObject
 from perstack.core.signals import Measurement, Priority, SignalKind, SignalRun, SignalSpec, SignalStatus, TestStatus
 from perstack.core.verdict import HunkNecessity, PolicyFinding, Reason, ReasonCode, Report, SignalReport, Verdict
 from perstack.signals.cache import checks_key
-from perstack.signals.compare import Comparison, compare, not_run, unasked, with_test_change
+from perstack.signals.compare import Comparison, compare, not_run, unasked, unknown_targets, with_test_change
 from perstack.signals.compiler import tool_of
 from perstack.signals.configuration_chain import configuration_chain
 from perstack.signals.evidence import Evidence
@@ -79,6 +79,8 @@ class Verification:
         ground, request = prepared.ground, self._request
         self._comparisons = tuple(self._compare(spec) for spec in request.specs)
         self._extra += forbidden_targets(self._quarantine, request.targets)
+        if not self._found.not_run:
+            self._extra += unknown_targets([m.measurement for m in self._found.base.values()], request.targets)
         self._remark_quarantine()
         self._remarks += unasked(self._comparisons, request.targets)
         report = self._conclude(())

@@ -16,7 +16,7 @@ from perstack.core.signals import (
     TestStatus,
 )
 from perstack.core.verdict import ReasonCode
-from perstack.signals.compare import Comparison, compare, with_test_change
+from perstack.signals.compare import Comparison, compare, unknown_targets, with_test_change
 
 TESTS = SignalSpec("tests", SignalKind.TEST, ("pytest",))
 P, F, E, S = TestStatus.PASSED, TestStatus.FAILED, TestStatus.ERROR, TestStatus.SKIPPED
@@ -47,6 +47,16 @@ def test_red_to_green_with_everything_else_kept_has_no_reasons() -> None:
     assert result.report.tests is not None
     assert result.report.tests.fail_to_pass == ("t.py::a",)
     assert result.report.tests.pass_to_pass == 1
+
+
+def test_a_target_that_the_base_does_not_know_proves_nothing() -> None:
+    found = Diagnostic("src/a.c", 3, "error", "no semicolon")
+    base = [
+        Measurement(TESTS, (run(a=F),)),
+        Measurement(TESTS, (SignalRun(SignalStatus.FAIL, 1.0, 1, diagnostics=(found,)),)),
+    ]
+    assert unknown_targets(base, ("t.py", "t.py::a", "src", "src/a.c:3")) == ()
+    assert [r.code for r in unknown_targets(base, ("t.py::aa", ""))] == [ReasonCode.NOTHING_RED] * 2
 
 
 @pytest.mark.parametrize(
