@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import perstack
+from perstack.api import NotApplied
 from perstack.testing import Collect, ProjectBuilder
 from tests.interface.scene import FILES, FIXED, TOML
 
@@ -31,6 +32,15 @@ async def test_a_folder_without_git_is_told(tmp_path: Path) -> None:
         await perstack.verify(tmp_path, env=ENV, storage=tmp_path / "jobs")
 
 
+async def test_a_bare_repository_has_nothing_to_judge_or_to_write_to(checkout: Path, tmp_path: Path) -> None:
+    await ProjectBuilder(checkout).git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare.git"))
+    with pytest.raises(perstack.UserError, match="bare repository"):
+        await perstack.verify(tmp_path / "bare.git", env=ENV, storage=tmp_path / "jobs")
+    with pytest.raises(perstack.UserError, match="bare repository"):
+        await perstack.fix("x", repo=tmp_path / "bare.git", apply=True, env=ENV, storage=tmp_path / "jobs")
+    assert not (tmp_path / "jobs").exists()
+
+
 async def test_an_unknown_commit_is_told(checkout: Path, tmp_path: Path) -> None:
     with pytest.raises(perstack.UserError, match="no-such-commit"):
         await perstack.fix("x", repo=checkout, base="no-such-commit", env=ENV, storage=tmp_path / "jobs")
@@ -46,6 +56,19 @@ async def test_an_unknown_sandbox_is_told_before_a_fix_starts(checkout: Path, tm
     with pytest.raises(perstack.UserError, match="unknown sandbox `cage`"):
         await perstack.fix("x", repo=checkout, provider="search", sandbox="cage", env=ENV, storage=tmp_path / "jobs")
     assert not (tmp_path / "jobs").exists()
+
+
+@pytest.mark.slow
+async def test_a_proved_fix_that_does_not_fit_the_working_tree_is_handed_over_all_the_same(
+    checkout: Path, tmp_path: Path
+) -> None:
+    edited = (checkout / "calc.py").read_text() + "# mine\n"
+    (checkout / "calc.py").write_text(edited)
+    with pytest.raises(NotApplied, match=r"calc\.py") as refused:
+        await perstack.fix("x", repo=checkout, apply=True, provider="search", sandbox="bubblewrap", env=ENV,
+                           storage=tmp_path / "jobs")  # fmt: skip
+    assert refused.value.outcome.candidate is not None
+    assert (checkout / "calc.py").read_text() == edited
 
 
 @pytest.mark.slow

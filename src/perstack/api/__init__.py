@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from perstack.api.checkout import (
         Checkout,
         FixCheckout,
+        NotApplied,
         VerifyCheckout,
         fix_checkout,
         plan_shards,
@@ -73,6 +74,7 @@ __all__ = [
     "JobHistory",
     "Jobs",
     "ModelFacts",
+    "NotApplied",
     "ProviderFacts",
     "ReplayReport",
     "Repository",
@@ -128,7 +130,7 @@ __all__ = [
 _PLACES = {
     "api.artifacts": "red_cases unpacked",
     "api.auditing": "EvidenceRefused audited differences",
-    "api.checkout": "Checkout FixCheckout VerifyCheckout fix_checkout plan_shards run_shard verify_checkout",
+    "api.checkout": "Checkout FixCheckout NotApplied VerifyCheckout fix_checkout plan_shards run_shard verify_checkout",
     "api.configuration": "CONFIG_NAME parse_config read_config validate",
     "api.creating": "Create Definition create_expert",
     "api.deferred": "DeferredEngine Jobs",

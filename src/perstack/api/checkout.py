@@ -28,6 +28,14 @@ def _nothing(_: str) -> None:
     """Says nothing."""
 
 
+class NotApplied(UserError):
+    """A fix is proved, and the working tree is not as it has to be for it; `outcome` has the patch."""
+
+    def __init__(self, outcome: FixOutcome, why: UserError) -> None:
+        super().__init__(why.message, hint=why.hint)
+        self.outcome = outcome
+
+
 @dataclass(frozen=True, slots=True)
 class VerifyCheckout:
     """A change in a checkout to judge: `patch` (diff text), the commit `head`, or else the working tree.
@@ -73,12 +81,18 @@ class Checkout:
 
     root: Path
     repository: Repository
+    bare: bool = False
 
     @classmethod
     async def open(cls, path: Path, scratch: Path) -> Checkout:
         """Raises: UserError when `path` is not in a git repository."""
-        root = locate(path).root
-        return cls(root, await Repository.from_checkout(root, scratch / "repository.git"))
+        found = locate(path)
+        return cls(found.root, await Repository.from_checkout(found.root, scratch / "repository.git"), found.bare)
+
+    def needs_working_tree(self, instead: str) -> None:
+        """Raises: UserError in a bare repository; `instead` says what can be done there."""
+        if self.bare:
+            raise UserError(f"{self.root} is a bare repository: it has no working tree", hint=instead)
 
     async def base(self, rev: str) -> str:
         """The base commit: the asked one, else where HEAD left the main branch."""
@@ -102,6 +116,7 @@ class Checkout:
         """The diff from `base` to the commit `head`, or to the working tree where that is empty."""
         if head:
             return (await self.repository.diff(base, await self.repository.resolve(head))).text
+        self.needs_working_tree("Name the commit to judge with --head, or a diff with --patch.")
         _, patch = await self.repository.tree_of_worktree(base, self.root)
         return patch.text
 
@@ -165,9 +180,12 @@ async def fix_checkout(
 ) -> FixOutcome:
     """Plan, build and verify on a commit of a checkout; never in its working tree, but to apply what was proved.
 
-    Raises: UserError and InfrastructureErrors before there is an outcome.
+    Raises: UserError and InfrastructureErrors before there is an outcome; NotApplied where a proved fix does not go
+    into the working tree.
     """
     checkout = await Checkout.open(asked.repo, host.scratch)
+    if asked.apply:
+        checkout.needs_working_tree("Leave --apply out; the proved patch is printed.")
     base = await checkout.repository.resolve(asked.base)
     config = await _config(checkout, base, asked.config, warn)
     title, _, text = asked.task.partition("\n")
@@ -175,7 +193,10 @@ async def fix_checkout(
     async with Engine(host).job("fix", watch) as job:
         outcome = await job.fix(request)
     if asked.apply and outcome.ending is Ending.FIXED and outcome.candidate is not None:
-        await apply_tree(checkout.repository, base, outcome.candidate.tree, checkout.root)
+        try:
+            await apply_tree(checkout.repository, base, outcome.candidate.tree, checkout.root)
+        except UserError as error:
+            raise NotApplied(outcome, error) from error
     return outcome
 
 

@@ -25,6 +25,7 @@ class Source:
 
     root: Path
     common: Path
+    bare: bool = False
 
 
 def locate(checkout: Path) -> Source:
@@ -42,7 +43,7 @@ def locate(checkout: Path) -> Source:
             if text.startswith("gitdir:"):
                 return Source(folder, _common((folder / text.removeprefix("gitdir:").strip()).resolve()))
         if (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir():
-            return Source(folder, _common(folder))
+            return Source(folder, _common(folder), bare=True)
     raise UserError(f"not a git repository: {checkout}", hint="Run in a checkout, or name one with --repo.")
 
 

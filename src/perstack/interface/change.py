@@ -89,4 +89,5 @@ def _read(patch: Path) -> str:
         # text in another encoding makes a patch as well: its bytes are kept as they are
         return patch.read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:
-        raise UserError(f"cannot read the patch {patch}: {error}") from error
+        hint = "Give --patch a file that `git diff` wrote."
+        raise UserError(f"cannot read the patch {patch}: {error.strerror}", hint=hint) from error

@@ -78,7 +78,8 @@ def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code. Errors are told on stderr."""
     try:
         result = group.main(args=arguments, prog_name="perstack", standalone_mode=False)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort:  # what click makes of Ctrl-C in a command
+        click.echo("perstack: interrupted", err=True)
         return ExitCode.INTERRUPTED
     except click.ClickException as error:
         error.show()

@@ -65,9 +65,17 @@ def command(
         ):
             return await api.fix_checkout(machine, asked, view, warn)
 
-    outcome = anyio.run(work)
+    try:
+        outcome = anyio.run(work)
+    except api.NotApplied as refused:
+        _tell(refused.outcome, output)
+        raise
+    _tell(outcome, output)
+    return outcome.verdict.exit_code
+
+
+def _tell(outcome: FixOutcome, output: str) -> None:
     if output == "json":
         click.echo(compact(outcome.to_json()))
     else:
         Console().print(outcome_report(outcome))
-    return outcome.verdict.exit_code
