@@ -237,7 +237,11 @@ async def test_ten_megabytes_of_one_result_and_two_hundred_calls_are_sent_whole(
     calls = tuple(ToolCall(f"call_{number}", "read", {"path": f"{number}.txt"}) for number in range(200))
     huge = "0123456789" * 1_000_000
     results = tuple(ToolResult(call.id, "read", (TextPart(huge if call is calls[0] else "x"),)) for call in calls)
-    messages = [UserMessage("m0", (TextPart("go"),)), ExpertMessage("e0", calls), ToolMessage("t0", results)]
+    messages: list[Message] = [
+        UserMessage("m0", (TextPart("go"),)),
+        ExpertMessage("e0", calls),
+        ToolMessage("t0", results),
+    ]
     async with loopback(stream(answer(name))) as server:
         model = provider(name, server.url, max_retries=0)
         with anyio.fail_after(20):
