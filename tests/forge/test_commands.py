@@ -274,6 +274,7 @@ def test_no_command_is_found_that_a_markdown_parser_does_not_show(pieces: list[s
     assert {item.arguments for item in parse_commands(body) if isinstance(item, Command)} <= _shown(body)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.text(), st.text())
 def test_any_text_is_read_without_a_crash(body: str, previous: str) -> None:

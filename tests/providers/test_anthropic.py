@@ -144,7 +144,13 @@ def test_usage_counts_what_was_read_from_and_written_to_the_cache() -> None:
         start(cache_read_input_tokens=100, cache_creation_input_tokens=20, output_tokens=1),
         *stop("end_turn", output_tokens_details={"thinking_tokens": 4}, cache_read_input_tokens=None),
     )
-    assert reply.usage == Usage(input_tokens=125, output_tokens=7, reasoning_tokens=4, cached_input_tokens=100)
+    assert reply.usage == Usage(
+        input_tokens=125,
+        output_tokens=7,
+        reasoning_tokens=4,
+        cached_input_tokens=100,
+        cache_written_tokens=20,
+    )
     assert reply.model == "claude-x"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perstack.core.errors import UserError
@@ -70,7 +70,8 @@ def test_every_unit_is_measured_by_exactly_one_shard(of: int, own: bool, divides
     assert shares == units_of([SPEC, LINT], plans, of, own=own)  # type: ignore[arg-type]
 
 
-@given(st.text(min_size=1), st.integers(1, 9))
+@settings(max_examples=25)
+@given(st.text(min_size=1, max_size=40), st.integers(1, 9))
 def test_a_file_belongs_to_exactly_one_part(path: str, of: int) -> None:
     assert sum(Part(number, of).holds(path) for number in range(1, of + 1)) == 1
 
