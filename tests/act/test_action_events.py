@@ -111,9 +111,8 @@ def edited(scene: Scene, before: str) -> Any:
         ("issue_comment", just_talk),
         ("issue_comment", our_own),
         ("issue_comment", lambda scene: edited(scene, "/perstack help")),
-        ("issues", lambda scene: scene.issue_event(label="bug")),
         ("pull_request", lambda scene: scene.pull_request_event("closed")),
-        ("push", lambda scene: {}),
+        ("watch", lambda scene: {}),
     ],
 )
 def test_what_asks_for_nothing_is_not_answered(event: str, make: Make, scene: Scene, tmp_path: Path) -> None:
@@ -122,6 +121,14 @@ def test_what_asks_for_nothing_is_not_answered(event: str, make: Make, scene: Sc
     assert (ended.code, ended.errors) == (0, [])
     assert "nothing to do" in ended.log
     assert scene.server.state.requests == []
+
+
+def test_another_label_asks_for_nothing_and_is_told_in_the_log_alone(scene: Scene, tmp_path: Path) -> None:
+    """Which label asks is read from the configuration: that takes reading, and nothing is written."""
+    ended = run(tmp_path, scene, "issues", scene.issue_event(label="bug"))
+    assert (ended.code, ended.errors) == (0, [])
+    assert "only the label `perstack` asks for a fix" in ended.log
+    assert {request["method"] for request in scene.server.state.requests} <= {"GET"}
 
 
 def test_a_command_that_an_edit_added_is_answered_once(scene: Scene, tmp_path: Path) -> None:
