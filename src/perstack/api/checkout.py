@@ -142,9 +142,7 @@ async def plan_shards(
     """
     request = await _change(host, asked, _nothing)
     async with Engine(host).job("shard", watch) as job:
-        shares = await job.shares(request, of)
-        most = sum(1 for share in shares if share)
-        return shares if most == of else await job.shares(request, max(1, most))
+        return await job.shares(request, of)
 
 
 async def run_shard(

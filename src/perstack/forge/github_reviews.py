@@ -93,7 +93,7 @@ class Reviews:
             try:
                 self._rest.create(
                     f"/pulls/{number}/comments", body, "post a review comment", permission=_WRITE,
-                    find=lambda mark=mark: self._remark_with(number, mark),  # type: ignore[misc]
+                    find=lambda mark=mark: self._remark_with(number, mark),  # type: ignore[misc]  # mypy infers no type for a bound default
                 )  # fmt: skip
             except ForgeError as error:
                 if error.status != 422:

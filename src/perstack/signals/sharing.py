@@ -5,7 +5,6 @@ The policy is asked first, as ever: what it refuses outright is run nowhere.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -18,6 +17,7 @@ from perstack.signals.ground import Workbench
 from perstack.signals.measure import Measured, Subject
 from perstack.signals.preparation import Prepared, VerifyRequest
 from perstack.signals.shards import Question, ShardWriter, Unit, units_of
+from perstack.signals.spec_digest import patch_digest
 from perstack.signals.suites.contract import Divisible
 from perstack.signals.verification import Verification
 
@@ -31,9 +31,13 @@ class Sharing:
         self._verification = Verification(bench, request)
 
     async def shares(self, of: int) -> tuple[tuple[Unit, ...], ...]:
-        """What each of `of` machines measures; nothing anywhere where nothing is to be run."""
+        """What each of `of` machines measures; fewer machines where there is less to do, at least one."""
         prepared = await self._verification.prepare()
-        return self._units(prepared, of) if prepared is not None else ((),) * of
+        if prepared is None:
+            return ((),)
+        units = self._units(prepared, of)
+        busy = sum(1 for share in units if share)
+        return units if busy == of else self._units(prepared, max(1, busy))
 
     async def measure(self, number: int, of: int) -> tuple[Unit, ...]:
         """Measure a share and write it to the request's `out`."""
@@ -86,4 +90,4 @@ def _only(subject: Subject, unit: Unit) -> Subject:
 
 def about(base: str, patch: str) -> Mapping[str, Json]:
     """What a share is about: shares of anything else are refused where they are merged."""
-    return {"base": base, "candidate": hashlib.sha256(patch.encode("utf-8", "surrogateescape")).hexdigest()}
+    return {"base": base, "candidate": patch_digest(patch)}

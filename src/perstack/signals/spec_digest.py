@@ -14,6 +14,11 @@ def spec_to_json(spec: SignalSpec) -> JsonObject:
     return {**asdict(spec), "kind": spec.kind.value, "priority": spec.priority.value}
 
 
+def patch_digest(patch: str) -> str:
+    """SHA-256 of a patch as git wrote it."""
+    return hashlib.sha256(patch.encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def spec_digest(spec: SignalSpec) -> str:
     """SHA-256 of the canonical JSON, in hex."""
     return hashlib.sha256(canonical(spec_to_json(spec)).encode()).hexdigest()

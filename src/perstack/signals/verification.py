@@ -7,7 +7,6 @@ the text of a patch.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -42,6 +41,7 @@ from perstack.signals.protected import Protection
 from perstack.signals.quarantine import Quarantine, forbidden_targets, remarks
 from perstack.signals.sensitivity import Sensitivity, gates
 from perstack.signals.side_by_side import Found, Seen, SideBySide
+from perstack.signals.spec_digest import patch_digest
 from perstack.signals.tree import Effective, Tree, effective_tree, make_tree
 from perstack.signals.verdict import decide, settles, worst
 
@@ -337,7 +337,7 @@ class Verification:
             policy=self._policy,
             necessity=necessity,
             base=self._request.base,
-            candidate_digest=hashlib.sha256(self._request.patch.encode("utf-8", "surrogateescape")).hexdigest(),
+            candidate_digest=patch_digest(self._request.patch),
             seconds=time.monotonic() - self._started,
             remarks=tuple(self._remarks),
         )

@@ -42,6 +42,5 @@ async def share_out(desk: Desk, trigger: Trigger, word: str) -> JobResult:
             units = await job.measure(verify, share, desk.folder / FOLDER)
             return JobResult(ExitCode.OK, message=f"share {word}: measured {', '.join(units) or 'nothing'}")
         shares = await job.shares(verify, count)
-        shares = shares if all(shares) else await job.shares(verify, max(1, sum(1 for one in shares if one)))
     await call(desk.forge.set_outputs, sharing_outputs(shares))
     return JobResult(ExitCode.OK, message=f"{len(shares)} shares")

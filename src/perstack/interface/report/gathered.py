@@ -159,8 +159,8 @@ def _why(row: JsonObject) -> Why:
 
 def _signals(events: Sequence[Event], reports: Sequence[JsonObject]) -> tuple[SignalRow, ...]:
     """Signals by the order of their names' first appearance, one column a verdict."""
-    base = {name: _worst(_list(value)) for name, value in _last(events, "measureBaseline").items() if name != "signals"}
-    base |= {n: _worst(_list(v)) for n, v in object_of(_last(events, "measureBaseline").get("signals")).items()}
+    measured = object_of(_last(events, "measureBaseline").get("signals"))
+    base = {name: _worst(_list(statuses)) for name, statuses in measured.items()}
     columns = [{text_of(s.get("name")): s for s in objects_of(report.get("signals"))} for report in reports]
     names = dict.fromkeys([*base, *(name for column in columns for name in column)])
     found = []
