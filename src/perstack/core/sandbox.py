@@ -18,16 +18,43 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class SetupNetwork:
+    """What set-up and installations of packages may reach, through a proxy that decides and tells.
+
+    Without `open` nothing. `domains` (exact, or `*.` and a name) narrow it; empty: every public host. `mirrors` are
+    URLs (scheme, host, port) that may be reached wherever they are, private addresses included.
+    """
+
+    open: bool = True
+    domains: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """`[sandbox]` of `perstack.toml`: an `image` or a Dockerfile to `build` (path), and `setup` commands."""
+    """`[sandbox]` of `perstack.toml`: an `image`, a Dockerfile to `build` or a `devcontainer` file (paths), and `setup`.
+
+    `services` are names in the `compose` file (path). `require` are names of `core.capabilities.Guarantee`.
+    """
 
     image: str = ""
     build: str = ""
+    devcontainer: str = ""
+    compose: str = ""
+    services: tuple[str, ...] = ()
+    engine: str = "auto"
+    require: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
     setup_timeout_s: float = 900.0
     runtime: str = ""
     env: tuple[tuple[str, str], ...] = ()
     limits: Limits = field(default_factory=Limits)
+    network: SetupNetwork = field(default_factory=SetupNetwork)
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether only a back end with images can do what is configured."""
+        return bool(self.image or self.build or self.devcontainer or self.compose or self.engine != "auto")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +65,7 @@ class Snapshot:
     digest: str
     limits: Limits = field(default_factory=Limits)
     env: tuple[tuple[str, str], ...] = ()
+    network: SetupNetwork = field(default_factory=SetupNetwork)
 
 
 @dataclass(frozen=True, slots=True)

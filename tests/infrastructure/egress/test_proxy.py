@@ -233,6 +233,6 @@ async def test_a_sandbox_without_a_language_for_the_forwarder_says_so(tmp_path: 
         network=Network(tmp_path / "socket"),
     ) as service:
         with anyio.fail_after(20):
-            assert b"needs python3 or node" in await service.receive_errors()
+            assert b"needs python3, node or perl" in await service.receive_errors()
             assert await service.receive() == b""
             assert await service.wait() == 125

@@ -1,1 +1,1 @@
-"""The only way out for skills with `allowedDomains`: a proxy that decides, and the road to it. Never open network."""
+"""The only way out of a sandbox, for skills with `allowedDomains` and for set-up: a proxy that decides."""

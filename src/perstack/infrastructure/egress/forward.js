@@ -9,6 +9,10 @@ const server = net.createServer({ allowHalfOpen: true }, (client) => {
   pipeline(client, proxy, gone);
   pipeline(proxy, client, gone);
 });
+server.on("error", (error) => {
+  if (error.code === "EADDRINUSE") fs.writeSync(1, "ready\n");
+  process.exit(0);
+});
 server.listen(Number(port), "127.0.0.1", 128, () => {
   fs.writeSync(1, "ready\n");
   fs.closeSync(1);

@@ -1,4 +1,4 @@
-"""The deciding proxy of one skill, from its start to its end: a squid of its own, and the road to it from a socket.
+"""The deciding proxy of one skill or set-up, from its start to its end: a squid, and the road to it from a socket.
 
 Squid listens on loopback, where other programs of this machine could speak to it as well. It answers only to a source
 address that is random and told in the PROXY header by us alone; a sandbox reaches the socket, and never loopback.
@@ -21,17 +21,17 @@ from anyio.abc import ByteStream, Process, SocketStream, TaskGroup
 
 from perstack.core.contracts import Tell
 from perstack.core.errors import InvariantBroken, SandboxUnavailable, UserError
-from perstack.core.sandbox import Network
+from perstack.core.sandbox import Network, SetupNetwork
 from perstack.infrastructure import process as host_process
-from perstack.infrastructure.egress.domains import proxy_names
-from perstack.infrastructure.egress.squid import PORT, STOPPED, Settings, configuration, decision
+from perstack.infrastructure.egress.domains import mirror, proxy_names
+from perstack.infrastructure.egress.own_networks import own_networks
+from perstack.infrastructure.egress.squid import PORT, STOPPED, Reach, Settings, configuration, decision
 from perstack.infrastructure.owned import owned_folder
 from perstack.infrastructure.sandbox.toolchain import SYSTEM_PATH
 
-INSTALL_HINT = (
-    "Install squid (`apt-get install squid`, `dnf install squid`; its service need not run), "
-    "or take allowedDomains out of the skill: then it has no network."
-)
+_INSTALL = "Install squid (`apt-get install squid`, `dnf install squid`; its service need not run), "
+INSTALL_HINT = _INSTALL + "or take allowedDomains out of the skill: then it has no network."
+_SETUP_HINT = _INSTALL + 'or write setupNetwork = "none" under [sandbox]: then nothing can be fetched.'
 # Squid, and a shell whose input ends when we do, however that happens: then both are gone, and with them the shared
 # memory that squid makes even where it shares it with nobody. Its name is $0: two squids may not have the same.
 _LEASH = """trap : TERM
@@ -57,14 +57,40 @@ async def open_egress(
     told when it closes. `path` is where squid is looked for.
     Raises: UserError for a wrong domain, or where no proxy is installed; SandboxUnavailable where it does not start.
     """
-    names = proxy_names(domains)
+    reach = Reach(proxy_names(domains))
+    program = _program(path, "allowedDomains", INSTALL_HINT)
+    async with _opened(program, reach, tell) as network:
+        yield network
+
+
+@contextlib.asynccontextmanager
+async def open_setup_egress(
+    wanted: SetupNetwork, tell: Tell, *, path: Sequence[str] = SYSTEM_PATH
+) -> AsyncIterator[Network | None]:
+    """The network of one set-up or installation; None where it is to have none. Otherwise as `open_egress`."""
+    if not wanted.open:
+        yield None
+        return
+    names = proxy_names(wanted.domains, where="setupDomains")
+    reach = Reach(names, setup=True, mirrors=tuple(mirror(url) for url in wanted.mirrors))
+    program = _program(path, "set-up", _SETUP_HINT)
+    async with _opened(program, reach, tell) as network:
+        yield network
+
+
+def _program(path: Sequence[str], what: str, hint: str) -> str:
     program = shutil.which("squid", path=":".join(path))
     if program is None:
-        raise UserError("allowedDomains needs a proxy that decides, and squid is not installed", hint=INSTALL_HINT)
+        raise UserError(f"{what} needs a proxy that decides, and squid is not installed", hint=hint)
+    return program
+
+
+@contextlib.asynccontextmanager
+async def _opened(program: str, reach: Reach, tell: Tell) -> AsyncIterator[Network]:
     with _folder() as folder:
         proxy = _Proxy(folder, tell)
         owner = _owner()
-        proxy.write(names, owner)
+        proxy.write(reach, owner)
         log = os.open(proxy.log, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             async with _squid(program, proxy, owner) as child, _beside() as tasks:
@@ -135,12 +161,13 @@ class _Proxy:
         """In a folder that only we can enter: a sandbox has it mounted, other users of this machine have not."""
         return self.folder / "way" / "out"
 
-    def write(self, names: Sequence[str], owner: tuple[int, int] | None) -> None:
+    def write(self, reach: Reach, owner: tuple[int, int] | None) -> None:
         """The configuration, the pipe of the log, the socket's folder."""
         self.socket.parent.mkdir(mode=0o700)
         os.mkfifo(self.log, 0o600)
         self.conf.touch(0o600)
-        self.conf.write_text(configuration(Settings(self.listen, self.secret, names, self.log)), "ascii")
+        settings = Settings(self.listen, self.secret, self.log, reach, own_networks())
+        self.conf.write_text(configuration(settings), "ascii")
         if owner:
             os.chown(self.log, *owner)
             os.chown(self.conf, *owner)

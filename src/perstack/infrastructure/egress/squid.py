@@ -1,8 +1,12 @@
-"""Squid as the deciding proxy: its configuration for one skill, and what its log says. Pure; `proxy.py` starts it.
+"""Squid as the deciding proxy: its configuration, and what its log says. Pure; `proxy.py` starts it.
 
-The rules, in order: only who knows the secret address, only CONNECT, only port 443, no addresses instead of names, no
-punycode, only allowed names, and of those none that resolves to a private, local or otherwise special address. Names
-that are not allowed are never looked up, so a name carries nothing out either.
+The rules for a skill, in order: only who knows the secret address, only CONNECT, only port 443, no addresses instead
+of names, no punycode, only allowed names, and of those none that resolves to a private, local or otherwise special
+address, or to a network this machine is in. Names that are not allowed are never looked up, so a name carries nothing
+out either.
+
+Set-up may also read over plain HTTP on port 80 (system packages are signed, and come that way), reaches every public
+host unless names are given, and the mirrors that are configured wherever they are, metadata services aside.
 """
 
 from __future__ import annotations
@@ -13,17 +17,21 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 from perstack.core.json import JsonObject
+from perstack.infrastructure.egress.domains import Mirror
 
 PORT = 3128
 
 # Whatever is no ordinary address of the public network, of both families. Squid takes ::ffff:a.b.c.d for a.b.c.d.
 _SPECIAL = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-    "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-    "224.0.0.0/4", "240.0.0.0/4",
-    "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16",
-    "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+    "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
+    "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2002::/16",
+    "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
 )  # fmt: skip
+# For examples in documents. Nobody's network; but a place may route its own registry there, so set-up may try.
+_DOCUMENTATION = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
+# Where clouds keep the keys of a machine. Not even a mirror is there.
+_METADATA = ("169.254.0.0/16", "fd00:ec2::254/128", "fe80::/10", "100.100.100.200/32")
 
 # A name is looked up once, and the answer holds longer than most jobs: what was judged is what is connected to.
 _ANSWER_HOLDS = "1 hour"
@@ -31,7 +39,9 @@ _ANSWER_HOLDS = "1 hour"
 _FIELDS = "%Ss %>Hs %rm %ru %{why}note"
 _REASONS = {
     "method": "Only HTTPS through CONNECT is possible",
+    "write": "Over plain HTTP, set-up may only read",
     "port": "Only port 443 is allowed",
+    "ports": "Only ports 443 (HTTPS) and 80 (reading) are allowed",
     "address": "Addresses are not allowed, only names",
     "punycode": "Punycode domains are not allowed",
     "domain": "Domain not in allowlist",
@@ -44,25 +54,32 @@ STOPPED = "NONE 000 CONNECT :0 stopped"
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """What may be reached: `names` as `proxy_names` writes them. For a set-up, none means every public host."""
+
+    names: tuple[str, ...]
+    setup: bool = False
+    mirrors: tuple[Mirror, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """One proxy: where it listens, the source address that only we know, what it may reach, where it logs."""
+    """One proxy: where it listens, the source address that only we know, where it logs, what it may reach.
+
+    `own` are the networks this machine is in.
+    """
 
     listen: str
     secret: IPv6Address
-    names: Sequence[str]
     log: Path
+    reach: Reach
+    own: Sequence[str] = ()
 
 
 def configuration(settings: Settings) -> str:
     """The text of `squid.conf`."""
-    denials = (
-        ("method", "!connect"),
-        ("port", "!tls"),
-        ("address", "address"),
-        ("punycode", "punycode"),
-        ("domain", "!allowed"),
-        ("special", "special"),
-    )
+    reach = settings.reach
+    special = [*_SPECIAL, *([] if reach.setup else _DOCUMENTATION), *settings.own]
     lines = [
         f"http_port {settings.listen}:{PORT} require-proxy-header",
         "acl local src 127.0.0.0/8",
@@ -70,14 +87,20 @@ def configuration(settings: Settings) -> str:
         "proxy_protocol_access deny all",
         f"acl us src {settings.secret}/128",
         "acl connect method CONNECT",
+        "acl reading method GET HEAD",
+        "acl plain proto HTTP",
         "acl tls port 443",
+        "acl web port 80",
         r"acl address dstdom_regex -n ^[0-9.]+$ ^0[xX][0-9a-fA-F]+$ : ^\[",
         r"acl punycode dstdom_regex -n -i (^|\.)xn--",
-        f"acl allowed dstdomain -n {' '.join(settings.names)}",
-        f"acl special dst {' '.join(_SPECIAL)}",
-        *(f"acl why_{name} annotate_transaction why={name}" for name, _ in (*denials, ("allowed", ""))),
+        *([f"acl allowed dstdomain -n {' '.join(reach.names)}"] if reach.names else []),
+        f"acl special dst {' '.join(special)}",
+        f"acl metadata dst {' '.join(_METADATA)}",
+        *(f"acl why_{name} annotate_transaction why={name}" for name in (*_REASONS, "allowed")),
         "http_access deny !us",
-        *(f"http_access deny {test} why_{name}" for name, test in denials),
+        "http_access deny manager why_method",
+        *_mirrors(reach),
+        *(f"http_access deny {test} why_{name}" for name, test in _denials(reach)),
         "http_access allow us why_allowed",
         "http_access deny all",
         f"logformat egress {_FIELDS}",
@@ -85,6 +108,28 @@ def configuration(settings: Settings) -> str:
         *_PLAIN,
     ]
     return "\n".join([*lines, ""])
+
+
+def _denials(reach: Reach) -> list[tuple[str, str]]:
+    """The reason and the test of each denial, in order."""
+    if not reach.setup:
+        ways = [("method", "!connect"), ("port", "!tls")]
+    else:
+        ways = [("write", "!connect !reading"), ("method", "!connect !plain")]
+        ways += [("ports", "connect !tls"), ("ports", "!connect !web")]
+    named = [("punycode", "punycode"), ("domain", "!allowed")] if reach.names else []
+    return [*ways, ("address", "address"), *named, ("special", "special")]
+
+
+def _mirrors(reach: Reach) -> list[str]:
+    """Rules that let mirrors through, each over its own scheme and port only."""
+    lines: list[str] = []
+    for number, mirror in enumerate(reach.mirrors):
+        name = f"mirror{number}"
+        way = f"{name} {name}_port {'connect' if mirror.scheme == 'https' else '!connect plain reading'}"
+        lines += [f"acl {name} dstdomain -n {mirror.host}", f"acl {name}_port port {mirror.port}"]
+        lines += [f"http_access deny {way} metadata why_special", f"http_access allow us {way} why_allowed"]
+    return lines
 
 
 _PLAIN = (
@@ -115,6 +160,9 @@ _PLAIN = (
     "request_timeout 30 seconds",
     "shutdown_lifetime 0 seconds",
     "half_closed_clients on",
+    "server_persistent_connections off",
+    "global_internal_static off",
+    "ipcache_size 20000",  # no name is forgotten for many others, and judged anew
 )
 
 
@@ -126,7 +174,8 @@ def decision(line: str) -> JsonObject | None:
     _, status, method, url, why = parts
     domain, port = _target(method, url)
     if why == "allowed":
-        reached = {} if status == "200" else {"reason": f"The domain could not be reached ({status})"}
+        well = status == "200" or method != "CONNECT"  # over plain HTTP, the status is the other side's answer
+        reached = {} if well else {"reason": f"The domain could not be reached ({status})"}
         return {"action": "allowed", "domain": domain, "port": port, **reached}
     return {"action": "blocked", "domain": domain, "port": port, "reason": _REASONS.get(why, why)}
 
