@@ -36,6 +36,7 @@ SLOW_FILES = frozenset(
         "github_server/test_server.py",
         "infrastructure/test_git_remote.py",
         "infrastructure/test_git_snapshot.py",
+        "infrastructure/test_isolation.py",
         "infrastructure/test_sandbox.py",
         "infrastructure/test_sandbox_setup.py",
         "interface/test_job_refusals.py",

@@ -48,6 +48,7 @@ from perstack.infrastructure.sandbox.installing import (
 from perstack.infrastructure.sandbox.ownership import open_up
 from perstack.infrastructure.sandbox.service import KEPT_HOME_SCRIPT, PipeService, check_words, passable
 from perstack.infrastructure.sandbox.session import ChannelSession
+from perstack.infrastructure.sandbox.system_calls import passed_program
 
 INSTALL_HINT = (
     "Install Docker and start it, or install bubblewrap (`apt-get install bubblewrap`, `dnf install bubblewrap`). "
@@ -99,12 +100,8 @@ class _Command:
     """A command line of bwrap, and the descriptors it needs."""
 
     argv: tuple[str, ...]
-    args: int
+    fds: tuple[int, ...]
     status: BinaryIO
-
-    @property
-    def fds(self) -> tuple[int, int]:
-        return (self.args, self.status.fileno())
 
     def check(self, returncode: int) -> int:
         """The program's exit code. bwrap reports one only where the program was started.
@@ -264,9 +261,10 @@ class Bubblewrap:
             shutil.copyfile(DRIVER, control / "driver")
             inside = Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, environment(plan, self._path))
             words = options(plan, control, await self._known())
-            with control_group.limited(plan.limits) as groups:
-                argv = [*_joining(groups), "bwrap", *words, *_driver(plan, bool(groups))]
-                async with self._process(argv) as child:
+            with control_group.limited(plan.limits) as groups, passed_program() as filtered:
+                own = ["bwrap", *words, *_filter(filtered)]
+                argv = [*_joining(groups), *own, *_driver(plan, bool(groups))]
+                async with self._process(argv, _open(filtered)) as child:
                     channel = Channel(_Pipes(child), inside, _post_mortem(child))
                     started = await channel.run(["true"], timeout_s=_START_S)
                     if started.exit_code:
@@ -286,11 +284,13 @@ class Bubblewrap:
             values, odd = passable(environment(plan, self._path))
             with (
                 control_group.limited(plan.limits) as groups,
-                passed(words, values) as args,
+                passed_program() as filtered,
+                passed([*words, *_filter(filtered)], values) as args,
                 os.fdopen(os.memfd_create("bwrap-status"), "w+b") as status,
             ):
                 own = ["bwrap", "--args", str(args), "--json-status-fd", str(status.fileno()), "--"]
-                yield _Command((*_joining(groups), *own, *_program(plan, bool(groups), odd), *argv), args, status)
+                whole = (*_joining(groups), *own, *_program(plan, bool(groups), odd), *argv)
+                yield _Command(whole, (args, status.fileno(), *_open(filtered)), status)
         finally:
             shutil.rmtree(control, ignore_errors=True)
 
@@ -319,6 +319,14 @@ def _joining(groups: Sequence[Path]) -> list[str]:
         return []
     script = 'for g in $1; do echo $$ >"$g/cgroup.procs" || :; done; shift; exec "$@"'
     return ["/bin/sh", "-c", script, "sh", " ".join(str(group) for group in groups)]
+
+
+def _filter(filtered: int | None) -> list[str]:
+    return [] if filtered is None else ["--seccomp", str(filtered)]
+
+
+def _open(filtered: int | None) -> tuple[int, ...]:
+    return () if filtered is None else (filtered,)
 
 
 def _driver(plan: Plan, grouped: bool) -> list[str]:

@@ -16,6 +16,13 @@ from perstack.infrastructure.sandbox import snapshot, toolchain
 
 UID = 10001
 
+# Inside, a harness that is root is still the machine's root to files of /proc, powers or not: it could write
+# `core_pattern`. What a container engine makes read-only or hides is so here too.
+_READ_ONLY = ("acpi", "asound", "bus", "fs", "irq", "mtrr", "pressure", "scsi", "sys", "sysrq-trigger")
+_HIDDEN = ("kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags",
+           "latency_stats", "modules", "sched_debug", "slabinfo", "timer_list", "vmallocinfo")  # fmt: skip
+_SHARED_MEMORY_MB = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -39,21 +46,36 @@ class Machine:
     features: str
     system: tuple[str, ...]
     tools: tuple[str, ...]
+    proc: tuple[str, ...]
 
 
 def look(features: str, path: Sequence[Path]) -> Machine:
     """Look at this machine's toolchain."""
-    return Machine(features, tuple(toolchain.system_binds()), tuple(toolchain.tool_binds(path)))
+    return Machine(features, tuple(toolchain.system_binds()), tuple(toolchain.tool_binds(path)), tuple(_proc()))
+
+
+def _proc() -> Iterator[str]:
+    yield from ("--proc", "/proc")
+    for name in (*_READ_ONLY, *_HIDDEN):
+        if Path("/proc", name).exists():
+            yield from ("--ro-bind", f"/proc/{name}" if name in _READ_ONLY else "/dev/null", f"/proc/{name}")
+
+
+def _sized(machine: Machine, megabytes: int) -> list[str]:
+    """The limit of the next tmpfs, where this bwrap can set one."""
+    return ["--size", str(megabytes * 1024 * 1024)] if "--size " in machine.features else []
 
 
 def options(plan: Plan, control: Path, machine: Machine) -> list[str]:
     """The options of `bwrap` for a plan, without the environment."""
-    size = ["--size", str(plan.limits.tmp_mb * 1024 * 1024)] if "--size " in machine.features else []
+    size = _sized(machine, plan.limits.tmp_mb)
     words = ["--unshare-all", "--unshare-user", "--uid", str(UID), "--gid", str(UID), "--hostname", "sandbox"]
     words += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     words += ["--disable-userns"] if "--disable-userns" in machine.features else []
     words += ["--share-net"] if plan.network else []
-    words += ["--proc", "/proc", "--dev", "/dev", *size, "--tmpfs", "/tmp"]  # noqa: S108  # a path inside
+    words += machine.proc
+    words += ["--dev", "/dev", *_sized(machine, min(_SHARED_MEMORY_MB, plan.limits.tmp_mb)), "--tmpfs", "/dev/shm"]  # noqa: S108  # a path inside
+    words += ["--remount-ro", "/dev", *size, "--tmpfs", "/tmp"]  # noqa: S108  # a path inside
     words += ["--symlink", "/tmp", "/var/tmp"]  # noqa: S108  # paths inside
     words += machine.system
     for name in ("passwd", "group", "hosts"):
