@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,3 +67,21 @@ async def test_nothing_is_written_through_a_link_of_the_working_tree(place: Plac
         await place.apply()
     assert place.files() == BEFORE
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+async def test_no_link_that_waits_for_our_draft_is_written_through(place: Place, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine\n")
+    for name in (".a.py.perstack", "a.py.perstack", ".perstack"):
+        (place.checkout / name).symlink_to(victim)
+    await place.apply()
+    assert victim.read_text() == "mine\n"
+    assert place.files()["a.py"] == "x = 2\n"
+    assert not (place.checkout / "a.py").is_symlink()
+
+
+async def test_a_fifo_in_the_place_of_a_file_holds_nobody_up(place: Place) -> None:
+    (place.checkout / "a.py").unlink()
+    os.mkfifo(place.checkout / "a.py")
+    with pytest.raises(UserError, match=r"a\.py in the working tree is no file: nothing was written"):
+        await place.apply()

@@ -154,3 +154,27 @@ async def test_a_dirty_working_tree_is_seen_as_its_user_sees_it(tmp_path: Path) 
     repository = await Repository.from_checkout(user, tmp_path / "own")
     _, patch = await repository.tree_of_worktree("HEAD", user)
     assert patch.files == ("a.txt", "new.py")
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (("readme.MD", "README.md"), "are one name on disks that fold case"),
+        (("caf\u00e9.py", "cafe\u0301.py"), "are one name on disks that fold case"),
+        (("Pkg/new.py", "pkg/other.py"), "are one name on disks that fold case"),
+        (("sub/git~1",), r"another spelling of \.git"),
+        ((".g\u200cit/hooks",), r"another spelling of \.git"),
+        (("sub/.git./config",), r"another spelling of \.git"),
+        (("sub\\.git\\config",), r"another spelling of \.git"),
+        (("Perstack./x",), "another spelling of perstack"),
+        (("line\nbreak",), "control character"),
+    ],
+)
+async def test_a_new_name_that_is_another_one_elsewhere_is_refused(
+    repository: Repository, workspace: Path, files: tuple[str, ...], said: str
+) -> None:
+    for name in files:
+        (workspace / name).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / name).write_text("x\n")
+    with pytest.raises(ToolError, match=said):
+        await repository.snapshot("HEAD", workspace)

@@ -248,6 +248,8 @@ class Repository:
             ignored = await git_tree.ignored_by(self._git, rules, fresh)
         wanted = found.without(ignored)
         git_tree.refuse_problems(wanted)
+        if not checkout:
+            git_tree.refuse_odd_names(wanted, tracked)
         left_out = () if checkout else await git_tree.links_left_out(self._git, root, wanted, tracked)
         changes = await anyio.to_thread.run_sync(
             lambda: git_tree.read_changes(

@@ -23,6 +23,8 @@ import anyio.to_thread
 from perstack.core.errors import InfrastructureError, ToolError, UserError
 from perstack.infrastructure.beneath import open_beneath
 from perstack.infrastructure.git_command import Git, last_line
+from perstack.infrastructure.names import collisions, unwritable
+from perstack.infrastructure.names import reserved as reserved_name
 
 _LINK, _MODULE, _EXECUTABLE, _PLAIN = "120000", "160000", "100755", "100644"
 _BATCH_BYTES = 32 * 1024 * 1024
@@ -236,6 +238,20 @@ def refuse_problems(found: Found) -> None:
             path.encode()
         except UnicodeEncodeError:
             raise ToolError(f"a file name is not UTF-8: {path!r}", hint="Rename or delete it.") from None
+
+
+def refuse_odd_names(found: Found, tracked: Collection[str]) -> None:
+    """Raise ToolError for new names that mean something else on another machine. What the base has already stays."""
+    fresh = found.paths.keys() - set(tracked)
+    for path in sorted(fresh):
+        if problem := unwritable(path):
+            raise ToolError(f"{path!r} {problem}", hint="Rename or delete it.")
+        if kept := reserved_name(path):
+            raise ToolError(f"{path!r} is another spelling of {kept} on some disks", hint="Rename or delete it.")
+    for other, path in collisions(fresh, found.paths):
+        raise ToolError(
+            f"{path!r} and {other!r} are one name on disks that fold case or accents", hint="Rename or delete one."
+        )
 
 
 def read_changes(

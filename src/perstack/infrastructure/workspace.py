@@ -12,15 +12,14 @@ import os
 import posixpath
 import secrets
 import stat
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from perstack.core.errors import ToolError
 from perstack.infrastructure.beneath import open_beneath
+from perstack.infrastructure.names import reserved, unwritable
 
-_RESERVED = frozenset({"perstack", ".git"})
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 _MAX_NAME = 255
 _MAX_PATH = 4000
@@ -78,7 +77,7 @@ class Workspace:
 
         Raises: ToolError for reserved places, links, hard-linked and special files.
         """
-        name = self._writable(path)
+        name = self._new(path)
         folder, _, leaf = name.rpartition("/")
         self.make_directory(folder)
         with self._opened(folder or ".", _DIRECTORY) as parent:
@@ -94,7 +93,7 @@ class Workspace:
 
     def make_directory(self, path: str) -> None:
         """Make a directory and its parents; one that exists is fine."""
-        name = self._writable(path) if path not in {"", "."} else ""
+        name = self._new(path) if path not in {"", "."} else ""
         owner = self._owner()
         with self._opened(".", _DIRECTORY) as root:
             current = os.dup(root)
@@ -113,14 +112,14 @@ class Workspace:
                 os.close(current)
 
     def list(self, path: str = ".") -> tuple[Entry, ...]:
-        """A directory's entries by name, without `perstack` and `.git` at the root."""
+        """A directory's entries by name, without `.git`, and without `perstack` at the root."""
         name = self._relative(path)
         with self._opened(name, _DIRECTORY, follow=True) as fd, self._opened(".", _DIRECTORY) as root:
             at_root = os.path.sameopenfile(fd, root)
             found = []
             with os.scandir(fd) as entries:
                 for entry in entries:
-                    if at_root and _folded(entry.name) in _RESERVED:
+                    if reserved(entry.name if at_root else f"./{entry.name}"):
                         continue
                     with contextlib.suppress(FileNotFoundError):
                         found.append(_entry(entry.name, entry.stat(follow_symlinks=False)))
@@ -196,8 +195,8 @@ class Workspace:
                 parts.append(part)
         if len(name) > _MAX_PATH or any(len(os.fsencode(part)) > _MAX_NAME for part in parts):
             raise ToolError("the path is too long")
-        if parts and _folded(parts[0]) in _RESERVED:
-            raise AccessDenied(f"Access denied - {_folded(parts[0])} directory is not allowed")
+        if parts and (name := reserved("/".join(parts))):
+            raise AccessDenied(f"Access denied - {name} directory is not allowed")
         return "/".join(parts) or "."
 
     def _outside(self, path: str) -> AccessDenied:
@@ -208,6 +207,12 @@ class Workspace:
         name = self._relative(path)
         if name == ".":
             raise ToolError(f"{path}: is the workspace itself")
+        return name
+
+    def _new(self, path: str) -> str:
+        name = self._writable(path)
+        if problem := unwritable(name):
+            raise ToolError(f"{name!r} {problem}; choose another")
         return name
 
     @contextlib.contextmanager
@@ -235,8 +240,8 @@ class Workspace:
             place = real.relative_to(self.root.resolve())
         except (OSError, ValueError):
             return  # no /proc, or moved meanwhile: beneath the root it is in any case
-        if place.parts and _folded(place.parts[0]) in _RESERVED:
-            raise AccessDenied(f"Access denied - {_folded(place.parts[0])} directory is not allowed", hint=f"({name})")
+        if place.parts and (kept := reserved(str(place))):
+            raise AccessDenied(f"Access denied - {kept} directory is not allowed", hint=f"({name})")
 
     def _regular(self, name: str, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
@@ -272,13 +277,6 @@ class Workspace:
             return None
         status = self.root.stat()
         return status.st_uid, status.st_gid
-
-
-def _folded(name: str) -> str:
-    """One spelling for all names that some file system takes for the same."""
-    plain = unicodedata.normalize("NFKC", name)
-    visible = "".join(char for char in plain if unicodedata.category(char) != "Cf")
-    return visible.casefold().rstrip(". ")
 
 
 def _entry(name: str, status: os.stat_result) -> Entry:
