@@ -11,8 +11,8 @@ import pytest
 from perstack.core.experts import BASE_TOOLS, MANAGEMENT_TOOLS
 from perstack.definition.builtin import builtin_config
 from perstack.definition.document import json_schema, reference
-from perstack.definition.schema import Table
 from perstack.definition.schema_harness import Document
+from perstack.definition.tables import Table
 from tests.definition.samples import FULL
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())

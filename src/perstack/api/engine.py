@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ from perstack.infrastructure.git import Repository
 from perstack.infrastructure.sandbox.ownership import given_back
 from perstack.infrastructure.secrets import Redactor
 from perstack.providers import catalogue
+from perstack.providers.facts import facts
 from perstack.providers.prices import pricing
 from perstack.runtime.driver import Runner, RunOutcome, TokenBudget
 from perstack.runtime.fold import fold
@@ -369,9 +371,12 @@ class Job:
             self.sink,
             new_id=new_id,
             now_ms=now_ms,
-            tokens=TokenBudget(tokens, cost_limit=cost, cost_of=pricing("" if given else spec.name, now_ms)),
+            tokens=TokenBudget(
+                tokens, cost_limit=cost, cost_of=pricing("" if given else spec.name, now_ms, spec.models)
+            ),
             skills_for=skills_for,
             model_for=model_of,
+            traits_for=partial(facts, given.name if given else spec.name, own=spec.models),
         )
 
         try:

@@ -5,8 +5,8 @@ Never says a key. Nothing is sent unless `check` is set, and then only to what i
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import anyio
 
@@ -17,8 +17,9 @@ from perstack.core.experts import Config, ProviderSpec
 from perstack.core.json import JsonObject
 from perstack.providers import catalogue
 from perstack.providers.entries import ENTRIES
+from perstack.providers.facts import Traits, facts
 from perstack.providers.listing import Listing
-from perstack.providers.prices import known_window, per_million
+from perstack.providers.prices import per_million, pricing
 
 _PATIENCE_S = 20.0
 
@@ -29,15 +30,24 @@ class ModelFacts:
 
     tier: str
     id: str
-    window: int | None
+    traits: Traits
     input_usd: float | None
     output_usd: float | None
+
+    @property
+    def window(self) -> int | None:
+        """Tokens it can read."""
+        return self.traits.window
 
     def to_json(self) -> JsonObject:
         return {
             "tier": self.tier,
             "id": self.id,
-            "contextWindow": self.window,
+            "contextWindow": self.traits.window,
+            "maxOutputTokens": self.traits.output,
+            "images": self.traits.images,
+            "pdf": self.traits.pdf,
+            "reasoning": self.traits.reasoning,
             "inputUsdPerMillion": self.input_usd,
             "outputUsdPerMillion": self.output_usd,
         }
@@ -102,15 +112,17 @@ def _configured(host: Host, spec: ProviderSpec, chosen: bool, wanted: str) -> Pr
     tiers = dict(ENTRIES[spec.name].tiers)
     if chosen and wanted:
         tiers = {"model": wanted, **tiers}
-    at = datetime.now(UTC)
-    return ProviderFacts(spec.name, chosen, missing, tuple(_model(spec.name, *pair, at) for pair in tiers.items()))
+    return ProviderFacts(spec.name, chosen, missing, tuple(_model(spec, *pair) for pair in tiers.items()))
 
 
-def _model(provider: str, tier: str, model: str, at: datetime) -> ModelFacts:
-    price = per_million(provider, model, at)
+def _model(spec: ProviderSpec, tier: str, model: str) -> ModelFacts:
+    price = per_million(pricing(spec.name, _now_ms, spec.models), model)
     read, written = (float(price[0]), float(price[1])) if price else (None, None)
-    window = known_window(provider, model) or catalogue.context_window(model)
-    return ModelFacts(tier, model, window, read, written)
+    return ModelFacts(tier, model, facts(spec.name, model, spec.models), read, written)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 async def _asked(host: Host, spec: ProviderSpec, facts: ProviderFacts) -> ProviderFacts:

@@ -18,6 +18,12 @@ from __future__ import annotations
 from enum import IntEnum
 
 COST = "cost"
+TOO_LONG = "too-long"  # the request does not fit the model's window
+NO_MEDIA = "no-media"  # the model takes no images or PDF
+RATE_LIMIT = "rate-limit"
+QUOTA = "quota"  # the account has no credit left: waiting does not help
+OVERLOADED = "overloaded"
+AUTH = "auth"
 """The kind of a budget in US dollars; all others count things."""
 
 
@@ -102,7 +108,8 @@ class ForgeError(InfrastructureError):
 class ProviderError(InfrastructureError):
     """The model did not answer as it should.
 
-    `retryable` is True where the same request may succeed later; `retry_after_s` is the server's own wish.
+    `retryable` is True where the same request may succeed later; `retry_after_s` is the server's own wish. `kind` is
+    the reason in one word, the same for every provider: `TOO_LONG` and the words after it, or empty.
     """
 
     def __init__(
@@ -113,8 +120,10 @@ class ProviderError(InfrastructureError):
         status: int | None = None,
         retryable: bool = False,
         retry_after_s: float | None = None,
+        kind: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
+        self.kind = kind
         self.status = status
         self.retryable = retryable
         self.retry_after_s = retry_after_s

@@ -84,12 +84,15 @@ class Expert:
 class ProviderSpec:
     """`[provider]`: the name and its settings. Keys never come from the file.
 
-    `fallback` are models that are asked where another one does not answer.
+    `fallback` are models that are asked where another one does not answer. `models` says of models, by name, what
+    the harness does not know or knows wrongly. `timeouts` are seconds, by name.
     """
 
     name: str = "anthropic"
     setting: Mapping[str, Json] = field(default_factory=dict)
     fallback: tuple[str, ...] = ()
+    models: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    timeouts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,18 @@ class GithubSpec:
     review_comments: bool = True  # diagnostics and suggestions as inline comments
     sarif: bool = False
     check_name: str = "perstack"
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSpec:
+    """When a run's context is near its end: shares of what its model can read beside a reply.
+
+    `summary` is `model` (the run's own model writes one) or `rules` (facts alone are kept).
+    """
+
+    warn_at: float = 0.7
+    compact_at: float = 0.8
+    summary: str = "model"
 
 
 @dataclass(frozen=True, slots=True)

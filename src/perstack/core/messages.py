@@ -132,7 +132,10 @@ class ModelRequest:
     """Everything a provider needs for one reply.
 
     `messages` only ever grows during a run, and its prefix never changes, so a provider may keep what it
-    serialised. `reasoning_budget` is in tokens, 0 for none.
+    serialised. `max_output_tokens` is the whole reply, reasoning included. `reasoning_budget` is in tokens, 0 for
+    none. `reasoning` is how the model is told of it (`providers.facts.Reasoning`), empty where the provider judges by
+    the model's name. `hosted` are tools that the provider runs on its own servers, by the public format's names, with
+    `hosted_options`.
     """
 
     model: str
@@ -143,16 +146,22 @@ class ModelRequest:
     max_output_tokens: int = 8192
     reasoning_budget: int = 0
     run_id: str = ""
+    reasoning: str = ""
+    hosted: tuple[str, ...] = ()
+    hosted_options: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """A model's answer. `model` is the name the server reported."""
+    """A model's answer. `model` is the name the server reported, `asked` the one that was asked, where that is not
+    the one of the request (a fallback). `troubles` are what was wrong with the reply and was put right, in words."""
 
     contents: tuple[ThinkingPart | TextPart | ToolCall, ...]
     stop_reason: StopReason
     usage: Usage = field(default_factory=Usage)
     model: str = ""
+    asked: str = ""
+    troubles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

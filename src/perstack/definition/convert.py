@@ -9,8 +9,9 @@ from perstack.core.grammar import parse_expert_key
 from perstack.core.json import Json
 from perstack.core.sandbox import Limits, SandboxSpec
 from perstack.core.signals import Priority, SignalKind, SignalSpec
-from perstack.definition import schema, schema_github, schema_harness
+from perstack.definition import schema, schema_github, schema_harness, schema_provider
 from perstack.definition.framework import recognise
+from perstack.definition.tables import Table
 
 _OPTIONS = frozenset({"page", "element", "viewports", "port", "ready", "startTimeout"})
 
@@ -36,16 +37,24 @@ def to_config(document: schema_harness.Document, *, path: str, warnings: Sequenc
     )
 
 
-def _provider(provider: schema.Provider | None) -> data.ProviderSpec | None:
+def _provider(provider: schema_provider.Provider | None) -> data.ProviderSpec | None:
     if provider is None:
         return None
     setting = provider.setting
     plain: dict[str, Json] = {} if setting is None else _written(setting)
-    fallback = () if isinstance(provider, schema.LocalProvider) else tuple(provider.fallback)
-    return data.ProviderSpec(name=provider.provider_name, setting=plain, fallback=fallback)
+    if isinstance(provider, schema_provider.LocalProvider):
+        return data.ProviderSpec(name=provider.provider_name, setting=plain)
+    waits = _written(provider.timeouts) if provider.timeouts else {}
+    return data.ProviderSpec(
+        name=provider.provider_name,
+        setting=plain,
+        fallback=tuple(provider.fallback),
+        models={name: _written(model) for name, model in provider.models.items()},
+        timeouts={name: float(value) for name, value in waits.items() if isinstance(value, int | float)},
+    )
 
 
-def _written(table: schema.Table) -> dict[str, Json]:
+def _written(table: Table) -> dict[str, Json]:
     """A table as it was written, with the file's key names, without keys nobody knows."""
     unknown = set(table.model_extra or {})
     return dict(table.model_dump(by_alias=True, exclude_unset=True, exclude=unknown))
@@ -111,6 +120,11 @@ def _sandbox(sandbox: schema_harness.Sandbox) -> SandboxSpec:
     return SandboxSpec(
         image=sandbox.image or "",
         build=sandbox.build or "",
+        devcontainer=sandbox.devcontainer or "",
+        compose=sandbox.compose or "",
+        services=tuple(sandbox.services),
+        engine=sandbox.engine,
+        require=tuple(sandbox.require),
         setup=tuple(sandbox.setup),
         setup_timeout_s=sandbox.setup_timeout / 1000,
         runtime=sandbox.runtime or "",

@@ -13,7 +13,7 @@ from perstack.core.grammar import ENV_NAME, TABLE_NAME, TAG, ExpertKey, delegati
 from perstack.definition.locate import KeyPath
 from perstack.definition.problems import Problem, closest
 from perstack.definition.schema import CustomProviderSkill, Expert, InteractiveSkill, SseSkill, StdioSkill
-from perstack.definition.schema_harness import Document, Expect, Signal
+from perstack.definition.schema_harness import Document, Expect, Sandbox, Signal
 
 ENV_NAME_LENGTH = 255
 
@@ -152,9 +152,21 @@ def _signal(path: KeyPath, signal: Signal) -> Iterator[Problem]:
         yield Problem((*path, "reject"), f"a signal of kind `{signal.kind}` cannot reject; use kind `command`")
 
 
+def _sandbox(sandbox: Sandbox) -> Iterator[Problem]:
+    """One source of the image; services and the file they are in come together."""
+    sources = [key for key in ("image", "build", "devcontainer") if getattr(sandbox, key)]
+    if len(sources) > 1:
+        message = f"`{sources[0]}` and `{sources[1]}` exclude each other; remove one"
+        yield Problem(("sandbox", sources[1]), message)
+    if sandbox.compose and not sandbox.services:
+        yield Problem(("sandbox", "compose"), 'names no services to start; add them, such as services = ["db"]')
+    if sandbox.services and not (sandbox.compose or sandbox.devcontainer):
+        yield Problem(("sandbox", "services"), 'need the file they are in; add compose = "compose.yaml"')
+
+
 def _harness(document: Document) -> Iterator[Problem]:
-    if document.sandbox is not None and document.sandbox.image and document.sandbox.build:
-        yield Problem(("sandbox", "build"), "`image` and `build` exclude each other; remove one")
+    if document.sandbox is not None:
+        yield from _sandbox(document.sandbox)
     for name, signal in document.signals.items():
         path: KeyPath = ("signals", name)
         if TABLE_NAME.fullmatch(name) is None:

@@ -6,12 +6,9 @@ Rules that need more than one value are in `rules.py`; the tables this harness a
 from __future__ import annotations
 
 import json
-import re
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
-from pydantic.alias_generators import to_camel
-from pydantic.fields import FieldInfo
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from perstack.core.experts import BASE_SKILL
 from perstack.core.grammar import (
@@ -24,22 +21,11 @@ from perstack.core.grammar import (
     is_public_https,
     is_url,
 )
+from perstack.definition.schema_provider import Provider
+from perstack.definition.tables import Table, written
 
 MAX_NUMBER = 10**12
 REASONING_LEVELS = ("none", "minimal", "low", "medium", "high")
-
-
-def _written(pattern: re.Pattern[str] | str) -> FieldInfo:
-    """For editors: how a text is written. The loader has its own rule with its own words."""
-    text = pattern if isinstance(pattern, str) else pattern.pattern
-    extra: dict[str, JsonValue] = {"pattern": f"^(?:{text})$"}
-    return cast("FieldInfo", Field(json_schema_extra=extra))
-
-
-class Table(BaseModel):
-    """One TOML table. Unknown keys are kept, so that they can be reported instead of vanishing."""
-
-    model_config = ConfigDict(extra="allow", alias_generator=to_camel, strict=True, frozen=True)
 
 
 def _whole(value: object) -> object:
@@ -74,18 +60,6 @@ def _endpoint(value: str) -> str:
     return value
 
 
-def _https(value: str) -> str:
-    if not is_url(value, schemes=("https",)):
-        raise ValueError("URL must use HTTPS")
-    return value
-
-
-def _http(value: str) -> str:
-    if not is_url(value, schemes=("http", "https")):
-        raise ValueError("expected a URL that starts with http:// or https://")
-    return value
-
-
 def _api_base(value: str) -> str:
     if not is_url(value, schemes=("https",)):
         raise ValueError("perstackApiBaseUrl must use HTTPS")
@@ -110,125 +84,11 @@ def _json_schema(value: str) -> str:
 
 Natural = Annotated[int, Field(ge=0, le=MAX_NUMBER), BeforeValidator(_whole)]
 Positive = Annotated[int, Field(ge=1, le=MAX_NUMBER), BeforeValidator(_whole)]
-HttpsUrl = Annotated[str, AfterValidator(_https), _written("https://.+")]
-Domain = Annotated[str, AfterValidator(_domain), _written(DOMAIN)]
-EnvName = Annotated[str, _written(ENV_NAME)]
-ExpertKeyText = Annotated[str, _written(EXPERT_KEY)]
-Tag = Annotated[str, _written(TAG)]
+Domain = Annotated[str, AfterValidator(_domain), written(DOMAIN)]
+EnvName = Annotated[str, written(ENV_NAME)]
+ExpertKeyText = Annotated[str, written(EXPERT_KEY)]
+Tag = Annotated[str, written(TAG)]
 Strings = list[str]
-Headers = dict[str, str]
-
-
-class Setting(Table):
-    """Settings most providers share."""
-
-    base_url: HttpsUrl | None = Field(default=None, description="Address of the API.")
-    headers: Headers | None = Field(default=None, description="Extra HTTP headers.")
-
-
-class OpenAiSetting(Setting):
-    """Settings of `openai`."""
-
-    organization: str | None = None
-    project: str | None = None
-    name: str | None = None
-
-
-class OllamaSetting(Table):
-    """Settings of servers that are often local: plain HTTP is allowed."""
-
-    base_url: Annotated[str, AfterValidator(_http), _written("https?://.+")] | None = None
-    headers: Headers | None = None
-
-
-class AzureSetting(Setting):
-    """Settings of `azure-openai`."""
-
-    resource_name: str | None = None
-    api_version: str | None = None
-    use_deployment_based_urls: bool | None = None
-
-
-class BedrockSetting(Table):
-    """Settings of `amazon-bedrock`."""
-
-    region: str | None = None
-
-
-class VertexSetting(Setting):
-    """Settings of `google-vertex`."""
-
-    project: str | None = None
-    location: str | None = None
-
-
-class EmptySetting(Table):
-    """Settings of providers that take none."""
-
-
-Fallback = list[Annotated[str, Field(min_length=1)]]
-_FALLBACK = "Models of the same provider that are asked, in order, where one does not answer."
-
-
-class SharedProvider(Table):
-    """Providers with `baseUrl` and `headers`."""
-
-    provider_name: Literal["anthropic", "google", "deepseek", "fireworks"]
-    setting: Setting | None = None
-    fallback: Fallback = Field(default_factory=list, description=_FALLBACK)
-
-
-class OpenAiProvider(Table):
-    """OpenAI and servers that speak its protocol."""
-
-    provider_name: Literal["openai"]
-    setting: OpenAiSetting | None = None
-    fallback: Fallback = Field(default_factory=list, description=_FALLBACK)
-
-
-class OllamaProvider(Table):
-    """Ollama, and any gateway that speaks OpenAI's protocol."""
-
-    provider_name: Literal["ollama", "openai-compatible"]
-    setting: OllamaSetting | None = None
-    fallback: Fallback = Field(default_factory=list, description=_FALLBACK)
-
-
-class AzureProvider(Table):
-    """Azure OpenAI."""
-
-    provider_name: Literal["azure-openai"]
-    setting: AzureSetting | None = None
-    fallback: Fallback = Field(default_factory=list, description=_FALLBACK)
-
-
-class BedrockProvider(Table):
-    """Amazon Bedrock."""
-
-    provider_name: Literal["amazon-bedrock"]
-    setting: BedrockSetting | None = None
-    fallback: Fallback = Field(default_factory=list, description=_FALLBACK)
-
-
-class VertexProvider(Table):
-    """Google Vertex AI."""
-
-    provider_name: Literal["google-vertex"]
-    setting: VertexSetting | None = None
-    fallback: Fallback = Field(default_factory=list, description=_FALLBACK)
-
-
-class LocalProvider(Table):
-    """Builders of this harness that need no model server."""
-
-    provider_name: Literal["search", "scripted"]
-    setting: EmptySetting | None = None
-
-
-Provider = Annotated[
-    SharedProvider | OpenAiProvider | OllamaProvider | AzureProvider | BedrockProvider | VertexProvider | LocalProvider,
-    Field(discriminator="provider_name"),
-]
 
 
 class StdioSkill(Table):
@@ -254,7 +114,7 @@ class SseSkill(Table):
     """An MCP server over SSE or streamable HTTP."""
 
     type: Literal["mcpSseSkill"]
-    endpoint: Annotated[str, AfterValidator(_endpoint), _written("https://.+")] = Field(
+    endpoint: Annotated[str, AfterValidator(_endpoint), written("https://.+")] = Field(
         description="Public HTTPS address."
     )
     description: str | None = None
@@ -333,7 +193,7 @@ class ProviderToolOptions(Table):
 class Expert(Table):
     """One micro-agent."""
 
-    version: Annotated[str, AfterValidator(_version), _written(VERSION)] | None = Field(
+    version: Annotated[str, AfterValidator(_version), written(VERSION)] | None = Field(
         default=None, description='Default: "1.0.0".'
     )
     min_runtime_version: str | None = None
@@ -366,7 +226,7 @@ class PublicTables(Table):
     max_steps: Positive = Field(default=100, description="Steps of one job.")
     max_retries: Natural = Field(default=5, description="Retries of one generation.")
     timeout: Positive = Field(default=300_000, description="Limit of one generation, ms.")
-    perstack_api_base_url: Annotated[str, AfterValidator(_api_base), _written("https://.+")] | None = Field(
+    perstack_api_base_url: Annotated[str, AfterValidator(_api_base), written("https://.+")] | None = Field(
         default=None, description="Expert registry; not used here."
     )
     perstack_base_skill_command: (

@@ -8,7 +8,8 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, Field, JsonValue
 
 from perstack.core.experts import DEFAULT_EVENTS
-from perstack.definition.schema import Natural, Positive, Table
+from perstack.definition.schema import Natural, Positive
+from perstack.definition.tables import Table
 
 _BRANCH_PREFIX = re.compile(r"(?!.*(?:\.\.|//|/\.|\.lock/))[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", re.ASCII)
 _TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", re.ASCII)

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 
-from perstack.definition.schema import ExpertKeyText, Natural, Positive, PublicTables, Strings, Table
+from perstack.definition.schema import ExpertKeyText, Natural, Positive, PublicTables, Strings
 from perstack.definition.schema_github import Github
+from perstack.definition.tables import Table
 
 
 def _arguments(value: object) -> object:
@@ -106,11 +107,31 @@ class Limits(Table):
     tmp_mb: Positive = Field(default=512, description="Size of /tmp, MiB.")
 
 
+Guarantee = Literal[
+    "network", "non-root", "process-ids", "ipc", "user-namespace", "no-new-privileges", "no-capabilities", "seccomp",
+    "read-only-root", "memory", "processes", "cpu", "file-size", "disk", "egress-proxy", "snapshots", "images",
+    "services",
+]  # fmt: skip
+
+
 class Sandbox(Table):
     """Where everything from the checkout runs."""
 
     image: str | None = Field(default=None, min_length=1, description="Image to run in.")
     build: Inside | None = Field(default=None, min_length=1, description="Dockerfile to build, instead of `image`.")
+    devcontainer: Inside | None = Field(
+        default=None, min_length=1, description="devcontainer.json that says image, variables and set-up instead."
+    )
+    compose: Inside | None = Field(default=None, min_length=1, description="Compose file that `services` are in.")
+    services: Strings = Field(
+        default_factory=list, description="Services of `compose` to start beside each sandbox, such as a database."
+    )
+    engine: Literal["auto", "docker", "podman"] = Field(
+        default="auto", description="Which engine runs containers. Default: the first that answers."
+    )
+    require: list[Guarantee] = Field(
+        default_factory=list, description="What the sandbox must guarantee, measured before anything runs in it."
+    )
     setup: Commands = Field(default_factory=list, description="Commands that run once, with network.")
     setup_timeout: Positive = Field(default=900_000, description="Limit of the set-up, milliseconds.")
     runtime: str | None = Field(default=None, description='OCI runtime, such as "runsc".')

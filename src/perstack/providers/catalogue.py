@@ -27,21 +27,8 @@ class Credentials:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     reasoning_field: str = ""
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-_WINDOWS = (
-    # By prefix, the longest one first wins; in tokens.
-    ("claude-", 200_000),
-    ("gpt-5-chat", 128_000),
-    ("gpt-5", 400_000),
-    ("gpt-4.1", 1_047_576),
-    ("o3", 200_000),
-    ("o4-mini", 200_000),
-    ("deepseek-", 128_000),
-    ("gpt-oss:", 131_072),
-    ("gemma3:1b", 32_000),
-    ("gemma3:", 128_000),
-)
+    timeouts: Mapping[str, float] = field(default_factory=dict)
+    proxy: str = field(default="", repr=False)
 
 
 def entry(name: str) -> Entry:
@@ -131,12 +118,6 @@ def _value(value: Value, env: Mapping[str, str], setting: Mapping[str, Json], *,
     if value.secret:
         _require_key(value.env, found)
     return found
-
-
-def context_window(model: str) -> int | None:
-    """How many tokens a model can read; None where it is not known."""
-    fits = [(len(prefix), size) for prefix, size in _WINDOWS if model.startswith(prefix)]
-    return max(fits)[1] if fits else None
 
 
 def _url(known: Entry, env: Mapping[str, str], setting: Mapping[str, Json], values: Mapping[str, str]) -> str:

@@ -6,11 +6,12 @@ The package is loaded when it is first asked, for half a second; its updater, wh
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from perstack.core.json import Json
 from perstack.core.usage import Usage
 from perstack.providers.entries import ENTRIES
 
@@ -45,19 +46,41 @@ def cost_of(provider: str, model: str, usage: Usage, at: datetime) -> Decimal | 
     return price if isinstance(price, Decimal) else Decimal(str(price))
 
 
-def pricing(provider: str, now_ms: Callable[[], int]) -> Callable[[str, Usage], Decimal | None]:
-    """What a model of this provider costs at the time of asking; `now_ms` is milliseconds since 1970."""
+def pricing(
+    provider: str, now_ms: Callable[[], int], own: Mapping[str, Mapping[str, Json]] | None = None
+) -> Callable[[str, Usage], Decimal | None]:
+    """What a model of this provider costs at the time of asking; `now_ms` is milliseconds since 1970.
+
+    `own` is `[provider.models]`: prices a configuration gives go first.
+    """
 
     def price(model: str, usage: Usage) -> Decimal | None:
-        return cost_of(provider, model, usage, datetime.fromtimestamp(now_ms() / 1000, UTC))
+        told = _own_price((own or {}).get(model, {}), usage)
+        return (
+            told if told is not None else cost_of(provider, model, usage, datetime.fromtimestamp(now_ms() / 1000, UTC))
+        )
 
     return price
 
 
-def per_million(provider: str, model: str, at: datetime) -> tuple[Decimal, Decimal] | None:
-    """US dollars for a million tokens of input and of output, in small requests; None where they are not known."""
+def _own_price(own: Mapping[str, Json], usage: Usage) -> Decimal | None:
+    read, written = own.get("inputPrice"), own.get("outputPrice")
+    if not isinstance(read, int | float) or not isinstance(written, int | float):
+        return None
+    cached = own.get("cachedPrice")
+    cheap = cached if isinstance(cached, int | float) else read
+    fresh = usage.input_tokens - usage.cached_input_tokens
+    parts = ((fresh, read), (usage.cached_input_tokens, cheap), (usage.output_tokens, written))
+    return sum((Decimal(str(price)) * tokens for tokens, price in parts), Decimal(0)) / 1_000_000
+
+
+def per_million(cost: Callable[[str, Usage], Decimal | None], model: str) -> tuple[Decimal, Decimal] | None:
+    """US dollars for a million tokens of input and of output, in small requests; None where they are not known.
+
+    `cost` is what `pricing` gives.
+    """
     thousand = (Usage(input_tokens=1000), Usage(output_tokens=1000))
-    read, written = (cost_of(provider, model, usage, at) for usage in thousand)
+    read, written = (cost(model, usage) for usage in thousand)
     return None if read is None or written is None else (read * 1000, written * 1000)
 
 

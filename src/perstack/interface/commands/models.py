@@ -57,8 +57,17 @@ def _lines(facts: api.ProviderFacts) -> list[str]:
 
 
 def _model(model: api.ModelFacts) -> str:
-    window = f"{model.window:,} tokens" if model.window else "window unknown"
+    traits = model.traits
+    window = f"reads {traits.window:,} tokens" if traits.window else "window unknown"
+    written = f"writes {traits.output:,}" if traits.output else "reply limit unknown"
     price = "price unknown"
     if model.input_usd is not None and model.output_usd is not None:
         price = f"${model.input_usd:g} in, ${model.output_usd:g} out a million tokens"
-    return f"{model.tier:<7} {model.id} ({window}; {price})"
+    seen = f"{_sees('images', traits.images)}, {_sees('PDF', traits.pdf)}"
+    return (
+        f"{model.tier:<7} {model.id} ({window}, {written}; {seen}; reasoning {traits.reasoning or 'unknown'}; {price})"
+    )
+
+
+def _sees(what: str, can: bool | None) -> str:
+    return {None: f"{what} unknown", True: what, False: f"no {what}"}[can]
