@@ -54,13 +54,12 @@ def hostile(tmp_path: Path, trap: Path) -> Path:
         shutil.copy(trap, root / ".git/hooks" / hook)
     for key, value in _SETTINGS.items():
         git(root, "config", key, value.format(run=trap))
-    write(root, {"evil.config": f'[diff "evil"]\n textconv = {trap}\n[core]\n fsmonitor = {trap}\n'})
+    write(root, {".git/evil.config": f'[diff "evil"]\n textconv = {trap}\n[core]\n fsmonitor = {trap}\n'})
     git(root, "config", "extensions.worktreeConfig", "true")
-    shutil.copy(root / "evil.config", root / ".git/config.worktree")
+    shutil.copy(root / ".git/evil.config", root / ".git/config.worktree")
     with (root / ".git/config").open("a") as config:
-        config.write(f"[include]\n path = {root}/evil.config\n")
+        config.write(f"[include]\n path = {root}/.git/evil.config\n")
     write(root, {".git/info/attributes": "* diff=evil filter=evil\n", ".git/info/grafts": f"{head} {head}\n"})
-    (root / "evil.config").unlink()
     return root
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from perstack.core.errors import ToolError
 from perstack.infrastructure import beneath
+from perstack.infrastructure.owned import remove_tree
 from perstack.infrastructure.workspace import Workspace
 
 
@@ -115,6 +116,10 @@ def test_a_sparse_giant_and_a_deep_tree_cost_nothing(workspace: Workspace) -> No
     assert workspace.list("/".join(["deep"] * 700))[0].name == "deep"
     with pytest.raises(ToolError, match="too long"):
         workspace.list("/".join(["deep"] * 1100))
+    with pytest.raises(ToolError, match="200 folders deep"):
+        workspace.write("x/" * 201 + "x", b"")
+    remove_tree(workspace.root)
+    assert not workspace.root.exists()
 
 
 def test_a_folder_called_perstack_deeper_down_is_ordinary(workspace: Workspace) -> None:

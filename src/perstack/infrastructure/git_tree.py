@@ -23,7 +23,7 @@ import anyio.to_thread
 from perstack.core.errors import InfrastructureError, ToolError, UserError
 from perstack.infrastructure.beneath import open_beneath
 from perstack.infrastructure.git_command import Git, last_line
-from perstack.infrastructure.names import collisions, unwritable
+from perstack.infrastructure.names import MOST_FOLDERS, collisions, unwritable
 from perstack.infrastructure.names import reserved as reserved_name
 
 _LINK, _MODULE, _EXECUTABLE, _PLAIN = "120000", "160000", "100755", "100644"
@@ -103,8 +103,9 @@ async def export(git: Git, entries: Sequence[TreeEntry], into: Path) -> None:
 
 def _refuse_unsafe(path: str) -> None:
     parts = path.split("/")
-    if any(part in {"", ".", ".."} or part.casefold() == ".git" for part in parts):
-        raise UserError(f"the commit holds an unsafe path: {path!r}", hint="No safe checkout of it is possible.")
+    deep = len(parts) > MOST_FOLDERS
+    if deep or any(part in {"", ".", ".."} or part.casefold() == ".git" for part in parts):
+        raise UserError(f"the commit holds an unsafe path: {path[:200]!r}", hint="No safe checkout of it is possible.")
 
 
 def _batches(entries: Sequence[TreeEntry]) -> Iterable[list[TreeEntry]]:
@@ -195,7 +196,9 @@ def scan(root: Path, limits: ScanLimits, skip: Collection[str], *, checkout: boo
                 path = f"{folder}/{name}" if folder else name
                 if not folder and name.casefold() in skip:
                     continue
-                if stat.S_ISDIR(mode):
+                if stat.S_ISDIR(mode) and folder.count("/") > MOST_FOLDERS:
+                    problems[path] = f"more than {MOST_FOLDERS} folders deep"
+                elif stat.S_ISDIR(mode):
                     pending.append(path)
                 elif stat.S_ISREG(mode) or stat.S_ISLNK(mode):
                     paths[path] = stat.S_ISLNK(mode)

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 
 _SHORT_GIT = re.compile(r"\.?git~\d+")
+MOST_FOLDERS = 200  # no stack of ours, and no tool that walks a tree, goes much deeper
 _SHORT_OWN = re.compile(r"persta~\d+")
 
 
@@ -36,6 +37,8 @@ def unwritable(path: str) -> str:
     """Why nobody should make a file of this name, as the end of a sentence; empty for a good one."""
     if any(unicodedata.category(char) in {"Cc", "Zl", "Zp"} for char in path):
         return "has a control character in its name"
+    if path.count("/") > MOST_FOLDERS:
+        return f"lies more than {MOST_FOLDERS} folders deep"
     return "is not UTF-8" if any("\ud800" <= char <= "\udfff" for char in path) else ""
 
 

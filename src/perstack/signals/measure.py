@@ -5,7 +5,6 @@ Says what happened, never what it means: that is `compare.py`.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from perstack.core.json import Json, JsonObject
 from perstack.core.sandbox import Snapshot
 from perstack.core.signals import Measurement, SignalKind, SignalRun, SignalSpec, SignalStatus, TestStatus
 from perstack.core.verdict import ReasonCode
+from perstack.infrastructure.owned import remove_tree
 from perstack.signals.command import OUTPUT_LIMIT, judge_command, kept_output
 from perstack.signals.compiler import run_compiler
 from perstack.signals.environment import Variation, variation
@@ -133,7 +133,7 @@ class Meter:
                 status = done.run.status
             finally:
                 with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+                    await anyio.to_thread.run_sync(remove_tree, folder)
                 seconds = round(time.monotonic() - started, 3)
                 self._emit("finishSignal", {**head, "status": status.value, "seconds": seconds})
             return done

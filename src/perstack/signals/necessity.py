@@ -5,7 +5,6 @@ A hunk nobody notices is reported, not refused: a docstring is such a hunk. Work
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from perstack.core.errors import UserError
 from perstack.core.signals import SignalKind, SignalRun, SignalStatus, TestStatus
 from perstack.core.verdict import HunkNecessity, Reason, ReasonCode
 from perstack.infrastructure.git import Repository
+from perstack.infrastructure.owned import remove_tree
 from perstack.signals.measure import Measured, Meter, Subject
 from perstack.signals.sections import Section, without_part
 from perstack.signals.tree import make_tree
@@ -166,4 +166,4 @@ async def _is_missed(
     except UserError:
         return None
     finally:
-        await anyio.to_thread.run_sync(shutil.rmtree, folder, True)
+        await anyio.to_thread.run_sync(remove_tree, folder)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from perstack.core.errors import InfrastructureError
 from perstack.core.sandbox import Mount
 
 
@@ -41,9 +42,14 @@ def _give(place: Path, uid: int, gid: int) -> None:
     _chown(str(place), uid, gid, None)
     if place.is_symlink() or not place.is_dir():
         return
-    for _, folders, files, fd in os.fwalk(place, follow_symlinks=False):
-        for name in (*folders, *files):
-            _chown(name, uid, gid, fd)
+    try:
+        for _, folders, files, fd in os.fwalk(place, follow_symlinks=False):
+            for name in (*folders, *files):
+                _chown(name, uid, gid, fd)
+    except (RecursionError, OSError) as error:
+        raise InfrastructureError(
+            f"{place}: cannot be given to the sandbox's user ({error})", hint="Are its folders nested too deeply?"
+        ) from error
 
 
 def _chown(name: str, uid: int, gid: int, folder: int | None) -> None:

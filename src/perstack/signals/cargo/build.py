@@ -19,6 +19,7 @@ from perstack.core.contracts import Session
 from perstack.core.sandbox import ExecResult, Mount
 from perstack.core.signals import SignalSpec, TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
+from perstack.infrastructure.owned import remove_tree
 from perstack.signals.cargo.canary import canary_module, make_canaries
 from perstack.signals.cargo.output import Target, read_built, read_errors, read_targets
 from perstack.signals.cargo.plan import CargoPlan
@@ -58,7 +59,7 @@ async def build_tests(spec: SignalSpec, plan: CargoPlan, place: Place, folder: P
         async with place.sandbox.open(place.snapshot, source, mounts=(mount,), limits=place.snapshot.limits) as session:
             return await _Work(spec, plan, session, source, target, session.inside(mount)).build()
     finally:
-        await anyio.to_thread.run_sync(lambda: shutil.rmtree(source, ignore_errors=True))
+        await anyio.to_thread.run_sync(remove_tree, source)
 
 
 @dataclass(frozen=True, slots=True)

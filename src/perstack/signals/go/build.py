@@ -23,6 +23,7 @@ from perstack.core.contracts import Session
 from perstack.core.sandbox import ExecResult, Mount
 from perstack.core.signals import SignalSpec, TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
+from perstack.infrastructure.owned import remove_tree
 from perstack.signals.go.canary import canary_file, make_canaries
 from perstack.signals.go.output import Package, read_packages, test_functions
 from perstack.signals.go.plan import GoPlan
@@ -64,7 +65,7 @@ async def build_tests(spec: SignalSpec, plan: GoPlan, place: Place, folder: Path
             work = _Work(spec, plan, session, source, session.inside(mounts[0]), session.inside(mounts[1]))
             return await work.build(binaries)
     finally:
-        await anyio.to_thread.run_sync(lambda: shutil.rmtree(source, ignore_errors=True))
+        await anyio.to_thread.run_sync(remove_tree, source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from perstack.core.contracts import Sandbox
 from perstack.core.sandbox import Mount, Snapshot
+from perstack.infrastructure.owned import remove_tree
 from perstack.signals.channel import Channel, listening
 from perstack.signals.command import OUTPUT_LIMIT
 from perstack.signals.environment import other_session
@@ -51,7 +52,7 @@ class Asker:
                 return await self._ask(folder, tree, program, questions)
             finally:
                 with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+                    await anyio.to_thread.run_sync(remove_tree, folder)
 
     async def _ask(self, folder: Path, tree: Tree, program: Program, questions: Questions) -> Answers:
         control, elsewhere, workspace = folder / "control", folder / "home", folder / "workspace"

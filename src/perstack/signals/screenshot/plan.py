@@ -24,6 +24,7 @@ import anyio.to_thread
 from perstack.core.json import Json
 from perstack.core.signals import Diagnostic, Picture, SignalRun, SignalSpec, SignalStatus
 from perstack.core.verdict import ReasonCode
+from perstack.infrastructure.owned import remove_tree
 from perstack.signals.command import OUTPUT_LIMIT, judge_command
 from perstack.signals.difference.files import read_regular
 from perstack.signals.http.inside import error_run, run_inside, service_request, variables
@@ -130,7 +131,7 @@ class ScreenshotPlan:
     def _clear(self, workspace: Path) -> None:
         """Take the baseline and old pictures away: what is not there cannot be shown."""
         if self.folder:
-            shutil.rmtree(workspace / self.folder, ignore_errors=True)
+            remove_tree(workspace / self.folder)
         for path in self._written(workspace):
             (workspace / path).unlink()
 
