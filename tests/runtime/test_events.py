@@ -20,7 +20,8 @@ USAGE = {"inputTokens", "outputTokens", "reasoningTokens", "totalTokens", "cache
 STOP = {"checkpoint", "step"}
 PAYLOADS = {
     "startRun": {"initialCheckpoint", "inputMessages"},
-    "startGeneration": {"messageCount"},
+    "startGeneration": {"messageCount", "occupancy"},
+    "compactContext": {"reason", "occupancy", "elided", "until", "newMessages", "usage", "afterTokens"},
     "retry": {"reason", "newMessages", "usage"},
     "callTools": {"newMessage", "toolCalls", "usage"},
     "callInteractiveTool": {"newMessage", "toolCall", "usage"},

@@ -226,12 +226,20 @@ async def test_the_run_stops_when_its_steps_are_used_up() -> None:
 
 
 async def test_a_budget_stops_before_the_call_that_would_exceed_it() -> None:
-    tokens = TokenBudget(20)
-    bench = Bench(lambda _: reply(calls=[("look", {})]), skill=FunctionSkill({"look": lambda _: "s"}), tokens=tokens)
-    with pytest.raises(BudgetExceeded, match="30 of 20"):
+    tokens = TokenBudget(2110)
+    look = reply(calls=[("look", {})], usage=Usage(2000, 100))
+    bench = Bench(lambda _: look, skill=FunctionSkill({"look": lambda _: "s"}), tokens=tokens)
+    with pytest.raises(BudgetExceeded, match="of 2,110"):
         await bench.run()
     assert len(bench.scripted().requests) == 1
     assert run_types(bench)[-1] == "stopRunByError"
+
+
+async def test_a_first_call_that_no_budget_holds_is_not_made() -> None:
+    bench = Bench([reply("never")], tokens=TokenBudget(20))
+    with pytest.raises(BudgetExceeded, match="of 20"):
+        await bench.run()
+    assert bench.scripted().requests == []
 
 
 async def test_a_dead_sandbox_ends_the_run_after_it_is_on_record() -> None:

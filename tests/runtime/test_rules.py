@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import anyio
 import pytest
@@ -27,6 +27,7 @@ from perstack.core.messages import (
     UserMessage,
 )
 from perstack.core.usage import Usage
+from perstack.providers.facts import Traits
 from perstack.runtime import results
 from perstack.skills.truncation import MAX_OUTPUT
 from perstack.testing import FunctionSkill, done, expert, experts, reply
@@ -284,8 +285,11 @@ async def test_what_was_refused_is_not_repeated_as_thinking() -> None:
 
 
 async def test_a_checkpoint_says_how_full_the_window_of_a_known_model_is() -> None:
-    bench = playing(reply(calls=[("look", {})], usage=Usage(900, 100)), reply("ok", usage=Usage(1900, 100)))
-    await bench.runner.run(replace(bench.request(), model="claude-sonnet-4-5"))
+    bench = Bench(
+        [reply(calls=[("look", {})], usage=Usage(900, 100)), reply("ok", usage=Usage(1900, 100))],
+        traits_for=lambda _: Traits(window=200_000),
+    )
+    await bench.runner.run(bench.request())
     first, last = (bench.collect.first(kind).payload["checkpoint"] for kind in ("continueToNextStep", "completeRun"))
     assert isinstance(first, Mapping)
     assert isinstance(last, Mapping)

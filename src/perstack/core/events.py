@@ -18,8 +18,12 @@ RUN_EVENTS = frozenset(
         "startRun", "startGeneration", "retry", "callTools", "callInteractiveTool", "callDelegate",
         "resolveToolResults", "finishToolCall", "resumeToolCalls", "finishAllToolCalls", "continueToNextStep",
         "stopRunByInteractiveTool", "stopRunByDelegate", "stopRunByExceededMaxSteps", "stopRunByError", "completeRun",
+        "compactContext",
     }
 )  # fmt: skip
+# Ours, not the public format's: a history was made to fit its model's window. {reason, occupancy, elided, until,
+# newMessages, usage, afterTokens, limit?, by}; from here on a new prefix begins.
+OWN_RUN_EVENTS = frozenset({"compactContext"})
 STREAMING_EVENTS = frozenset(
     {
         "startStreamingReasoning", "streamReasoning", "completeStreamingReasoning",

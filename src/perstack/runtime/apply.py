@@ -6,9 +6,11 @@ it, and never changes. What a run does next is in `machine.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 
+from perstack.context.compaction import SUMMARY_ID, carried_out
+from perstack.context.elision import Elision, LeftOut, left_out
 from perstack.core.errors import InvariantBroken
 from perstack.core.events import Event
 from perstack.core.json import Json, JsonObject
@@ -17,6 +19,7 @@ from perstack.core.usage import Usage
 from perstack.runtime.state import DelegatedBy, History, Phase, RunError, RunState, RunStatus
 from perstack.runtime.wire import by_id, int_of, message_from, object_of, objects_of, results_from, text_of, usage_from
 
+_ELISION = ("id", "messageId", "toolCallId", "note")
 _ALL = attrgetter(*RunState.__slots__)
 
 
@@ -67,6 +70,11 @@ class RunFold:
     checkpoint_id: str
     text: str
     error: RunError | None
+    measured: int
+    measured_messages: int
+    outputs: Mapping[str, LeftOut]
+    dropped: History
+    limit: int
     _snapshot: RunState | None
 
     def __init__(self, state: RunState) -> None:
@@ -128,15 +136,29 @@ class RunFold:
         self.phase = Phase.GENERATING
         self.step_started_ms = event.timestamp
 
+    def compact(self, event: Event) -> None:
+        """`compactContext`: the history from here on, and what is left out of it."""
+        before, until = self.history.messages(), int_of(event.payload.get("until"))
+        elided = objects_of(event.payload.get("elided"))
+        elisions = [Elision(*(text_of(item.get(key)) for key in _ELISION)) for item in elided]
+        new = [message_from(item, {}) for item in objects_of(event.payload.get("newMessages"))]
+        self.outputs = left_out(self.outputs, before, elisions)
+        self.dropped = self.dropped.grow(*(one for one in before[1:until] if not one.id.endswith(SUMMARY_ID)))
+        self.history = History(carried_out(before, elisions, until, new))
+        self.usage += usage_from(event.payload.get("usage"))
+        self.limit = int_of(event.payload.get("limit")) or self.limit
+        self.measured = self.measured_messages = 0
+
     def retry(self, event: Event) -> None:
+        replied = len(self.history)
         self._grow(event)
-        self._count(event)
+        self._count(event, replied + isinstance(self._message(replied), ExpertMessage))
         self.phase = Phase.FINISHING
         self.retries += 1
 
     def call_tools(self, event: Event) -> None:
         message = message_from(object_of(event.payload.get("newMessage")), {})
-        self._count(event)
+        self._count(event, len(self.history) + 1)
         self.phase = Phase.CALLING_TOOLS
         self.history = self.history.grow(message)
         self.pending = message.tool_calls if isinstance(message, ExpertMessage) else ()
@@ -197,9 +219,15 @@ class RunFold:
             known = by_id(self.partial)
             self.history = self.history.grow(*[message_from(item, known) for item in new])
 
-    def _count(self, event: Event) -> None:
+    def _message(self, place: int) -> Message | None:
+        return self.history.at(place) if place < len(self.history) else None
+
+    def _count(self, event: Event, covered: int) -> None:
+        """Add up what a reply has cost; its call held the first `covered` messages, the reply's own included."""
         self.step_usage = usage_from(event.payload.get("usage"))
         self.usage += self.step_usage
+        if self.step_usage.input_tokens:
+            self.measured, self.measured_messages = self.step_usage.total_tokens, covered
 
     def _keep_partial(self, event: Event) -> None:
         """Add `partialToolResults` to the results in hand. Those in hand already may be among them, as references."""
@@ -280,6 +308,7 @@ _CALLING = frozenset({Phase.CALLING_TOOLS})
 _TRANSITIONS: dict[str, tuple[frozenset[Phase], Callable[[RunFold, Event], None]]] = {
     "startRun": (frozenset({Phase.INIT, Phase.STOPPED, Phase.PREPARING}), RunFold.start),
     "startGeneration": (frozenset({Phase.PREPARING}), RunFold.start_generation),
+    "compactContext": (frozenset({Phase.PREPARING, Phase.GENERATING}), RunFold.compact),
     "retry": (frozenset({Phase.GENERATING}), RunFold.retry),
     "callTools": (frozenset({Phase.GENERATING}), RunFold.call_tools),
     "startToolCall": (_CALLING, RunFold.start_tool_call),

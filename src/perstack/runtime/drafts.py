@@ -154,6 +154,12 @@ def branch_off(draft: Draft, checkpoint_id: str) -> Draft:
     return Draft(draft.type, {**draft.payload, "initialCheckpoint": {**checkpoint, "resumedFrom": origin}})
 
 
+def start_generation(state: RunState, occupancy: JsonObject | None = None) -> Draft:
+    """The beginning of a step; `occupancy` is how full the model's window will be."""
+    told: JsonObject = {"occupancy": occupancy} if occupancy else {}
+    return Draft("startGeneration", {"messageCount": len(state.history), **told})
+
+
 def start_tool_call(call: ToolCall, results: Sequence[ToolResult]) -> Draft:
     """The record that a call is about to be made that may not be made twice.
 

@@ -12,7 +12,7 @@ from perstack.core.errors import BudgetExceeded, InvariantBroken, PerstackError,
 from perstack.core.events import EventSink
 from perstack.core.experts import Expert
 from perstack.core.messages import TextPart, ToolCall, UserMessage
-from perstack.providers.catalogue import context_window
+from perstack.providers.facts import Traits
 from perstack.runtime.announcement import initialize_runtime
 from perstack.runtime.budget import TokenBudget
 from perstack.runtime.continuation import (
@@ -64,7 +64,7 @@ class _End:
 class Runner:
     """Runs experts of one job against one provider. Several runs may be under way at the same time."""
 
-    def __init__(  # the fixed entry point; all but two by keyword
+    def __init__(  # noqa: PLR0913 – the fixed entry point; all but two by keyword
         self,
         provider: Provider,
         sink: EventSink,
@@ -74,16 +74,19 @@ class Runner:
         tokens: TokenBudget | None = None,
         skills_for: MakeSkills | None = None,
         model_for: Callable[[Expert], str] | None = None,
+        traits_for: Callable[[str], Traits] | None = None,
     ) -> None:
         """`skills_for` makes, unopened, the skills of a delegate and of a request that brings none.
 
         They are opened and closed here, with the run. `model_for` names a delegate's model (tiers), else its caller's.
+        `traits_for` says what a model can do, by its name.
         """
         self._provider = provider
         self._journal = Journal(sink, new_id, now_ms)
         self._tokens = tokens or TokenBudget()
         self._skills_for = skills_for
         self._model_for = model_for
+        self._traits_for = traits_for or _unknown
 
     @property
     def cost(self) -> Decimal | None:
@@ -183,8 +186,15 @@ class Runner:
         )
 
     def _loop(self, request: RunRequest, place: _Place, state: RunState, equipment: Equipment, voice: Voice) -> RunLoop:
-        window = context_window(request.model) or 0
-        rules = Rules(request.expert, request.max_steps, request.max_retries, equipment.toolbox.routes, window)
+        traits = self._traits_for(request.model)
+        rules = Rules(
+            request.expert,
+            request.max_steps,
+            request.max_retries,
+            equipment.toolbox.routes,
+            traits.window or 0,
+            traits.reply_limit(request.reasoning_budget),
+        )
 
         def announce(run_id: str) -> None:
             voice.run_id = run_id
@@ -200,6 +210,7 @@ class Runner:
             delegate=partial(self._delegate, request, rules, place),
             announce=announce,
             parallel=parallel_at(place.depth),
+            traits=traits,
         )
         return RunLoop(around, state)
 
@@ -261,8 +272,13 @@ class Runner:
     ) -> None:
         """`initializeRuntime`, once a segment."""
         query = request.query if fresh else opening.said if opening else ""
-        payload = initialize_runtime(request, query=query, answer=opening.answer if opening else None)
+        answer, traits = opening.answer if opening else None, self._traits_for(request.model)
+        payload = initialize_runtime(request, query=query, answer=answer, traits=traits)
         self._journal.tell(request.job_id, run_id, "initializeRuntime", payload)
+
+
+def _unknown(_model: str) -> Traits:
+    return Traits()
 
 
 class NotStarted(PerstackError):

@@ -8,6 +8,7 @@ from functools import partial
 
 import anyio
 
+from perstack.context.elision import LeftOut
 from perstack.context.prompts import system_prompt
 from perstack.core.contracts import Restorable, Skill, Tell
 from perstack.core.errors import InfrastructureError, InvariantBroken, PerstackError, UserError
@@ -17,6 +18,7 @@ from perstack.core.messages import ToolCall, ToolResult
 from perstack.runtime.concurrency import in_order
 from perstack.runtime.journal import Journal
 from perstack.runtime.offers import Offer, delegate_tools, interactive_tools
+from perstack.runtime.outputs import LeftOutOutputs
 from perstack.runtime.request import MakeSkills, RunRequest
 from perstack.runtime.toolbox import Toolbox
 
@@ -54,6 +56,7 @@ class Equipment:
         self._expert = request.expert
         self._made: dict[str, Skill] = {}
         self._skills: dict[str, Skill] = {}
+        self.outputs = LeftOutOutputs()
         self.toolbox = Toolbox(self._skills, self._others, tell)
 
     async def open(self, past: Sequence[tuple[ToolCall, ToolResult]] = ()) -> None:
@@ -68,14 +71,19 @@ class Equipment:
         self._skills.update((skill.name, skill) for skill in skills)
         if len(self._skills) < len(skills):
             raise InvariantBroken(f"expert `{self._expert.key}` was given two skills of one name")
+        self._skills[self.outputs.name] = self.outputs
         await in_order([partial(skill.open, self._tell) for skill in skills], limit=_PARALLEL_STARTS)
         for skill in skills:
             if past and isinstance(skill, Restorable):
                 skill.restore([(call, result) for call, result in past if result.skill_name == skill.name])
         await self.toolbox.fill()
 
-    async def refresh(self) -> None:
-        """Before a further step: the skills the expert has now, and the tools they offer now."""
+    async def refresh(self, left_out: Mapping[str, LeftOut] | None = None) -> None:
+        """Before a further step: the skills the expert has now, and the tools they offer now.
+
+        `left_out` are outputs that the conversation no longer holds: there is a tool to read them again.
+        """
+        self.outputs.known = left_out or self.outputs.known
         now = self._request.experts.get(self._expert.key, self._expert)
         before, self._expert = self._expert, now
         if now is not before and now.skills != before.skills and self._make is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from perstack.core.json import Json, JsonObject, compact
 from perstack.core.messages import TextPart, ToolCall, ToolResult
 from perstack.runtime.apply import tool_message
-from perstack.runtime.drafts import Draft, Stamp, checkpoint_at, step_json
+from perstack.runtime.drafts import Draft, Stamp, checkpoint_at, start_generation, step_json
 from perstack.runtime.rules import Kind, Route, Rules, query_of
 from perstack.runtime.state import Phase, RunState, RunStatus
 from perstack.runtime.wire import call_json, message_reference, result_reference
@@ -73,7 +73,7 @@ def _prepare(state: RunState, _rules: Rules, stamp: Stamp) -> Draft:
         return Draft("resumeToolCalls", {"pendingToolCalls": left, "partialToolResults": done})
     if state.partial:
         return Draft("finishAllToolCalls", {"newMessages": [message_reference(tool_message(state, stamp.id))]})
-    return Draft("startGeneration", {"messageCount": len(state.history)})
+    return start_generation(state)
 
 
 def _resolve(state: RunState, _rules: Rules, stamp: Stamp) -> Draft:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from perstack.core.errors import InfrastructureError, UserError
-from perstack.core.events import RUN_EVENTS, Event
+from perstack.core.events import OWN_RUN_EVENTS, RUN_EVENTS, Event
 from perstack.core.json import Json, JsonObject
 from perstack.core.storage import JOB_STATUS, JobRecord, LogContents
 from perstack.runtime.checkpoints import all_messages, in_full
@@ -57,7 +57,7 @@ class _Writer:
         self._fold(event)
         if event.type == "initializeRuntime":
             self._settings[event.run_id] = event
-        if event.type not in RUN_EVENTS:
+        if event.type not in RUN_EVENTS or event.type in OWN_RUN_EVENTS:
             return
         self._first = self._first or event
         self._clock = max(event.timestamp, self._clock + 1)

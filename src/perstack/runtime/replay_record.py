@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from perstack.core.errors import (
+    NO_MEDIA,
+    TOO_LONG,
     BudgetExceeded,
     InfrastructureError,
     InvariantBroken,
@@ -149,8 +151,7 @@ class Record:
             asked = [*objects_of(event.payload.get("toolCalls")), object_of(event.payload.get("toolCall"))]
             self._elsewhere |= {(event.expert_key, text_of(call.get("toolName"))) for call in asked}
         reply = _reply(before, event)
-        if reply is not None:
-            run.replies.append(reply)
+        run.replies += _while_compacting(event) if event.type == "compactContext" else [reply] if reply else []
         if isinstance(reply, ModelReply):
             calls = [part for part in reply.contents if isinstance(part, ToolCall)]
             self.tools[event.expert_key] |= {(c.skill_name, c.tool_name): True for c in calls if c.skill_name}
@@ -175,7 +176,7 @@ def _results(event: Event, before: RunState) -> tuple[ToolResult, ...]:
 
 def _reply(before: RunState, event: Event) -> ModelReply | PerstackError | None:
     """What the model must have answered for this event to come; None where it was not asked."""
-    if before.phase is not Phase.GENERATING:
+    if before.phase is not Phase.GENERATING or event.type == "compactContext":
         return None
     usage = usage_from(event.payload.get("usage"))
     if event.type == "callTools":
@@ -186,6 +187,20 @@ def _reply(before: RunState, event: Event) -> ModelReply | PerstackError | None:
     if event.type == "retry":
         return _retried(event, messages, usage)
     return _stopped(event, usage_from(object_of(event.payload.get("checkpoint")).get("usage")) - before.usage)
+
+
+def _while_compacting(event: Event) -> list[ModelReply | PerstackError]:
+    """What the model answered before and during a compaction: that it refused, and its summary."""
+    payload, found = event.payload, list[ModelReply | PerstackError]()
+    kind = {"refused": TOO_LONG, "media": NO_MEDIA}.get(text_of(payload.get("reason")))
+    if kind:
+        found.append(ProviderError("refused", kind=kind))
+    if problem := text_of(payload.get("problem")):
+        found.append(ProviderError(problem))
+    elif payload.get("by") == "model":
+        words = (TextPart(text_of(payload.get("words"))),)
+        found.append(ModelReply(words, StopReason.END, usage_from(payload.get("usage"))))
+    return found
 
 
 def _retried(event: Event, messages: list[Message], usage: Usage) -> ModelReply | PerstackError:

@@ -27,6 +27,8 @@ from perstack.core.messages import (
 )
 from perstack.core.storage import LogContents
 from perstack.definition.load import read_experts
+from perstack.providers.facts import Traits
+from perstack.runtime.announcement import context_of, traits_of
 from perstack.runtime.driver import Runner
 from perstack.runtime.fold import JobFold
 from perstack.runtime.log import redacted
@@ -36,6 +38,7 @@ from perstack.runtime.replay import Difference, ReplayReport, line_of
 from perstack.runtime.replay_compare import first_difference
 from perstack.runtime.replay_record import Lineage, Path, Record, RecordedRun
 from perstack.runtime.request import RunRequest
+from perstack.runtime.state import RunState
 from perstack.runtime.wire import int_of, message_from, object_of, objects_of, results_from, text_of
 from perstack.skills.team import Team
 
@@ -104,7 +107,12 @@ class _Stage:
         self._goes_on = False
         ids, clock = itertools.count(1), itertools.count(1)
         self._runner = Runner(
-            self, self._sink, new_id=lambda: f"replay{next(ids)}", now_ms=lambda: next(clock), skills_for=self._skills
+            self,
+            self._sink,
+            new_id=lambda: f"replay{next(ids)}",
+            now_ms=lambda: next(clock),
+            skills_for=self._skills,
+            traits_for=self._traits,
         )
 
     async def act(self, event: Event) -> None:
@@ -141,7 +149,25 @@ class _Stage:
             max_steps=int_of(setting.get("maxSteps")) or 100,
             max_retries=int_of(setting.get("maxRetries", 5)),
             first_step=event.step_number,
+            reasoning_budget=int_of(setting.get("reasoningBudget")),
+            context=context_of(object_of(setting.get("context"))),
+            tool_tokens=self._tool_tokens,
         )
+
+    def _traits(self, model: str) -> Traits:
+        """What was known of a model when the job was run."""
+        known = [item for item in self._settings.values() if item.get("model") == model]
+        return traits_of(object_of(known[0].get("traits"))) if known else Traits()
+
+    def _tool_tokens(self, state: RunState) -> int | None:
+        """What the tools held at the next place of the record that says it."""
+        path = self._lineage.path_of(state.run_id)
+        recorded = self._record.runs.get(path)
+        for _, event in recorded.events[len(self._made.get(path, ())) :] if recorded else ():
+            held = object_of(event.payload.get("occupancy")).get("toolTokens")
+            if isinstance(held, int):
+                return held
+        return None
 
     def _sink(self, event: Event) -> None:
         self._told = event.run_id

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from perstack.core.contracts import Skill
-from perstack.core.experts import Expert
+from perstack.core.experts import ContextSpec, Expert
 from perstack.core.usage import Usage
+from perstack.runtime.state import RunState
 
 # Makes the skills of an expert, not open yet.
 MakeSkills = Callable[[Expert], Awaitable[tuple[Skill, ...]]]
@@ -21,7 +22,8 @@ class RunRequest:
     expert and its delegates, else the runner's own does; those are closed with the run.
 
     `max_steps` is compared with the running step number, which starts at `first_step` and goes on through
-    delegates. `reasoning_budget` is in tokens, 0 for none.
+    delegates. `reasoning_budget` is in tokens, 0 for none. `tool_tokens` is for replays, which do not know all tools:
+    what they held when the job was run.
     """
 
     expert: Expert
@@ -36,6 +38,8 @@ class RunRequest:
     timeout_s: float = 300.0
     reasoning_budget: int = 0
     first_step: int = 1
+    context: ContextSpec = field(default_factory=ContextSpec)
+    tool_tokens: Callable[[RunState], int | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

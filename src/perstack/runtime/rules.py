@@ -35,7 +35,8 @@ class Route:
 class Rules:
     """What holds for a whole run: its expert, its limits and its tools by name.
 
-    `context_window` is how many tokens its model can see, 0 where that is not known.
+    `context_window` is how many tokens its model can see, 0 where that is not known; `reply_tokens` is what of it is
+    kept free for the reply.
     """
 
     expert: Expert
@@ -43,6 +44,7 @@ class Rules:
     max_retries: int = 5
     routes: Mapping[str, Route] = field(default_factory=dict)
     context_window: int = 0
+    reply_tokens: int = 8192
 
     def kind_of(self, call: ToolCall) -> Kind:
         """What the call does. Unknown tools and unusable calls count as MCP: they are answered with an error."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from perstack.context.elision import LeftOut
 from perstack.core.messages import Message, ToolCall, ToolResult
 from perstack.core.usage import Usage
 
@@ -64,6 +65,14 @@ class History:
         """All messages, oldest first."""
         return tuple(self._shared[: self._length])
 
+    def at(self, place: int) -> Message:
+        """The message at a place, from 0."""
+        return self._shared[place]
+
+    def after(self, place: int) -> tuple[Message, ...]:
+        """The messages from a place on."""
+        return tuple(self._shared[place : self._length])
+
     def last(self) -> Message | None:
         """The newest message, None where there is none."""
         return self._shared[self._length - 1] if self._length else None
@@ -115,6 +124,11 @@ class RunState:
     are the ids of the last reply's calls that were about to be made and may not be made twice. `usage` covers the
     run and its finished delegates, `step_usage` the last generation. `step` counts from 1 over the whole chain of
     delegation.
+
+    The server has counted `measured` tokens for the call that the first `measured_messages` messages make, 0 where it
+    has not since the history was last compacted. `outputs` are results left out of the history, by their handle,
+    `dropped` the turns (as they first were) that a summary stands for. `limit` is how many tokens a call had that
+    the model refused as too long, 0 for none.
     """
 
     phase: Phase = Phase.INIT
@@ -137,3 +151,8 @@ class RunState:
     checkpoint_id: str = ""
     text: str = ""
     error: RunError | None = None
+    measured: int = 0
+    measured_messages: int = 0
+    outputs: Mapping[str, LeftOut] = field(default_factory=dict)
+    dropped: History = field(default_factory=History)
+    limit: int = 0

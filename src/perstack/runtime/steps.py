@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
 
 from perstack.core.contracts import Provider
-from perstack.core.errors import PerstackError, ProviderError
-from perstack.core.messages import ModelReply, ModelRequest, ToolCall, ToolResult
+from perstack.core.errors import NO_MEDIA, TOO_LONG, PerstackError, ProviderError
+from perstack.core.messages import Message, ModelReply, ModelRequest, ToolCall, ToolDefinition, ToolResult
 from perstack.core.usage import Usage
+from perstack.providers.facts import Traits
 from perstack.runtime.budget import TokenBudget
+from perstack.runtime.compacting import ContextKeeper, compaction_sentence
 from perstack.runtime.concurrency import in_order
 from perstack.runtime.continuation import LOST
 from perstack.runtime.decisions import Failure, decide_failure, decide_reply, decide_results, stop_by_error
 from perstack.runtime.delegation import ChildEnd, child_result, last_step, total_usage
-from perstack.runtime.drafts import Draft, Stamp, start_again, start_tool_call
+from perstack.runtime.drafts import Draft, Stamp, start_again, start_generation, start_tool_call
 from perstack.runtime.equipment import Equipment
 from perstack.runtime.journal import Journal
 from perstack.runtime.machine import AskModel, Emit, Halt, RunDelegates, RunTools, next_effect
@@ -28,7 +30,8 @@ from perstack.runtime.rules import Rules
 from perstack.runtime.state import Phase, RunState
 from perstack.runtime.streaming import DeltaRelay
 
-_ANSWER_TOKENS = 8192
+_COMPACTIONS = 3  # of one step, after refusals
+_NO_LANGUAGE_MODEL = frozenset({"search", "scripted"})
 _GRACE_S = 0.2  # a provider that keeps the limit itself can say better what it waited for
 
 
@@ -36,7 +39,7 @@ _GRACE_S = 0.2  # a provider that keeps the limit itself can say better what it 
 class Surroundings:
     """What a run's loop works with. `announce` tells that a segment (by run id) begins.
 
-    `parallel` is how many delegates may run at once.
+    `parallel` is how many delegates may run at once; `traits` is what the model can do.
     """
 
     provider: Provider
@@ -48,6 +51,7 @@ class Surroundings:
     delegate: Callable[[RunState, ToolCall], Awaitable[ChildEnd]]
     announce: Callable[[str], None]
     parallel: int
+    traits: Traits = field(default_factory=Traits)
 
 
 class RunLoop:
@@ -57,6 +61,9 @@ class RunLoop:
         self._around = around
         self.state = state
         self.failure: PerstackError | None = None
+        self._warned = False
+        asks = None if around.provider.name in _NO_LANGUAGE_MODEL else self._summarise
+        self._keeper = ContextKeeper(around.rules, around.request.context, asks, around.request.tool_tokens)
 
     async def run(self) -> RunState:
         """Loop until the run has stopped for good; the state it ended in.
@@ -78,6 +85,8 @@ class RunLoop:
         stamp = self._around.journal.stamp()
         effect = next_effect(self.state, self._around.rules, stamp)
         match effect:
+            case Emit(draft) if draft.type == "startGeneration":
+                await self._start_generation()
             case Emit(draft):
                 self._append(draft, stamp)
             case AskModel():
@@ -90,42 +99,103 @@ class RunLoop:
                 return False
         return True
 
+    async def _start_generation(self) -> None:
+        """The tools as they are now, a compaction where one is due, and how full the model's window will be."""
+        around, keeper = self._around, self._keeper
+        await around.equipment.refresh(self.state.outputs)
+        try:
+            due = await keeper.before_call(self.state, self._tools, around.journal.stamp())
+        except ProviderError as error:
+            stamp = around.journal.stamp()
+            self._append(stop_by_error(self.state, around.rules, Failure.of(error), stamp), stamp)
+            return
+        if due is not None:
+            await self._compact(due)
+        now = keeper.occupancy(self.state, self._tools)
+        told = now.to_json()
+        if keeper.is_warning(self.state, now):
+            told = {**told, "warning": True}
+            if not self._warned:
+                self._tell(f"{around.request.expert.key}: {now.tokens:,} of {now.window:,} tokens of context are taken")
+        self._warned = "warning" in told
+        stamp = around.journal.stamp()
+        self._append(start_generation(self.state, told), stamp)
+
+    async def _compact(self, draft: Draft) -> None:
+        self._append(draft, self._around.journal.stamp())
+        self._tell(compaction_sentence(draft, self._around.request.expert.key))
+        await self._around.equipment.refresh(self.state.outputs)
+
+    def _tell(self, message: str) -> None:
+        state = self.state
+        self._around.journal.tell(state.job_id, state.run_id, "progress", {"message": message})
+
     async def _ask(self) -> None:
         around = self._around
-        room = self._room()
-        await around.equipment.refresh()
-        relay = DeltaRelay(partial(around.journal.stream, self.state))
-        try:
-            reply = await self._generate(relay, room)
-        except ProviderError as error:
-            relay.close()
-            stamp = around.journal.stamp()
-            self._append(decide_failure(self.state, around.rules, Failure.of(error), stamp), stamp)
-            return
+        for attempt in range(_COMPACTIONS + 1):
+            relay = DeltaRelay(partial(around.journal.stream, self.state))
+            try:
+                reply = await self._generate(relay, self._model_request(self._room()))
+            except ProviderError as error:
+                relay.close()
+                if attempt < _COMPACTIONS and await self._recovered(error):
+                    continue
+                stamp = around.journal.stamp()
+                self._append(decide_failure(self.state, around.rules, Failure.of(error), stamp), stamp)
+                return
+            break
         relay.finish(reply)
-        around.tokens.add(reply.usage, around.request.model)
+        for trouble in reply.troubles:
+            self._tell(trouble)
+        around.tokens.add(reply.usage, reply.asked or around.request.model)
         stamp = around.journal.stamp()
         self._append(decide_reply(self.state, around.rules, reply, stamp), stamp)
 
+    async def _recovered(self, error: ProviderError) -> bool:
+        """Whether the history could be made one that the model may take, after it was refused."""
+        reason = {TOO_LONG: "refused", NO_MEDIA: "media"}.get(error.kind)
+        if reason is None:
+            return False
+        stamp = self._around.journal.stamp()
+        draft = await self._keeper.after_refusal(self.state, self._tools, stamp, reason=reason)
+        if draft is not None:
+            await self._compact(draft)
+        return draft is not None
+
+    async def _summarise(self, messages: tuple[Message, ...], tokens: int) -> ModelReply:
+        """A reply that is no step of the run: its usage is counted, its text goes nowhere by itself.
+
+        Raises: ProviderError; BudgetExceeded.
+        """
+        around = self._around
+        room = min(self._room(), tokens + around.request.reasoning_budget)
+        request = replace(self._model_request(room), messages=messages)
+        reply = await self._generate(DeltaRelay(lambda _kind, _payload: None), request)
+        around.tokens.add(reply.usage, reply.asked or around.request.model)
+        return reply
+
+    @property
+    def _tools(self) -> tuple[ToolDefinition, ...]:
+        return self._around.equipment.toolbox.definitions
+
     def _room(self) -> int:
-        """How many tokens the next reply may have. What it reads is at least what the last one read and wrote.
+        """How many tokens the next reply may have, within what the model can write and the job may still use.
 
         Raises: BudgetExceeded before a call that would exceed the job's budget.
         """
         around, last = self._around, self.state.step_usage
-        wanted = _ANSWER_TOKENS + around.request.reasoning_budget
         around.tokens.check()
-        room = around.tokens.room(last.total_tokens, wanted)
-        expected = Usage(last.total_tokens, room, cached_input_tokens=last.cached_input_tokens)
+        reading = self._keeper.occupancy(self.state, self._tools).tokens
+        room = around.tokens.room(reading, around.rules.reply_tokens)
+        expected = Usage(reading, room, cached_input_tokens=min(reading, last.cached_input_tokens))
         around.tokens.check(around.request.model, expected)
         return room
 
-    async def _generate(self, relay: DeltaRelay, room: int) -> ModelReply:
+    async def _generate(self, relay: DeltaRelay, request: ModelRequest) -> ModelReply:
         """One reply, within the time it may take, whatever the provider does.
 
         Raises: ProviderError.
         """
-        request = self._model_request(room)
         with anyio.move_on_after(request.timeout_s + _GRACE_S):
             return storable(await self._around.provider.generate(request, relay))
         raise ProviderError(f"Timeout: no complete reply within {request.timeout_s * 1000:,.0f} ms", retryable=True)
@@ -136,10 +206,13 @@ class RunLoop:
             model=request.model,
             system=self.state.system,
             messages=self.state.history.messages(),
-            tools=self._around.equipment.toolbox.definitions,
+            tools=self._tools,
             timeout_s=request.timeout_s,
             max_output_tokens=room,
             reasoning_budget=request.reasoning_budget,
+            reasoning=self._around.traits.reasoning or "",
+            hosted=request.expert.provider_tools,
+            hosted_options=request.expert.provider_tool_options,
             run_id=self.state.origin_run_id,
         )
 
