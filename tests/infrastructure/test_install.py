@@ -10,7 +10,8 @@ import pytest
 
 from perstack.core.contracts import Sandbox
 from perstack.core.errors import UserError
-from perstack.core.sandbox import Mount, SandboxSpec
+from perstack.core.sandbox import Mount, Network, SandboxSpec
+from perstack.infrastructure.egress.inside import setup_variables
 from perstack.infrastructure.sandbox.host import Host
 from tests.infrastructure.sandboxes import BACK_ENDS, PYTHON_BIN, all_gone, back_end, plain, started
 
@@ -91,5 +92,17 @@ async def test_the_workspace_and_the_rest_of_the_machine_are_not_there(folder: M
     names = {line.split("=")[0] for line in result.stdout.decode().splitlines() if "=" in line}
     trust = {"NODE_EXTRA_CA_CERTS", "NPM_CONFIG_CAFILE", "GIT_SSL_CAINFO"}
     trust |= {"PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"}
-    assert names - trust <= {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"}
+    beside = trust | set(setup_variables(Network(tmp_path)))
+    assert names - beside <= {
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "TMPDIR",
+        "PWD",
+        "OLDPWD",
+        "SHLVL",
+        "_",
+    }
     assert b"10001" in result.stdout

@@ -1,32 +1,30 @@
-"""Packages of MCP skills: installed once, in a sandbox with network; served from there afterwards without any.
+"""Packages of MCP skills: installed once, in a sandbox with set-up's network; served from there without any.
 
 Installing runs the packages' own scripts. They see an empty folder and the toolchain: no workspace, no secret. What
-they could still do is reach the network and fill their own folder with something else than they should, which is what
-the package could do as well; the record says exactly what came.
+they could still do is reach what set-up may reach and fill their own folder with something else than they should,
+which is what the package could do as well; the record says exactly what came.
 
 `npx` and `uvx` without a version mean the newest one at the time of installing, kept until it is renewed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import anyio
 import anyio.to_thread
 
 from perstack.core.contracts import Sandbox
 from perstack.core.errors import UserError
 from perstack.core.sandbox import ExecResult, Mount, Snapshot
 from perstack.infrastructure import package_tree
+from perstack.infrastructure.file_lock import locked
 from perstack.infrastructure.package_tree import Package
 from perstack.infrastructure.package_words import Wanted, package_name, pinned, plain_name, wanted
 
@@ -35,7 +33,6 @@ NEWEST = "newest"
 _FORMAT = "1"  # of the record; part of the key, so another format starts anew
 _INSIDE = "/opt/perstack"
 _INSTALL_S = 600.0
-_WAIT_S = 0.1
 
 _NPM = (
     "npm", "install", "--prefix", ".", "--no-audit", "--no-fund", "--no-update-notifier", "--no-progress",
@@ -104,7 +101,7 @@ async def installed(
     folder, record = cache / key, cache / f"{key}.json"
     target = str(folder) if sandbox.name == "host" else f"{_INSIDE}/{key}"
     cache.mkdir(parents=True, exist_ok=True)
-    async with _locked(cache / f"{key}.lock"):
+    async with locked(cache / f"{key}.lock"):
         found = None if version == NEWEST else _read(record, folder)
         if found is None:
             if log:
@@ -181,22 +178,6 @@ def _write(record: Path, found: _Record) -> None:
     draft = record.with_suffix(".draft")
     draft.write_text(json.dumps(asdict(found), indent=1), "utf-8")
     draft.replace(record)
-
-
-@contextlib.asynccontextmanager
-async def _locked(place: Path) -> AsyncIterator[None]:
-    """One installer at a time, in this process and others."""
-    fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                await anyio.sleep(_WAIT_S)
-        yield
-    finally:
-        os.close(fd)
 
 
 def _check(sandbox: Sandbox, want: Wanted, result: ExecResult) -> None:

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -22,10 +21,18 @@ import anyio
 import anyio.to_thread
 from anyio.abc import Process
 
+from perstack.core.contracts import Tell
 from perstack.core.errors import InvariantBroken, SandboxUnavailable
 from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure import process as host_process
-from perstack.infrastructure.egress.inside import network_mounts, network_script, network_variables
+from perstack.infrastructure.egress.inside import (
+    behind,
+    network_mounts,
+    network_script,
+    network_variables,
+    setup_variables,
+)
+from perstack.infrastructure.egress.proxy import open_setup_egress
 from perstack.infrastructure.owned import new_owned_folder, owned_folder
 from perstack.infrastructure.sandbox import control_group, snapshot, toolchain
 from perstack.infrastructure.sandbox.bubblewrap_view import (
@@ -41,13 +48,22 @@ from perstack.infrastructure.sandbox.bubblewrap_view import (
 from perstack.infrastructure.sandbox.channel import DRIVER, STDERR, STDOUT, Channel, Inside
 from perstack.infrastructure.sandbox.installing import (
     INSTALL_OUTPUT,
-    authority_mounts,
-    authority_variables,
     installing,
+    outward_mounts,
+    outward_variables,
+    silent,
 )
 from perstack.infrastructure.sandbox.ownership import open_up
 from perstack.infrastructure.sandbox.service import KEPT_HOME_SCRIPT, PipeService, check_words, passable
 from perstack.infrastructure.sandbox.session import ChannelSession
+from perstack.infrastructure.sandbox.snapshot_store import (
+    PRUNED_AT_START,
+    Keeping,
+    Made,
+    SnapshotStore,
+    default_root,
+    without_image,
+)
 from perstack.infrastructure.sandbox.system_calls import passed_program
 
 INSTALL_HINT = (
@@ -119,11 +135,23 @@ class _Command:
 
 
 class Bubblewrap:
-    """`path` are directories of programs beyond the system's own; `cache` is where set-up snapshots are kept."""
+    """`path` are directories of programs beyond the system's own; `cache` is where set-up snapshots are kept.
 
-    def __init__(self, path: tuple[Path, ...] = (), *, cache: Path | None = None) -> None:
+    `tell` hears what set-up and installations reached, and what they were refused.
+    """
+
+    def __init__(
+        self,
+        path: tuple[Path, ...] = (),
+        *,
+        cache: Path | None = None,
+        keeping: Keeping | None = None,
+        tell: Tell = silent,
+    ) -> None:
         self._path = tuple(folder for folder in path if str(folder) not in toolchain.SYSTEM_PATH)
-        self._cache = cache
+        self._store = SnapshotStore(cache or default_root())
+        self._keeping = keeping or Keeping()
+        self._tell = tell
         self._points = snapshot.MountPoints()
         self._machine: Machine | None = None  # asked for once, not for every sandbox
 
@@ -141,14 +169,13 @@ class Bubblewrap:
         identity = "\0".join(["bubblewrap", version.text(), _os_release(), *map(str, self._path)])
         key = await anyio.to_thread.run_sync(snapshot.digest, identity, spec, source)
         if not spec.setup:
-            return Snapshot("", key, spec.limits, spec.env)
-        cache = self._cache or Path(tempfile.gettempdir()) / f"perstack-snapshots-{os.getuid()}"
-        place = cache / key[:32]
-        if (place / "products.list").is_file():
+            return Snapshot("", key, spec.limits, spec.env, spec.network)
+        await anyio.to_thread.run_sync(partial(self._store.prune, self._keeping, without_image, most=PRUNED_AT_START))
+        made = partial(self._set_up, spec, source, log)
+        place, there = await self._store.obtain(f"bubblewrap-{key[:32]}", spec.setup[0], made)
+        if there:
             log("set-up is cached")
-        else:
-            await self._set_up(spec, source, place, log)
-        return Snapshot(str(place), key, spec.limits, spec.env)
+        return Snapshot(str(place), key, spec.limits, spec.env, spec.network)
 
     def open(
         self,
@@ -188,22 +215,23 @@ class Bubblewrap:
         """See `core.contracts.Sandbox.install`."""
         await anyio.to_thread.run_sync(open_up, folder.source, (), os.getuid(), os.getgid())
         with installing(folder) as values:
-            plan = Plan(
-                None,
-                (folder, *authority_mounts()),
-                {**authority_variables(), **dict(snapshot.env), **values},
-                snapshot.limits,
-                network=True,
-                kept_home=_kept_home(snapshot),
-                place=folder.target,
-            )
-            with self._command(plan, argv, await self._known()) as command:
-                result = await host_process.run(
-                    command.argv, env=_ENV, timeout_s=timeout_s, output_limit=INSTALL_OUTPUT, pass_fds=command.fds
+            async with open_setup_egress(snapshot.network, self._tell) as network:
+                plan = Plan(
+                    None,
+                    (folder, *outward_mounts(network)),
+                    {**outward_variables(network), **dict(snapshot.env), **values},
+                    snapshot.limits,
+                    kept_home=_kept_home(snapshot),
+                    place=folder.target,
+                    before=network_script(network),
                 )
-                if not result.timed_out:
-                    command.check(result.exit_code)
-            return result
+                with self._command(plan, argv, await self._known()) as command:
+                    result = await host_process.run(
+                        command.argv, env=_ENV, timeout_s=timeout_s, output_limit=INSTALL_OUTPUT, pass_fds=command.fds
+                    )
+                    if not result.timed_out:
+                        command.check(result.exit_code)
+                return result
 
     @contextlib.asynccontextmanager
     async def _opened(self, made: Snapshot, plan: Plan) -> AsyncIterator[ChannelSession]:
@@ -222,36 +250,30 @@ class Bubblewrap:
         """The plan with what set-up left, over a workspace that the inside may write."""
         if plan.workspace is None:
             raise InvariantBroken("a session needs a workspace")
-        products = snapshot.product_mounts(Path(made.reference) / "products") if made.reference else ()
+        products = snapshot.product_mounts(Path(made.reference)) if made.reference else ()
         # Inside, root is a user without powers: what a Docker session gave away must come back first.
         await anyio.to_thread.run_sync(open_up, plan.workspace, plan.mounts, os.getuid(), os.getgid())
         clear = partial(snapshot.remove_mount_points, plan.workspace, products)
         with self._points.held(plan.workspace, clear):
             yield replace(plan, mounts=(*products, *plan.mounts), kept_home=_kept_home(made))
 
-    async def _set_up(self, spec: SandboxSpec, source: Path, place: Path, log: Callable[[str], None]) -> None:
-        """Run the commands with network over a copy of the source, and keep what they made."""
-        place.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix="setup-", dir=place.parent))
-        try:
-            copy, home = work / "workspace", work / "home"
-            await anyio.to_thread.run_sync(lambda: shutil.copytree(source, copy, symlinks=True))
-            home.mkdir()
-            plan = Plan(copy, env=dict(spec.env), limits=spec.limits, network=True, home=home)
+    async def _set_up(self, spec: SandboxSpec, source: Path, log: Callable[[str], None], draft: Path) -> Made:
+        """Run the commands over a copy of the source, behind the proxy, and keep what they made."""
+        copy, home = draft / "workspace", draft / "home"
+        await anyio.to_thread.run_sync(lambda: shutil.copytree(source, copy, symlinks=True))
+        home.mkdir()
+        async with open_setup_egress(spec.network, self._tell) as network:
+            values = {**setup_variables(network), **dict(spec.env)}
+            plan = Plan(copy, network_mounts(network), values, spec.limits, home=home)
             async with self._started(plan) as session:
                 for command in spec.setup:
                     log(f"set-up: {command}")
-                    result = await session.run(["sh", "-c", command], timeout_s=spec.setup_timeout_s)
+                    result = await session.run(behind(network, command), timeout_s=spec.setup_timeout_s)
                     if result.exit_code:
                         raise snapshot.setup_failed(command, result)
-            names = snapshot.products(source, copy)
-            await anyio.to_thread.run_sync(snapshot.keep, copy, names, work / "products")
-            shutil.rmtree(copy)
-            snapshot.write_list(work / "products", names)
-            with contextlib.suppress(OSError):  # another process made the same one meanwhile
-                work.rename(place)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+        await anyio.to_thread.run_sync(snapshot.keep_products, source, copy, draft)
+        await anyio.to_thread.run_sync(shutil.rmtree, copy)
+        return Made()
 
     @contextlib.asynccontextmanager
     async def _started(self, plan: Plan) -> AsyncIterator[ChannelSession]:

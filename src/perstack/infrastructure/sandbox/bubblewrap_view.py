@@ -32,7 +32,6 @@ class Plan:
     mounts: tuple[Mount, ...] = ()
     env: Mapping[str, str] | None = None
     limits: Limits = field(default_factory=Limits)
-    network: bool = False
     home: Path | None = None  # a host directory as HOME, for set-up only
     kept_home: Path | None = None
     place: str = snapshot.WORKSPACE  # the working directory
@@ -72,7 +71,6 @@ def options(plan: Plan, control: Path, machine: Machine) -> list[str]:
     words = ["--unshare-all", "--unshare-user", "--uid", str(UID), "--gid", str(UID), "--hostname", "sandbox"]
     words += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     words += ["--disable-userns"] if "--disable-userns" in machine.features else []
-    words += ["--share-net"] if plan.network else []
     words += machine.proc
     words += ["--dev", "/dev", *_sized(machine, min(_SHARED_MEMORY_MB, plan.limits.tmp_mb)), "--tmpfs", "/dev/shm"]  # noqa: S108  # a path inside
     words += ["--remount-ro", "/dev", *size, "--tmpfs", "/tmp"]  # noqa: S108  # a path inside
@@ -80,8 +78,6 @@ def options(plan: Plan, control: Path, machine: Machine) -> list[str]:
     words += machine.system
     for name in ("passwd", "group", "hosts"):
         words += ["--ro-bind", str(control / name), f"/etc/{name}"]
-    if plan.network:
-        words += ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
     words += ["--bind", str(plan.home), snapshot.HOME] if plan.home else [*size, "--tmpfs", snapshot.HOME]
     words += machine.tools
     if plan.kept_home:

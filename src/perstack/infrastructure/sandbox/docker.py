@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -23,9 +21,11 @@ from docker.errors import DockerException
 from docker.models.containers import Container
 from requests.exceptions import RequestException
 
-from perstack.core.errors import InvariantBroken
+from perstack.core.contracts import Tell
+from perstack.core.errors import InvariantBroken, SandboxUnavailable
 from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure.egress.inside import network_mounts, network_script, network_variables
+from perstack.infrastructure.egress.proxy import open_setup_egress
 from perstack.infrastructure.owned import new_owned_folder
 from perstack.infrastructure.sandbox import docker_image, snapshot
 from perstack.infrastructure.sandbox.channel import DRIVER, Channel, Inside
@@ -45,13 +45,22 @@ from perstack.infrastructure.sandbox.docker_service import DockerService, first_
 from perstack.infrastructure.sandbox.docker_stream import Attached
 from perstack.infrastructure.sandbox.installing import (
     INSTALL_OUTPUT,
-    authority_mounts,
-    authority_variables,
     installing,
+    outward_mounts,
+    outward_variables,
+    silent,
 )
 from perstack.infrastructure.sandbox.ownership import given_back
 from perstack.infrastructure.sandbox.service import check_words, collect
 from perstack.infrastructure.sandbox.session import ChannelSession
+from perstack.infrastructure.sandbox.snapshot_store import (
+    PRUNED_AT_START,
+    Keeping,
+    Kept,
+    Made,
+    SnapshotStore,
+    default_root,
+)
 
 _START_S = 60.0
 
@@ -71,10 +80,15 @@ async def probe_docker() -> str:
 
 
 class Docker:
-    """`cache` is where products of set-up are kept; `runtime` such as `runsc` comes from the specification."""
+    """`cache` is where set-up snapshots are kept; `runtime` such as `runsc` comes from the specification.
 
-    def __init__(self, *, cache: Path | None = None) -> None:
-        self._cache = cache or Path(tempfile.gettempdir()) / f"perstack-snapshots-{os.getuid()}"
+    `tell` hears what set-up and installations reached, and what they were refused.
+    """
+
+    def __init__(self, *, cache: Path | None = None, keeping: Keeping | None = None, tell: Tell = silent) -> None:
+        self._store = SnapshotStore(cache or default_root())
+        self._keeping = keeping or Keeping()
+        self._tell = tell
         self._points = snapshot.MountPoints()
 
     @property
@@ -84,14 +98,28 @@ class Docker:
     async def prepare(self, spec: SandboxSpec, source: Path, log: Callable[[str], None]) -> Snapshot:
         """See `core.contracts.Sandbox.prepare`. Also takes away containers that a killed harness left behind."""
 
-        def work() -> Snapshot:
+        def find() -> str:
             with connected() as client:
                 reap(client)
-                made = docker_image.make(client, spec, source, self._cache, log)
-            reference = json.dumps({"image": made.image, "products": str(made.products or ""), "runtime": spec.runtime})
-            return Snapshot(reference, made.digest, spec.limits, spec.env)
+                return docker_image.image_of(client, spec, source, log)
 
-        return await anyio.to_thread.run_sync(work)
+        def use(tag: str) -> str:
+            with connected() as client:
+                return docker_image.identity(client, tag)
+
+        image = await anyio.to_thread.run_sync(find)
+        key = await anyio.to_thread.run_sync(snapshot.digest, image, spec, source)
+        place = ""
+        if spec.setup:
+            tag = docker_image.tag_of(key)
+            await anyio.to_thread.run_sync(partial(self._store.prune, self._keeping, drop_image, most=PRUNED_AT_START))
+            made = partial(self._set_up, spec, source, log, (image, tag))
+            folder, there = await self._store.obtain(f"docker-{key[:32]}", spec.setup[0], made, _has_image)
+            if there:
+                log("set-up is cached")
+            image, place = await anyio.to_thread.run_sync(use, tag), str(folder)
+        reference = json.dumps({"image": image, "products": place, "runtime": spec.runtime})
+        return Snapshot(reference, key, spec.limits, spec.env, spec.network)
 
     def open(
         self,
@@ -127,13 +155,25 @@ class Docker:
     ) -> ExecResult:
         """See `core.contracts.Sandbox.install`."""
         check_words(argv, {})
-        base = _plan(snapshot, None, (folder, *authority_mounts()), {}, None)
         with given_back(folder.source), installing(folder) as values:
-            env = {**authority_variables(), **base.env, **values}
-            plan = replace(base, env=env, network=True, place=folder.target)
-            words = ["/bin/sh", "-c", 'exec "$@" </dev/null', "sh", *argv]
-            async with self._program(plan, words) as service:
-                return await collect(service, timeout_s, INSTALL_OUTPUT)
+            async with open_setup_egress(snapshot.network, self._tell) as network:
+                base = _plan(snapshot, None, (folder, *outward_mounts(network)), {}, None)
+                env = {**outward_variables(network), **base.env, **values}
+                plan = replace(base, env=env, place=folder.target, before=network_script(network))
+                words = ["/bin/sh", "-c", 'exec "$@" </dev/null', "sh", *argv]
+                async with self._program(plan, words) as service:
+                    return await collect(service, timeout_s, INSTALL_OUTPUT)
+
+    async def _set_up(
+        self, spec: SandboxSpec, source: Path, log: Callable[[str], None], names: tuple[str, str], draft: Path
+    ) -> Made:
+        async with open_setup_egress(spec.network, self._tell) as network:
+
+            def work() -> Made:
+                with connected() as client:
+                    return docker_image.set_up(client, spec, source, log, docker_image.Start(*names, network, draft))
+
+            return await anyio.to_thread.run_sync(work)
 
     @contextlib.asynccontextmanager
     async def _opened(self, made: Snapshot, plan: Plan) -> AsyncIterator[ChannelSession]:
@@ -178,6 +218,22 @@ class Docker:
         clear = partial(snapshot.remove_mount_points, plan.workspace, products)
         with self._points.held(plan.workspace, clear):
             yield replace(plan, mounts=(*products, *plan.mounts))
+
+
+def drop_image(one: Kept) -> bool:
+    """Take away the image of a snapshot; False where the engine keeps it or does not answer."""
+    if not one.image:
+        return True
+    try:
+        with connected() as client:
+            return docker_image.remove_image(client, one.image)
+    except SandboxUnavailable:
+        return False
+
+
+def _has_image(one: Kept) -> bool:
+    with connected() as client:
+        return docker_image.has(client, one.image)
 
 
 def _plan(

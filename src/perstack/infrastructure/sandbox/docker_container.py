@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import DockerException
+from docker.errors import APIError, DockerException
 from docker.models.containers import Container
 from docker.types import LogConfig, Ulimit
 from docker.types import Mount as DockerMount
@@ -29,6 +29,9 @@ from perstack.infrastructure.sandbox.ownership import open_up
 
 LABEL = "perstack"
 _UID = 10001
+# Of one user, on the whole machine; `pids_limit` is the one that counts. Unless told, Podman asks for more than some
+# machines allow, and starts nothing.
+_MOST_PROCESSES = 32768
 
 # What a container is attached to: each entry is a connection of its own.
 TOGETHER = ({"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1},)
@@ -45,7 +48,6 @@ class Plan:
     env: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     runtime: str = ""
-    network: bool = False
     place: str = snapshot.WORKSPACE  # the working directory
     before: str = ""  # shell lines before the program
 
@@ -73,7 +75,7 @@ def start(
     sockets: list[socket.socket] = []
     try:
         image = client.images.get(plan.image)
-        container = client.containers.create(**_options(plan, command, owner))
+        container = _create(client, _options(plan, command, owner))
         for attachment in attachments:
             stream = container.attach_socket(params=attachment)
             sockets.append(raw_socket(stream))
@@ -84,6 +86,16 @@ def start(
         remove(None, container)
         raise SandboxUnavailable(f"Docker could not start a sandbox: {first_sentence(error)}") from error
     return Started(container, tuple(sockets), {**_image_values(image.attrs), **_environment(), **plan.env})
+
+
+def _create(client: docker.DockerClient, options: Mapping[str, Any]) -> Container:
+    """A container of these options. Podman without its init program gets none: then the first shell reaps."""
+    try:
+        return client.containers.create(**options)
+    except APIError as error:
+        if "container-init binary not found" not in str(error.explanation):
+            raise
+        return client.containers.create(**{**options, "init": False})
 
 
 def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict[str, Any]:
@@ -103,15 +115,16 @@ def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict
         "hostname": "sandbox",
         "labels": {LABEL: "session", f"{LABEL}.owner": owned_name()},
         "stdin_open": True,
-        **({} if plan.network else {"network_mode": "none"}),
+        "network_mode": "none",
         "read_only": True,
         "tmpfs": {
             "/tmp": f"rw,exec,nosuid,nodev,mode=1777,{size}",  # noqa: S108  # a path inside
-            snapshot.HOME: f"rw,exec,nosuid,nodev,mode=0700,uid={uid},gid={gid},{size}",
+            snapshot.HOME: f"rw,exec,nosuid,nodev,mode=1777,{size}",  # Podman knows no owner of a tmpfs
         },
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "init": True,
+        "stop_signal": "SIGKILL",  # Podman asks nicely first, and waits ten seconds
         "ipc_mode": "private",
         "pids_limit": limits.processes,
         "mem_limit": f"{limits.memory_mb}m",
@@ -121,6 +134,7 @@ def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict
             Ulimit(name="fsize", soft=limits.file_mb * 2**20, hard=limits.file_mb * 2**20),
             Ulimit(name="core", soft=0, hard=0),
             Ulimit(name="nofile", soft=4096, hard=4096),
+            Ulimit(name="nproc", soft=_MOST_PROCESSES, hard=_MOST_PROCESSES),
         ],
         "log_config": LogConfig(type="none"),
         "mounts": mounts,
@@ -156,7 +170,7 @@ def first_sentence(error: Exception) -> str:
 
 def reap(client: docker.DockerClient) -> None:
     """Remove our containers whose harness is gone. Other machines' containers cannot be seen here."""
-    for container in client.containers.list(all=True, filters={"label": f"{LABEL}=session"}):
+    for container in client.containers.list(all=True, filters={"label": f"{LABEL}.owner"}):
         owner = container.labels.get(f"{LABEL}.owner", "")
         if is_gone(owner):
             with contextlib.suppress(DockerException, RequestException):

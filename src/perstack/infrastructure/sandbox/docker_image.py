@@ -1,7 +1,7 @@
 """Docker images for sandboxes: find, pull or build one, run set-up in it, keep the result. Blocking; run in a thread.
 
-Only here does anything of the checkout meet the network: set-up commands of the base commit, as root of a container
-that holds no secret.
+Set-up commands of the base commit run as root of a container that holds no secret, and whose only network is the
+proxy. What a Dockerfile or a pull reaches is the engine's own affair.
 """
 
 from __future__ import annotations
@@ -12,21 +12,27 @@ import shutil
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import docker
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from docker.models.containers import Container
+from docker.types import Mount as DockerMount
 from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
 from perstack.core.errors import SandboxUnavailable, UserError
-from perstack.core.sandbox import ExecResult, SandboxSpec
+from perstack.core.sandbox import ExecResult, Network, SandboxSpec
+from perstack.infrastructure.egress.inside import behind
+from perstack.infrastructure.owned import owned_name
 from perstack.infrastructure.process import BoundedBuffer
 from perstack.infrastructure.sandbox import snapshot
 from perstack.infrastructure.sandbox.docker_stream import raw_socket, read_frames
+from perstack.infrastructure.sandbox.installing import outward_mounts, outward_variables
+from perstack.infrastructure.sandbox.snapshot_store import Made
 
 BASE_IMAGE = "perstack-base"
 _REPOSITORY = "perstack-snapshot"
@@ -34,41 +40,54 @@ _LABEL = "perstack"
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """An image that sessions start from. `products` is the folder of what set-up left in the workspace."""
+class Start:
+    """What a set-up starts from: the image, the tag its result is to have, the way out, a folder for the rest."""
 
     image: str
-    digest: str
-    products: Path | None = None
+    tag: str
+    network: Network | None
+    draft: Path
 
 
-def make(client: docker.DockerClient, spec: SandboxSpec, source: Path, cache: Path, log: Callable[[str], None]) -> Made:
-    """The image for `spec`, from the cache where nothing it depends on has changed.
+def image_of(client: docker.DockerClient, spec: SandboxSpec, source: Path, log: Callable[[str], None]) -> str:
+    """The identity of the image for `spec`, before its set-up: found, pulled or built.
 
-    Raises: UserError for a wrong image or a failing command, SandboxUnavailable for a failing engine.
+    Raises: UserError for what is wrong with it, SandboxUnavailable for a failing engine.
     """
-    image = _build(client, spec, source, log) if spec.build else _find(client, spec, log)
-    key = snapshot.digest(image, spec, source)
-    if not spec.setup:
-        return Made(image, key)
-    products = cache / f"docker-{key[:32]}"
-    tag = f"{_REPOSITORY}:{key[:32]}"
-    if products.with_suffix(".list").is_file():
-        with contextlib.suppress(ImageNotFound):
-            log("set-up is cached")
-            return Made(_id(client, tag), key, products)
-    _set_up(client, spec, source, log, (image, tag, products))
-    return Made(_id(client, tag), key, products)
+    return _build(client, spec, source, log) if spec.build else _find(client, spec, log)
 
 
-def _id(client: docker.DockerClient, name: str) -> str:
+def tag_of(key: str) -> str:
+    """What the image of a snapshot is called."""
+    return f"{_REPOSITORY}:{key[:32]}"
+
+
+def has(client: docker.DockerClient, name: str) -> bool:
+    """Whether the engine has an image."""
+    with contextlib.suppress(ImageNotFound):
+        return bool(identity(client, name))
+    return False
+
+
+def remove_image(client: docker.DockerClient, name: str) -> bool:
+    """Whether an image is gone; one that a container uses stays."""
+    try:
+        client.images.remove(name)
+    except ImageNotFound:
+        return True
+    except APIError:
+        return False
+    return True
+
+
+def identity(client: docker.DockerClient, name: str) -> str:
     return str(client.images.get(name).id)
 
 
 def _find(client: docker.DockerClient, spec: SandboxSpec, log: Callable[[str], None]) -> str:
     name = spec.image or BASE_IMAGE
     try:
-        return _id(client, name)
+        return identity(client, name)
     except ImageNotFound:
         if not spec.image:
             raise UserError(
@@ -78,7 +97,7 @@ def _find(client: docker.DockerClient, spec: SandboxSpec, log: Callable[[str], N
     try:
         repository, tag = parse_repository_tag(name)
         client.images.pull(repository, tag=tag or "latest")
-        return _id(client, name)
+        return identity(client, name)
     except (ImageNotFound, APIError) as error:
         raise UserError(f"[sandbox] image {name} cannot be had: {error.explanation or error}") from error
 
@@ -99,44 +118,52 @@ def _build(client: docker.DockerClient, spec: SandboxSpec, source: Path, log: Ca
     return str(image.id)
 
 
-def _set_up(
-    client: docker.DockerClient,
-    spec: SandboxSpec,
-    source: Path,
-    log: Callable[[str], None],
-    target: tuple[str, str, Path],
-) -> None:
-    """Run the commands in a container with network, then keep its image and what it made in the workspace."""
-    image, tag, products = target
-    environment = {"HOME": snapshot.HOME, "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **dict(spec.env)}
-    container = client.containers.create(
-        image,
-        entrypoint=["/bin/sh", "-c", "exec sleep 2147483647"],
-        command=[],
-        user="0:0",
-        working_dir=snapshot.WORKSPACE,
-        environment=environment,
-        init=True,
-        labels={_LABEL: "setup"},
-        security_opt=["no-new-privileges"],
-    )
+def set_up(
+    client: docker.DockerClient, spec: SandboxSpec, source: Path, log: Callable[[str], None], start: Start
+) -> Made:
+    """Run the commands in a container, then keep its image, and in the draft what it made in the workspace."""
+    container = client.containers.create(start.image, **_setup_options(spec, start.network))
     try:
         container.put_archive("/", _packed(source))
         container.start()
         deadline = time.monotonic() + spec.setup_timeout_s
+        values = {**outward_variables(start.network), **dict(spec.env)}
         for command in spec.setup:
             log(f"set-up: {command}")
-            result = _execute(client, container, command, deadline)
+            result = _execute(client, container, behind(start.network, command), deadline, values)
             if result.exit_code:
                 raise snapshot.setup_failed(command, result)
-        _keep_products(container, source, products)
+        _keep_products(container, source, start.draft)
         mend = f"rm -rf {snapshot.WORKSPACE}; mkdir -p {snapshot.WORKSPACE}; mv {snapshot.HOME} {snapshot.KEPT_HOME}"
-        mend += f"; mkdir -p {snapshot.HOME}; chmod -R a+rX {snapshot.KEPT_HOME}"
-        _execute(client, container, f"cd / && {mend}", time.monotonic() + 300)
-        container.commit(repository=_REPOSITORY, tag=tag.partition(":")[2], changes=[f"LABEL {_LABEL}=snapshot"])
+        mend += f"; mkdir -m 1777 {snapshot.HOME}; chmod -R a+rX {snapshot.KEPT_HOME}"
+        _execute(client, container, ["sh", "-c", f"cd / && {mend}"], time.monotonic() + 300, {})
+        changes = [f"LABEL {_LABEL}=snapshot"]
+        image = container.commit(repository=_REPOSITORY, tag=start.tag.partition(":")[2], changes=changes)
     finally:
         with contextlib.suppress(DockerException, RequestException):
             container.remove(force=True)
+    added = int(image.attrs["Size"]) - int(client.images.get(start.image).attrs["Size"])
+    return Made(start.tag, max(0, added))
+
+
+def _setup_options(spec: SandboxSpec, network: Network | None) -> dict[str, Any]:
+    """Root inside, since package programs want to be; and no network of the engine's."""
+    mounts = outward_mounts(network)
+    return {
+        "entrypoint": ["/bin/sh", "-c", "exec sleep 2147483647"],
+        "command": [],
+        "user": "0:0",
+        "working_dir": snapshot.WORKSPACE,
+        # Kept in the image, so nothing of the proxy.
+        "environment": {
+            "HOME": snapshot.HOME, "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **dict(spec.env),
+        },
+        "init": True,
+        "network_mode": "none",
+        "mounts": [DockerMount(m.target, str(m.source.resolve()), type="bind", read_only=True) for m in mounts],
+        "labels": {_LABEL: "setup", f"{_LABEL}.owner": owned_name()},
+        "security_opt": ["no-new-privileges"],
+    }  # fmt: skip
 
 
 def _packed(source: Path) -> bytes:
@@ -157,10 +184,12 @@ def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
-def _execute(client: docker.DockerClient, container: Container, command: str, deadline: float) -> ExecResult:
-    """Run one shell command in a running container; past the deadline the container is killed."""
+def _execute(
+    client: docker.DockerClient, container: Container, words: list[str], deadline: float, env: Mapping[str, str]
+) -> ExecResult:
+    """Run one command in a running container; past the deadline the container is killed."""
     started = time.monotonic()
-    made = client.api.exec_create(container.id, ["/bin/sh", "-c", command])
+    made = client.api.exec_create(container.id, words, environment=dict(env))
     output = BoundedBuffer(100_000)
     timed_out = False
     sock = raw_socket(client.api.exec_start(made["Id"], socket=True))
@@ -176,27 +205,22 @@ def _execute(client: docker.DockerClient, container: Container, command: str, de
     return ExecResult(code, output.value(), b"", time.monotonic() - started, timed_out=timed_out)
 
 
-def _keep_products(container: Container, source: Path, products: Path) -> None:
+def _keep_products(container: Container, source: Path, draft: Path) -> None:
     """Copy what set-up made in the workspace to this machine, where sessions mount it from."""
-    products.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="setup-", dir=products.parent))
+    workspace = draft / "workspace"
     try:
         chunks, _ = container.get_archive(snapshot.WORKSPACE)
-        with tempfile.TemporaryFile(dir=work) as spool:
+        with tempfile.TemporaryFile(dir=draft) as spool:
             for chunk in chunks:
                 spool.write(chunk)
             spool.seek(0)
             with tarfile.open(fileobj=spool) as archive:
-                _unpack(archive, work / "workspace")
-        names = snapshot.products(source, work / "workspace")
-        snapshot.keep(work / "workspace", names, work / "products")
-        shutil.rmtree(products, ignore_errors=True)
-        (work / "products").rename(products)
-        snapshot.write_list(products, names)
+                _unpack(archive, workspace)
+        snapshot.keep_products(source, workspace, draft)
     except tarfile.TarError as error:
         raise SandboxUnavailable(f"Docker: the workspace cannot be copied out: {error}") from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(workspace, ignore_errors=True)
 
 
 def _unpack(archive: tarfile.TarFile, into: Path) -> None:

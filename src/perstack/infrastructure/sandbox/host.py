@@ -13,7 +13,6 @@ import platform
 import secrets
 import shutil
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from perstack.core.contracts import Tell
 from perstack.core.errors import ToolError
 from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure import process
@@ -32,8 +32,17 @@ from perstack.infrastructure.sandbox.installing import (
     authority_mounts,
     authority_variables,
     installing,
+    silent,
 )
 from perstack.infrastructure.sandbox.service import PipeService, check_words, passable
+from perstack.infrastructure.sandbox.snapshot_store import (
+    PRUNED_AT_START,
+    Keeping,
+    Made,
+    SnapshotStore,
+    default_root,
+    without_image,
+)
 from perstack.infrastructure.sandbox.toolchain import SYSTEM_PATH
 
 _TAG = "PERSTACK_SANDBOX"
@@ -115,9 +124,18 @@ class HostService(PipeService):
 class Host:
     """`path` are directories of programs beyond the system's own."""
 
-    def __init__(self, path: tuple[Path, ...] = (), *, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: tuple[Path, ...] = (),
+        *,
+        cache: Path | None = None,
+        keeping: Keeping | None = None,
+        tell: Tell = silent,
+    ) -> None:
+        del tell  # nothing here is between a command and the network
         self._path = path
-        self._cache = cache
+        self._store = SnapshotStore(cache or default_root())
+        self._keeping = keeping or Keeping()
         self._points = snapshot.MountPoints()
 
     @property
@@ -131,14 +149,13 @@ class Host:
         identity = "\0".join(["host", platform.platform(), *map(str, self._path)])
         key = await anyio.to_thread.run_sync(snapshot.digest, identity, spec, source)
         if not spec.setup:
-            return Snapshot("", key, spec.limits, spec.env)
-        cache = self._cache or Path(tempfile.gettempdir()) / f"perstack-snapshots-{os.getuid()}"
-        place = cache / f"host-{key[:32]}"
-        if (place / "products.list").is_file():
+            return Snapshot("", key, spec.limits, spec.env, spec.network)
+        await anyio.to_thread.run_sync(partial(self._store.prune, self._keeping, without_image, most=PRUNED_AT_START))
+        made = partial(self._set_up, spec, source, log)
+        place, there = await self._store.obtain(f"host-{key[:32]}", spec.setup[0], made)
+        if there:
             log("set-up is cached")
-        else:
-            await self._set_up(spec, source, place, log)
-        return Snapshot(str(place), key, spec.limits, spec.env)
+        return Snapshot(str(place), key, spec.limits, spec.env, spec.network)
 
     def open(
         self,
@@ -199,7 +216,7 @@ class Host:
     @contextlib.asynccontextmanager
     async def _opened(self, made: Snapshot, workspace: Path, env: Mapping[str, str]) -> AsyncIterator[HostSession]:
         place = Path(made.reference) if made.reference else None
-        products = snapshot.product_mounts(place / "products") if place else ()
+        products = snapshot.product_mounts(place) if place else ()
         root = workspace.resolve()
         linked = [root / mount.target.removeprefix(f"{snapshot.WORKSPACE}/") for mount in products]
         with owned_folder("h") as folder:
@@ -216,27 +233,19 @@ class Host:
                 finally:
                     kill_marked(session.environment[_TAG])
 
-    async def _set_up(self, spec: SandboxSpec, source: Path, place: Path, log: Callable[[str], None]) -> None:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix="setup-", dir=place.parent))
-        try:
-            copy, home = work / "workspace", work / "home"
-            await anyio.to_thread.run_sync(lambda: shutil.copytree(source, copy, symlinks=True))
-            home.mkdir()
-            session = HostSession(copy, self._environment(home, dict(spec.env)))
-            for command in spec.setup:
-                log(f"set-up: {command}")
-                result = await session.run(["sh", "-c", command], timeout_s=spec.setup_timeout_s)
-                if result.exit_code:
-                    raise snapshot.setup_failed(command, result)
-            names = snapshot.products(source, copy)
-            snapshot.keep(copy, names, work / "products")
-            shutil.rmtree(copy)
-            snapshot.write_list(work / "products", names)
-            with contextlib.suppress(OSError):  # another process made the same one meanwhile
-                work.rename(place)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+    async def _set_up(self, spec: SandboxSpec, source: Path, log: Callable[[str], None], draft: Path) -> Made:
+        copy, home = draft / "workspace", draft / "home"
+        await anyio.to_thread.run_sync(lambda: shutil.copytree(source, copy, symlinks=True))
+        home.mkdir()
+        session = HostSession(copy, self._environment(home, dict(spec.env)))
+        for command in spec.setup:
+            log(f"set-up: {command}")
+            result = await session.run(["sh", "-c", command], timeout_s=spec.setup_timeout_s)
+            if result.exit_code:
+                raise snapshot.setup_failed(command, result)
+        await anyio.to_thread.run_sync(snapshot.keep_products, source, copy, draft)
+        await anyio.to_thread.run_sync(shutil.rmtree, copy)
+        return Made()
 
     def _environment(self, home: Path, env: Mapping[str, str]) -> dict[str, str]:
         temporary = home / ".tmp"

@@ -1,4 +1,4 @@
-"""What commands with network have in common on every back end: a HOME that is thrown away, and whom to trust.
+"""What set-up and installations have in common on every back end: a HOME that is thrown away, and whom to trust.
 
 The certificate authorities of this machine are trusted inside too: where a company's own proxy stands between,
 its authority is known here and not in an image. Authorities are public; nothing secret is handed in.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from perstack.core.sandbox import Mount
+from perstack.core.json import JsonObject
+from perstack.core.sandbox import Mount, Network
+from perstack.infrastructure.egress.inside import network_mounts, setup_variables
 
 INSTALL_OUTPUT = 200_000  # bytes of each stream
 
@@ -34,6 +36,21 @@ def installing(folder: Mount) -> Iterator[dict[str, str]]:
         yield {"HOME": f"{folder.target}/{_HOME}"}
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def silent(kind: str, payload: JsonObject) -> None:
+    """For whoever does not want to be told."""
+    del kind, payload
+
+
+def outward_mounts(network: Network | None) -> tuple[Mount, ...]:
+    """What set-up and installations see beyond their own: whom to trust, and the way out."""
+    return (*authority_mounts(), *network_mounts(network))
+
+
+def outward_variables(network: Network | None) -> Mapping[str, str]:
+    """The variables for both."""
+    return {**authority_variables(), **setup_variables(network)}
 
 
 def authority_mounts() -> tuple[Mount, ...]:

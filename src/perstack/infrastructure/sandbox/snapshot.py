@@ -22,6 +22,8 @@ HOME = "/home/perstack"
 KEPT_HOME = "/home/.perstack-setup"
 WORKSPACE = "/workspace"
 CONTROL = "/run/perstack"
+PRODUCTS = "products"
+_LIST = "products.list"
 
 _LOCK_FILES = frozenset(
     {
@@ -32,14 +34,18 @@ _LOCK_FILES = frozenset(
         ".python-version", ".nvmrc", ".node-version", ".tool-versions", "rust-toolchain", "rust-toolchain.toml",
     }
 )  # fmt: skip
+# Changed when set-up is done otherwise than before: what an older Perstack made is not used then.
+_RECIPE = "2"
 _CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".git"})
 _MAX_PRODUCTS = 64
 
 
 def digest(identity: str, spec: SandboxSpec, source: Path) -> str:
-    """The key of a snapshot: SHA-256 over the image, the commands, and every file that pins dependencies."""
+    """The key of a snapshot: SHA-256 over image, commands, what they may reach, and files that pin dependencies."""
     total = hashlib.sha256()
-    for part in (identity, spec.image, spec.build, *spec.setup, *(f"{key}={value}" for key, value in spec.env)):
+    network = (str(spec.network.open), *spec.network.domains, "", *spec.network.mirrors)
+    values = (f"{key}={value}" for key, value in spec.env)
+    for part in (_RECIPE, identity, spec.image, spec.build, *spec.setup, "", *values, "", *network):
         total.update(part.encode() + b"\0")
     if spec.setup:
         for path in _pinning(source, spec.build):
@@ -71,18 +77,17 @@ def keep(after: Path, names: tuple[str, ...], into: Path) -> None:
         shutil.move(after / name, target)
 
 
-def product_mounts(kept: Path) -> tuple[Mount, ...]:
-    """Read-only mounts of kept products below the workspace. `kept` lists them in `<kept>.list`."""
-    listing = kept.with_suffix(".list")
-    if not listing.is_file():
-        return ()
-    names = [name for name in listing.read_text("utf-8").split("\0") if name]
-    return tuple(Mount(kept / name, f"{WORKSPACE}/{name}") for name in names)
+def product_mounts(place: Path) -> tuple[Mount, ...]:
+    """Read-only mounts of what a snapshot's folder keeps for the workspace."""
+    names = (place / _LIST).read_text("utf-8").split("\0")
+    return tuple(Mount(place / PRODUCTS / name, f"{WORKSPACE}/{name}") for name in names if name)
 
 
-def write_list(kept: Path, names: tuple[str, ...]) -> None:
-    """Say what is kept; written last, so a snapshot without it is not finished."""
-    kept.with_suffix(".list").write_text("\0".join(names), "utf-8")
+def keep_products(source: Path, after: Path, place: Path) -> None:
+    """Move what set-up made in a workspace into a snapshot's folder, and list it."""
+    names = products(source, after)
+    keep(after, names, place / PRODUCTS)
+    (place / _LIST).write_text("\0".join(names), "utf-8")
 
 
 def remove_mount_points(workspace: Path, mounts: tuple[Mount, ...]) -> None:
