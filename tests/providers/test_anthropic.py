@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from perstack.core.errors import ProviderError
+from perstack.core.errors import TOO_LONG, ProviderError
 from perstack.core.messages import (
     ExpertMessage,
     FilePart,
@@ -123,7 +123,6 @@ def test_tool_arguments_come_in_pieces_and_a_broken_one_becomes_a_problem() -> N
         ("end_turn", StopReason.END),
         ("stop_sequence", StopReason.END),
         ("max_tokens", StopReason.LENGTH),
-        ("model_context_window_exceeded", StopReason.LENGTH),
         ("refusal", StopReason.REFUSAL),
         ("pause_turn", StopReason.UNKNOWN),
         ("yet_unheard_of", StopReason.UNKNOWN),
@@ -131,6 +130,15 @@ def test_tool_arguments_come_in_pieces_and_a_broken_one_becomes_a_problem() -> N
 )
 def test_every_stop_reason_has_its_meaning(wire: str, reason: StopReason) -> None:
     assert read(start(), *stop(wire)).stop_reason is reason
+
+
+def test_a_window_that_is_full_is_told_as_length_after_a_text_and_as_too_long_without_one() -> None:
+    full = stop("model_context_window_exceeded")
+    said = block(0, {"type": "text", "text": "half"})
+    assert read(start(), *said, *full).stop_reason is StopReason.LENGTH
+    with pytest.raises(ProviderError, match="longer than") as caught:
+        read(start(), *full)
+    assert (caught.value.kind, caught.value.retryable) == (TOO_LONG, False)
 
 
 def test_an_empty_reply_is_a_reply_without_parts() -> None:
@@ -203,9 +211,9 @@ def test_the_cache_marks_are_in_the_head_where_no_turn_moves_them() -> None:
 @pytest.mark.parametrize(
     ("model", "budget", "thinking", "max_tokens"),
     [
-        ("claude-haiku-4-5", 2048, {"type": "enabled", "budget_tokens": 2048}, 10240),
-        ("claude-sonnet-4-20250514", 10, {"type": "enabled", "budget_tokens": 1024}, 9216),
-        ("claude-opus-4-5-20251101", 5000, {"type": "enabled", "budget_tokens": 5000}, 13192),
+        ("claude-haiku-4-5", 2048, {"type": "enabled", "budget_tokens": 2048}, 8192),
+        ("claude-sonnet-4-20250514", 10, {"type": "enabled", "budget_tokens": 1024}, 8192),
+        ("claude-opus-4-5-20251101", 5000, {"type": "enabled", "budget_tokens": 5000}, 8192),
         ("claude-opus-4-6", 5000, {"type": "adaptive", "display": "summarized"}, 8192),
         ("claude-sonnet-5-5", 5000, {"type": "adaptive", "display": "summarized"}, 8192),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from perstack.core.json import Json
 from perstack.providers.facts import UNKNOWN_REPLY, Reasoning, Traits, facts
 
 
@@ -39,7 +40,10 @@ def test_a_model_has_the_traits_of_its_family(provider: str, model: str, traits:
 
 
 def test_what_the_configuration_says_goes_before_what_is_known() -> None:
-    own = {"gpt-5": {"contextWindow": 9000, "images": False, "reasoning": "none"}, "mystery": {"maxOutputTokens": 77}}
+    own: dict[str, dict[str, Json]] = {
+        "gpt-5": {"contextWindow": 9000, "images": False, "reasoning": "none"},
+        "mystery": {"maxOutputTokens": 77},
+    }
     assert facts("openai", "gpt-5", own) == Traits(9000, 128_000, False, True, Reasoning.NONE)
     assert facts("openai-compatible", "mystery", own).output == 77
 

@@ -111,7 +111,21 @@ def test_usage_may_come_late_in_another_shape_or_not_at_all() -> None:
     assert read(chunk({"content": "x"}, "stop"), {"choices": [], "usage": usage}).usage == Usage(9, 4, 0, 8)
     deepseek = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_cache_hit_tokens": 6}
     assert read(chunk({"content": "x"}, "stop", usage=deepseek)).usage.cached_input_tokens == 6
-    assert read(chunk({"content": "x"}, "stop", usage=None)).usage == Usage()
+    thoughts = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 113}
+    assert read(chunk({"content": "x"}, "stop", usage=thoughts)).usage == Usage(9, 104, 100)
+
+
+def test_usage_that_a_server_leaves_out_is_estimated_and_said_to_be() -> None:
+    usage = read(chunk({"content": "twelve words" * 10}, "stop", usage=None)).usage
+    assert usage.input_tokens > 0
+    assert usage.output_tokens == 40
+    assert usage.estimated_tokens == usage.total_tokens
+    assert usage.to_json()["estimatedTokens"] == usage.total_tokens
+
+
+def test_thoughts_of_gemini_are_thinking_and_no_text() -> None:
+    thought = {"content": "<thought>Hm.", "extra_content": {"google": {"thought": True}}}
+    assert read(chunk(thought), chunk({"content": "Four."}, "stop")).contents == (ThinkingPart("Hm."), TextPart("Four."))
 
 
 def test_a_done_mark_ends_a_reply_whose_server_gives_no_reason_but_a_cut_does_not() -> None:

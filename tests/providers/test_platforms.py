@@ -193,7 +193,7 @@ async def test_gemini_is_given_its_thought_signatures_back() -> None:
         sent = await said(model, server, messages=history)
     assert server.exchanges[0].path == "/openai/chat/completions"
     assert json.loads(server.exchanges[0].body)["extra_body"] == {
-        "google": {"thinking_config": {"thinking_budget": 2048}}
+        "google": {"thinking_config": {"thinking_budget": 2048, "include_thoughts": True}}
     }
     (again,) = sent["messages"][2]["tool_calls"]
     assert again["extra_content"] == {"google": {"thought_signature": "c2ln"}}

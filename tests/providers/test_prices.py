@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from perstack.core.json import Json
 from perstack.core.usage import Usage
 from perstack.providers.prices import cost_of, known_window, per_million, pricing
 
@@ -73,7 +74,10 @@ def test_prices_are_looked_up_without_a_connection(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_price_that_the_configuration_gives_goes_first_and_makes_an_unknown_model_priceable() -> None:
-    own = {"mystery": {"inputPrice": 2, "outputPrice": 8.0, "cachedPrice": 0.5}, "half": {"inputPrice": 1}}
+    own: dict[str, dict[str, Json]] = {
+        "mystery": {"inputPrice": 2, "outputPrice": 8.0, "cachedPrice": 0.5},
+        "half": {"inputPrice": 1},
+    }
     price = pricing("openai-compatible", _now, own)
     assert price("mystery", Usage(1_000_000, 500_000, cached_input_tokens=400_000)) == Decimal("5.4")
     assert price("half", Usage(1000, 1000)) is None

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import cast
 
 from perstack.api.host import Host
-from perstack.core.contracts import Provider, Sandbox
+from perstack.api.snapshots import SNAPSHOTS, keeping
+from perstack.core.contracts import Provider, Sandbox, Tell
 from perstack.core.errors import SandboxUnavailable, UserError
 from perstack.core.experts import CHECKS_EXPERT, Config, ProviderSpec
 from perstack.core.sandbox import SandboxSpec
@@ -28,8 +29,10 @@ AUTOMATIC = ("docker", "bubblewrap")
 _PLACE = "perstack.infrastructure.sandbox"
 
 
-async def working_sandbox(name: str, path: tuple[Path, ...]) -> Sandbox:
-    """The back end of this name, really tried.
+async def working_sandbox(
+    name: str, path: tuple[Path, ...], *, host: Host | None = None, tell: Tell | None = None
+) -> Sandbox:
+    """The back end of this name, really tried. It keeps snapshots where `host` keeps them, and tells what set-up did.
 
     Raises: UserError for an unknown name; SandboxUnavailable with the reason it does not work here.
     """
@@ -43,7 +46,8 @@ async def working_sandbox(name: str, path: tuple[Path, ...]) -> Sandbox:
         problem = await module.probe_bubblewrap(path)
     if problem:
         raise SandboxUnavailable(problem)
-    return cast("Sandbox", make())
+    kept = {"cache": host.cache / SNAPSHOTS, "keeping": keeping(host.env)} if host else {}
+    return cast("Sandbox", make(**kept, **({"tell": tell} if tell else {})))
 
 
 def choose_provider(host: Host, config: Config) -> ProviderSpec:
@@ -72,7 +76,7 @@ def choose_checks(host: Host, config: Config) -> str:
 def make_provider(spec: ProviderSpec, env: Mapping[str, str], say: Callable[[str], None]) -> Provider:
     """Raises: UserError for an unknown provider, a missing key or a missing package."""
     entry = catalogue.entry(spec.name)
-    credentials = catalogue.credentials(spec.name, env, spec.setting)
+    credentials = replace(catalogue.credentials(spec.name, env, spec.setting), timeouts=spec.timeouts)
     threading.Thread(target=_load, args=("genai_prices.data",), daemon=True).start()
     provider = cast("Provider", catalogue.load(entry).create(credentials, say))
     return FallbackProvider(provider, spec.fallback, say) if spec.fallback else provider

@@ -12,7 +12,7 @@ class Usage:
     """Tokens of one or more model calls.
 
     Parts of `input_tokens` are read from a cache (`cached_input_tokens`) or written to one (`cache_written_tokens`),
-    `reasoning_tokens` are part of `output_tokens`.
+    `reasoning_tokens` are part of `output_tokens`. `estimated_tokens` of input and output were not counted by a server.
     """
 
     input_tokens: int = 0
@@ -20,6 +20,7 @@ class Usage:
     reasoning_tokens: int = 0
     cached_input_tokens: int = 0
     cache_written_tokens: int = 0
+    estimated_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -32,6 +33,7 @@ class Usage:
             self.reasoning_tokens + other.reasoning_tokens,
             self.cached_input_tokens + other.cached_input_tokens,
             self.cache_written_tokens + other.cache_written_tokens,
+            self.estimated_tokens + other.estimated_tokens,
         )
 
     def __sub__(self, other: Usage) -> Usage:
@@ -41,6 +43,7 @@ class Usage:
             self.reasoning_tokens - other.reasoning_tokens,
             self.cached_input_tokens - other.cached_input_tokens,
             self.cache_written_tokens - other.cache_written_tokens,
+            self.estimated_tokens - other.estimated_tokens,
         )
 
     def to_json(self) -> JsonObject:
@@ -51,4 +54,5 @@ class Usage:
             "totalTokens": self.total_tokens,
             "cachedInputTokens": self.cached_input_tokens,
             **({"cacheWrittenTokens": self.cache_written_tokens} if self.cache_written_tokens else {}),
+            **({"estimatedTokens": self.estimated_tokens} if self.estimated_tokens else {}),
         }

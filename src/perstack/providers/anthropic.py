@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 
 import anthropic
@@ -27,7 +26,9 @@ from perstack.core.messages import (
 )
 from perstack.providers.anthropic_stream import MessageReader
 from perstack.providers.catalogue import Credentials
+from perstack.providers.connection import http_client
 from perstack.providers.exchange import Decoder, Exchange, SdkErrors, Timeouts, Tuning, tuning_of
+from perstack.providers.facts import Reasoning, facts
 from perstack.providers.failures import Endpoint
 from perstack.providers.listing import listed
 from perstack.providers.stream import EventDecoder
@@ -36,8 +37,8 @@ from perstack.providers.wire import CALL_MARK, NOTHING_SAID, REASONING_MARK, Wir
 _ERRORS = SdkErrors(anthropic.APIStatusError, anthropic.APIConnectionError)
 _URL = "https://api.anthropic.com"
 _CACHED: JsonObject = {"type": "ephemeral"}
-_BUDGET_MODELS = re.compile(r"claude-(?:[a-z]+-4(?:$|-[0-5](?!\d)|-\d{8})|3-)")
 _LEAST_BUDGET = 1024
+_LEAST_ANSWER = 1024  # tokens left to a reply after it has thought
 
 
 Client = anthropic.AsyncAnthropic | anthropic.AsyncAnthropicBedrock | anthropic.AsyncAnthropicVertex
@@ -125,6 +126,7 @@ class AnthropicProvider(MessagesProvider):
             default_headers=extra,
             max_retries=0,
             webhook_key="",
+            http_client=http_client(base_url or _URL, tuning.network),
             open_telemetry=False,
         )
         label, key_name = tuning.label or "anthropic", tuning.key_name or "ANTHROPIC_API_KEY"
@@ -170,16 +172,17 @@ def opened(own: JsonObject, request: ModelRequest) -> bytes:
 
 
 def _thinking(request: ModelRequest) -> JsonObject:
-    """Models up to 4.5 take a budget inside `max_tokens`; later ones decide themselves, guided by an effort."""
+    """Models up to 4.5 take a budget inside `max_tokens`; later ones decide themselves, guided by an effort.
+
+    Where a reply has no room for the least budget and an answer, it is made without thinking.
+    """
     budget = request.reasoning_budget
-    if budget <= 0:
+    form = request.reasoning or facts("anthropic", request.model).reasoning
+    if budget <= 0 or form == Reasoning.NONE:
         return {}
-    if _BUDGET_MODELS.search(request.model):
-        budget = max(budget, _LEAST_BUDGET)
-        return {
-            "max_tokens": request.max_output_tokens + budget,
-            "thinking": {"type": "enabled", "budget_tokens": budget},
-        }
+    if form == Reasoning.BUDGET:
+        budget = min(max(budget, _LEAST_BUDGET), request.max_output_tokens - _LEAST_ANSWER)
+        return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= _LEAST_BUDGET else {}
     effort = "low" if budget <= 2048 else "medium" if budget <= 5000 else "high"
     return {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": effort}}
 

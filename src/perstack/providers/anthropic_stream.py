@@ -85,6 +85,8 @@ class MessageReader:
         if not self._begun or not self._stop:
             raise self._endpoint.malformed("the stream ended before the message did")
         contents = tuple(part for _, block in sorted(self._blocks.items()) if (part := self._part(block)) is not None)
+        if not contents and self._stop == "model_context_window_exceeded":
+            raise self._endpoint.overflowed(self._request.model)
         stop = _STOP.get(self._stop, StopReason.UNKNOWN)
         if stop is StopReason.END and any(isinstance(part, ToolCall) for part in contents):
             stop = StopReason.TOOL_CALLS

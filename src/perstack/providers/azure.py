@@ -11,6 +11,7 @@ from urllib.parse import quote
 import openai
 
 from perstack.providers.catalogue import Credentials
+from perstack.providers.connection import http_client
 from perstack.providers.exchange import Timeouts, tuning_of
 from perstack.providers.openai import OpenAIProvider
 from perstack.providers.openai_chat import OpenAIChatProvider
@@ -42,6 +43,7 @@ def create(credentials: Credentials, say: Callable[[str], None]) -> AzureProvide
         default_headers=credentials.headers,
         max_retries=0,
         webhook_secret="",
+        http_client=http_client(credentials.base_url, credentials.network),
     )
     made = AzureDeploymentProvider if by_deployment else AzureProvider
     return made(

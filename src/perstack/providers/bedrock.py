@@ -20,6 +20,7 @@ from botocore.eventstream import EventStreamBuffer, ParserError  # type: ignore[
 from perstack.core.errors import UserError
 from perstack.providers.anthropic import MessagesProvider
 from perstack.providers.catalogue import Credentials
+from perstack.providers.connection import http_client
 from perstack.providers.exchange import Timeouts, tuning_of
 from perstack.providers.failures import Endpoint
 from perstack.providers.platforms import PlatformBody
@@ -94,6 +95,7 @@ def create(credentials: Credentials, say: Callable[[str], None]) -> BedrockProvi
         default_headers=dict(credentials.headers),
         max_retries=0,
         open_telemetry=False,
+        http_client=http_client(credentials.base_url, credentials.network),
     )
     client.aws_access_key, client.aws_secret_key = values["access_key"], values["secret_key"]
     client.aws_session_token = values["session_token"]

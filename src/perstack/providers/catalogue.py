@@ -13,6 +13,7 @@ from perstack.core.errors import UserError
 from perstack.core.json import Json
 from perstack.providers.entries import ENTRIES, TIERS, Entry, Value
 
+_NETWORK = frozenset({"PERSTACK_PROXY_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE"})
 _HOST_PART = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -28,7 +29,7 @@ class Credentials:
     reasoning_field: str = ""
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeouts: Mapping[str, float] = field(default_factory=dict)
-    proxy: str = field(default="", repr=False)
+    network: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def entry(name: str) -> Entry:
@@ -97,7 +98,8 @@ def credentials(name: str, env: Mapping[str, str], setting: Mapping[str, Json]) 
     values = {value.name: _value(value, env, setting, has_key=bool(key)) for value in known.values}
     url = _url(known, env, setting, values)
     key_name = known.key_env if key or not values.get("access_key") else "AWS_SECRET_ACCESS_KEY"
-    return Credentials(name, key, key_name, url, headers, known.reasoning_field, values)
+    network = {name: value for name, value in env.items() if name.upper() in _NETWORK}
+    return Credentials(name, key, key_name, url, headers, known.reasoning_field, values, network=network)
 
 
 def _require_key(variable: str, key: str) -> None:

@@ -6,7 +6,7 @@ gives back the raw response, with the SDK's authentication, headers, connection 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -42,6 +42,7 @@ class Tuning:
 
     `key_name` is where the key came from, for messages. `label` names the provider in messages.
     `reasoning_field` is the field in which a Chat Completions server wants earlier reasoning back, empty for none.
+    `network` are variables that name a proxy and certificates (`connection.py`).
     """
 
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -50,6 +51,7 @@ class Tuning:
     key_name: str = ""
     label: str = ""
     reasoning_field: str = ""
+    network: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def tuning_of(credentials: Credentials, say: Callable[[str], None], timeouts: Timeouts) -> Tuning:
@@ -58,8 +60,15 @@ def tuning_of(credentials: Credentials, say: Callable[[str], None], timeouts: Ti
     def on_retry(attempt: int, reason: str, delay_s: float) -> None:
         say(f"{reason}; attempt {attempt + 1} in {delay_s:.1f} s")
 
+    given = credentials.timeouts
+    timeouts = Timeouts(
+        given.get("connect", timeouts.connect_s),
+        given.get("firstToken", timeouts.first_byte_s),
+        given.get("idle", timeouts.idle_s),
+    )
     return Tuning(
         timeouts=timeouts,
+        network=credentials.network,
         on_retry=on_retry,
         key_name=credentials.key_name,
         label=credentials.provider,

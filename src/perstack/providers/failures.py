@@ -5,10 +5,11 @@ Threat: servers echo what they were sent. Every sentence is cut short and has th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from perstack.core.errors import ProviderError
+from perstack.core.errors import AUTH, NO_MEDIA, OVERLOADED, QUOTA, RATE_LIMIT, TOO_LONG, ProviderError
 
 _LIMIT = 300
 _SHORTEST_SECRET = 6  # a shorter header value is no secret, and would blank out parts of words
@@ -20,7 +21,11 @@ _RETRY_KIND = frozenset(
     | {"serviceUnavailableException", "modelNotReadyException"}
 )
 _SPENT = frozenset({"insufficient_quota", "billing_error", "billing_hard_limit_reached", "credit_balance_too_low"})
-_TOO_LONG = (
+_SPENT_WORDS = (
+    "credit balance is too low",
+    "insufficient balance",
+)
+_TOO_LONG_WORDS = (
     "context_length_exceeded",
     "prompt is too long",
     "input is too long",  # Amazon
@@ -28,6 +33,17 @@ _TOO_LONG = (
     "maximum context length",
     "context size",
     "context window",
+    "request_too_large",  # Anthropic
+    "input token count",  # Google
+    "available context",  # llama.cpp
+)
+_NO_MEDIA = re.compile(
+    r"(?:image|vision|multimodal|pdf|input_file|media type)[^.]{0,80}"
+    r"(?:not supported|unsupported|not support|only supported|not available|not enabled|not accept|cannot be used)"
+    r"|(?:not support|unsupported|no endpoints? found that support|does not accept|cannot read|doesn't support)"
+    r"[^.]{0,60}(?:image|vision|multimodal|pdf|document|image_url)"
+    r"|mmproj|unknown variant `?image_url",
+    re.IGNORECASE,
 )
 
 
@@ -50,8 +66,9 @@ class Endpoint:
             self.clean(f"{text}: {said}" if said else text),
             hint=hint,
             status=status,
-            retryable=retryable and kind not in _SPENT,
+            retryable=retryable and not _is_spent(kind, said),
             retry_after_s=retry_after_s,
+            kind=_class_of(status, kind, said),
         )
 
     def broken(self, body: object, *, model: str) -> ProviderError:
@@ -61,7 +78,17 @@ class Endpoint:
         text = f"the request is longer than {model} can read" if long else f"{self.label} broke off its reply"
         detail = f" ({kind})" if kind else ""
         return ProviderError(
-            self.clean(f"{text}{detail}: {said}" if said else text + detail), retryable=kind in _RETRY_KIND
+            self.clean(f"{text}{detail}: {said}" if said else text + detail),
+            retryable=kind in _RETRY_KIND and not long,
+            kind=_class_of(0, kind, said),
+        )
+
+    def overflowed(self, model: str) -> ProviderError:
+        """The reply says that the window was full before a word could be written."""
+        return ProviderError(
+            f"the request is longer than {model} can read ({self.label})",
+            hint="Use a model with a larger context window.",
+            kind=TOO_LONG,
         )
 
     def lost(self, error: BaseException) -> ProviderError:
@@ -104,7 +131,7 @@ class Endpoint:
             text = f"unknown model {model}" if known else "nothing answers at this address"
             place = "in --model or in perstack.toml" if known else "and the provider's base URL"
             return f"{text} {where}", f"Check the model's name {place}."
-        if kind in _SPENT or status == 402:
+        if _is_spent(kind, said) or status == 402:
             return f"the account behind {key} has no credit left {where}", "Check the account's plan and billing."
         if status == 429:
             return f"too many requests {where}", ""
@@ -113,6 +140,8 @@ class Endpoint:
 
 def describe(body: object) -> tuple[str, str]:
     """The kind (or code) and the message in an error body of any of the known shapes; empty where there is none."""
+    if isinstance(body, list) and body:
+        body = body[0]  # Google
     if isinstance(body, str):
         return "", "" if body.lstrip().startswith("<") else body
     if not isinstance(body, Mapping):
@@ -129,7 +158,28 @@ def describe(body: object) -> tuple[str, str]:
 
 def _is_too_long(kind: str, said: str) -> bool:
     text = f"{kind} {said}".lower()
-    return any(mark in text for mark in _TOO_LONG)
+    return any(mark in text for mark in _TOO_LONG_WORDS)
+
+
+def _is_spent(kind: str, said: str) -> bool:
+    """No credit, as opposed to too many requests a minute: both come with 429 from some servers."""
+    text = said.lower()
+    return kind in _SPENT or any(mark in text for mark in _SPENT_WORDS)
+
+
+def _class_of(status: int, kind: str, said: str) -> str:
+    """The reason in one word; `status` is 0 inside a stream."""
+    if _is_too_long(kind, said) and status in {0, 400, 413, 422, 500}:
+        return TOO_LONG
+    if status in {0, 400, 404, 415, 422, 500} and _NO_MEDIA.search(said):
+        return NO_MEDIA
+    if _is_spent(kind, said) or status == 402:
+        return QUOTA
+    if status in {401, 403}:
+        return AUTH
+    if status == 429 or kind in {"rate_limit_error", "rate_limit_exceeded", "throttlingException"}:
+        return RATE_LIMIT
+    return OVERLOADED if status in {503, 529} or "overloaded" in f"{kind} {said}".lower() else ""
 
 
 def _names_model(kind: str, said: str, model: str) -> bool:

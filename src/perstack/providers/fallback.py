@@ -35,12 +35,19 @@ class FallbackProvider:
         *others, last = models
         for model, following in zip(others, tuple(models)[1:], strict=True):
             try:
-                return await self._provider.generate(replace(request, model=model), on_delta)
+                return await self._ask(request, model, on_delta)
             except ProviderError as error:
                 if not error.retryable:
                     raise
                 self._say(f"model {model} does not answer, {following} is asked: {error.message}")
-        return await self._provider.generate(replace(request, model=last), on_delta)
+        return await self._ask(request, last, on_delta)
+
+    async def _ask(self, request: ModelRequest, model: str, on_delta: Callable[[Delta], None]) -> ModelReply:
+        """How another model reasons is judged by its name: what is known of the wanted one does not hold."""
+        if model == request.model:
+            return await self._provider.generate(request, on_delta)
+        reply = await self._provider.generate(replace(request, model=model, reasoning=""), on_delta)
+        return replace(reply, asked=model)
 
     async def close(self) -> None:
         """Release connections."""

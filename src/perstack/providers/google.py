@@ -9,9 +9,11 @@ from perstack.core.json import JsonObject
 from perstack.core.messages import ExpertMessage, ModelRequest, ThinkingPart, ToolCall
 from perstack.providers.catalogue import Credentials
 from perstack.providers.exchange import Timeouts, tuning_of
+from perstack.providers.facts import Reasoning, facts
 from perstack.providers.openai_chat import OpenAIChatProvider
 from perstack.providers.wire import CALL_MARK
 
+_LOW = 2048  # tokens: what the public format calls low
 _TIMEOUTS = Timeouts(idle_s=240.0)  # it says nothing while it thinks
 
 
@@ -19,10 +21,17 @@ class GeminiProvider(OpenAIChatProvider):
     """Gives a call's thought signature back with the call: Gemini 3 refuses a history without."""
 
     def own_fields(self, request: ModelRequest) -> JsonObject:
-        """The reasoning budget, in tokens."""
-        if request.reasoning_budget <= 0:
+        """How much to think: tokens up to 2.5, one of two levels from 3 on. Its thoughts are shown."""
+        form = request.reasoning or facts("google", request.model).reasoning
+        budget = request.reasoning_budget
+        if form == Reasoning.NONE:
             return {}
-        return {"extra_body": {"google": {"thinking_config": {"thinking_budget": request.reasoning_budget}}}}
+        if budget <= 0:
+            off: JsonObject = {"thinking_budget": 0}
+            return _thinking(off) if form == Reasoning.BUDGET and "pro" not in request.model else {}
+        if form == Reasoning.LEVEL:
+            return _thinking({"thinking_level": "low" if budget <= _LOW else "high", "include_thoughts": True})
+        return _thinking({"thinking_budget": budget, "include_thoughts": True})
 
     def call_fields(self, call: ToolCall, source: ExpertMessage) -> JsonObject:
         """The signature that came with the call."""
@@ -30,6 +39,10 @@ class GeminiProvider(OpenAIChatProvider):
             if isinstance(part, ThinkingPart) and part.redacted and part.signature == CALL_MARK + call.id:
                 return {"extra_content": json.loads(part.redacted)}
         return {}
+
+
+def _thinking(config: JsonObject) -> JsonObject:
+    return {"extra_body": {"google": {"thinking_config": config}}}
 
 
 def create(credentials: Credentials, say: Callable[[str], None]) -> GeminiProvider:

@@ -28,7 +28,9 @@ from perstack.core.messages import (
     UserMessage,
 )
 from perstack.providers.catalogue import Credentials
+from perstack.providers.connection import http_client
 from perstack.providers.exchange import Exchange, SdkErrors, Timeouts, Tuning, tuning_of
+from perstack.providers.facts import Reasoning
 from perstack.providers.failures import Endpoint
 from perstack.providers.listing import listed
 from perstack.providers.openai_stream import ResponseReader
@@ -37,7 +39,8 @@ from perstack.providers.wire import NOTHING_SAID, REASONING_MARK, WireCache, enc
 _ERRORS = SdkErrors(openai.APIStatusError, openai.APIConnectionError)
 _URL = "https://api.openai.com/v1"
 _TIMEOUTS = Timeouts(idle_s=240.0)  # a reasoning model may be silent while it thinks
-_NO_REASONING = re.compile(r"gpt-[34]|chatgpt-|.*-chat(?:-|$)")
+_NO_REASONING = re.compile(r"gpt-[34]|chatgpt-|.*-chat(?:-|$)")  # a deployment's name may be anything else
+_LEAST_OUTPUT = 16  # the API refuses less
 
 
 class OpenAIProvider:
@@ -58,7 +61,12 @@ class OpenAIProvider:
         extra = dict(headers or {})
         self._label = tuning.label or "openai"
         self._client = client or openai.AsyncOpenAI(
-            api_key=api_key, base_url=base_url or _URL, default_headers=extra, max_retries=0, webhook_secret=""
+            api_key=api_key,
+            base_url=base_url or _URL,
+            default_headers=extra,
+            max_retries=0,
+            webhook_secret="",
+            http_client=http_client(base_url or _URL, tuning.network),
         )
         forget_environment(self._client)
         self._endpoint = Endpoint(self._label, tuning.key_name or "OPENAI_API_KEY", secrets=(api_key, *extra.values()))
@@ -128,11 +136,11 @@ def head(request: ModelRequest) -> bytes:
         "model": request.model,
         "stream": True,
         "store": False,
-        "max_output_tokens": request.max_output_tokens + max(request.reasoning_budget, 0),
+        "max_output_tokens": max(request.max_output_tokens, _LEAST_OUTPUT),
     }
     if request.run_id:
         fields["prompt_cache_key"] = request.run_id[:64]
-    if not _NO_REASONING.match(request.model):
+    if _reasons(request):
         fields["include"] = ["reasoning.encrypted_content"]
         if request.reasoning_budget > 0:
             fields["reasoning"] = {"effort": effort(request.reasoning_budget), "summary": "auto"}
@@ -150,6 +158,10 @@ def head(request: ModelRequest) -> bytes:
     if request.system.strip():
         fields["instructions"] = request.system
     return encode(fields)[:-1] + b',"input":['
+
+
+def _reasons(request: ModelRequest) -> bool:
+    return request.reasoning != Reasoning.NONE and not _NO_REASONING.match(request.model)
 
 
 def effort(budget: int) -> str:

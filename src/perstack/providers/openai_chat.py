@@ -1,6 +1,6 @@
 """Chat Completions, streamed: for OpenAI-compatible servers (llama.cpp, vLLM, Ollama, DeepSeek, Fireworks, …).
 
-Servers differ in details; two of them are learnt from the first refusal (`_Dialect`), the rest is read leniently.
+Servers differ in details; three of them are learnt from the first refusal (`_Dialect`), the rest is read leniently.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ from perstack.core.messages import (
     UserMessage,
 )
 from perstack.providers.catalogue import Credentials
+from perstack.providers.connection import http_client
 from perstack.providers.exchange import Exchange, SdkErrors, Timeouts, Tuning, tuning_of
+from perstack.providers.facts import Reasoning, facts
 from perstack.providers.failures import Endpoint
 from perstack.providers.listing import listed
-from perstack.providers.openai import forget_environment
+from perstack.providers.openai import effort, forget_environment
 from perstack.providers.openai_chat_stream import ChatReader
 from perstack.providers.wire import NOTHING_SAID, WireCache, encode, file_text, tool_name
 
@@ -47,6 +49,7 @@ class _Dialect:
 
     limit_field: str = "max_tokens"
     usage_wanted: bool = True
+    effort_taken: bool = True
 
     def learn(self, error: ProviderError) -> bool:
         """Whether the refusal names a field that can be written otherwise; then do so from now on."""
@@ -54,6 +57,9 @@ class _Dialect:
             return False
         if self.usage_wanted and "stream_options" in error.message:
             self.usage_wanted = False
+            return True
+        if self.effort_taken and ("reasoning_effort" in error.message or "think" in error.message):
+            self.effort_taken = False
             return True
         if self.limit_field == "max_tokens" and "max_completion_tokens" in error.message:
             self.limit_field = "max_completion_tokens"
@@ -81,7 +87,12 @@ class OpenAIChatProvider:
         self._reasoning_field = tuning.reasoning_field
         self._dialect = _Dialect()
         self._client = client or openai.AsyncOpenAI(
-            api_key=api_key or _NO_KEY, base_url=base_url, default_headers=extra, max_retries=0, webhook_secret=""
+            api_key=api_key or _NO_KEY,
+            base_url=base_url,
+            default_headers=extra,
+            max_retries=0,
+            webhook_secret="",
+            http_client=http_client(base_url, tuning.network),
         )
         forget_environment(self._client)
         self._endpoint = Endpoint(self._label, tuning.key_name, secrets=(api_key, *extra.values()))
@@ -131,9 +142,14 @@ class OpenAIChatProvider:
         """The model's name as this server knows it."""
         return model
 
-    def own_fields(self, request: ModelRequest) -> JsonObject:  # noqa: ARG002  # as above
-        """Fields that only this server takes."""
-        return {}
+    def own_fields(self, request: ModelRequest) -> JsonObject:
+        """How much to think, for models that are known to take it: a strict server refuses fields it does not know."""
+        form = request.reasoning or facts(self._label, request.model).reasoning
+        if not self._dialect.effort_taken or form not in {Reasoning.EFFORT, Reasoning.SWITCH}:
+            return {}
+        if request.reasoning_budget > 0:
+            return {"reasoning_effort": effort(request.reasoning_budget)}
+        return {"reasoning_effort": "none"} if form == Reasoning.SWITCH else {}
 
     def call_fields(self, call: ToolCall, source: ExpertMessage) -> JsonObject:  # noqa: ARG002  # as above
         """What only this server wants back with a call it made."""
@@ -155,7 +171,7 @@ class OpenAIChatProvider:
         fields: dict[str, Json] = {
             "model": self.sent_model(request.model),
             "stream": True,
-            self._dialect.limit_field: request.max_output_tokens + max(request.reasoning_budget, 0),
+            self._dialect.limit_field: request.max_output_tokens,
         }
         fields.update(self.own_fields(request))
         if self._dialect.usage_wanted:

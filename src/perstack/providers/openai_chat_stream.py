@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from perstack.core.json import Json, compact
 from perstack.core.messages import Delta, ModelReply, ModelRequest, StopReason, TextPart, ThinkingPart, ToolCall
 from perstack.core.usage import Usage
+from perstack.providers.estimate import estimated
 from perstack.providers.failures import Endpoint
 from perstack.providers.stream import ServerEvent
 from perstack.providers.wire import CALL_MARK, count, items, mapping, read_args, text
@@ -97,12 +98,15 @@ class ChatReader:
 
     def _part(self, delta: Mapping[str, Json]) -> None:
         thought = text(delta.get("reasoning_content")) or text(delta.get("reasoning"))
+        content = text(delta.get("content"))
+        if mapping(mapping(delta.get("extra_content")).get("google")).get("thought") is True:
+            thought, content = content.removeprefix("<thought>").removesuffix("</thought>"), ""  # Gemini
         if thought:
             self._thinking.append(thought)
             self._on_delta(Delta("thinking", thought))
         refusal = text(delta.get("refusal"))
         self._refused = self._refused or bool(refusal)
-        said = text(delta.get("content")) or refusal
+        said = content or refusal
         if said:
             self._text.append(said)
             self._on_delta(Delta("text", said))
@@ -141,12 +145,20 @@ class ChatReader:
         call_id = call.id or f"call_{len(self._request.messages)}_{number}"
         return ToolCall(call_id, call.name, args, problem=problem)
 
+    def _arguments(self) -> list[str]:
+        return [piece for call in self._calls for piece in (call.name, *call.pieces)]
+
     def _total(self) -> Usage:
         usage = self._usage
+        if not usage:
+            return estimated(self._request, "".join((*self._text, *self._thinking, *self._arguments())))
+        read, written = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+        thought = count(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+        unsaid = max(count(usage.get("total_tokens")) - read - written, 0)  # Gemini's thoughts are in the total alone
         cached = mapping(usage.get("prompt_tokens_details")).get("cached_tokens")
         return Usage(
-            input_tokens=count(usage.get("prompt_tokens")),
-            output_tokens=count(usage.get("completion_tokens")),
-            reasoning_tokens=count(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+            input_tokens=read,
+            output_tokens=written + unsaid,
+            reasoning_tokens=max(thought, unsaid),
             cached_input_tokens=count(cached) or count(usage.get("prompt_cache_hit_tokens")),
         )

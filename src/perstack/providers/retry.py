@@ -88,6 +88,7 @@ def _last(error: ProviderError, reason: str) -> ProviderError:
         status=error.status,
         retryable=True,
         retry_after_s=error.retry_after_s,
+        kind=error.kind,
     )
 
 

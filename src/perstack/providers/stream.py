@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -30,10 +31,11 @@ class ServerEvent:
 class EventDecoder:
     """Turns chunks of any size into whole events. One decoder serves one response."""
 
-    __slots__ = ("_data", "_name", "_rest")
+    __slots__ = ("_begun", "_data", "_name", "_rest")
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []
+        self._begun = False
         self._name = ""
         self._data: list[str] = []
 
@@ -64,6 +66,8 @@ class EventDecoder:
                 yield event
 
     def _line(self, line: bytes) -> ServerEvent | None:
+        if not self._begun:
+            self._begun, line = True, line.removeprefix(BOM_UTF8)
         if not line:
             if not self._data:
                 self._name = ""

@@ -24,6 +24,7 @@ from perstack.core.errors import ProviderError, UserError
 from perstack.core.messages import Delta, ModelReply, ModelRequest
 from perstack.providers.anthropic import MessagesProvider
 from perstack.providers.catalogue import Credentials
+from perstack.providers.connection import http_client
 from perstack.providers.exchange import Timeouts, Tuning, tuning_of
 from perstack.providers.failures import Endpoint
 from perstack.providers.google import GeminiProvider
@@ -153,6 +154,7 @@ class VertexProvider:
             default_headers=headers,
             max_retries=0,
             open_telemetry=False,
+            http_client=http_client(self._base(), self._tuning.network),
         )
         client.login = self._login
         endpoint = Endpoint(self.name, "the application default credentials", secrets=tuple(headers.values()))
@@ -162,7 +164,12 @@ class VertexProvider:
         place = f"projects/{project}/locations/{self._credentials.values['location']}/endpoints/openapi"
         base, headers = f"{self._base()}/{place}", dict(self._credentials.headers)
         client = openai.AsyncOpenAI(
-            api_key=self._login.token, base_url=base, default_headers=headers, max_retries=0, webhook_secret=""
+            api_key=self._login.token,
+            base_url=base,
+            default_headers=headers,
+            max_retries=0,
+            webhook_secret="",
+            http_client=http_client(base, self._tuning.network),
         )
         return VertexGemini(
             base_url=base, headers=headers, max_retries=self._max_retries, tuning=self._tuning, client=client

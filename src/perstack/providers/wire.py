@@ -69,6 +69,9 @@ class WireCache:
             request.tools,
             request.max_output_tokens,
             request.reasoning_budget,
+            request.reasoning,
+            request.hosted,
+            tuple(request.hosted_options.items()),
         )
         known = self._heads.get(request.run_id)
         if known is not None and known[0] == state:

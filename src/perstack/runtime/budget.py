@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from perstack.core.errors import COST, BudgetExceeded, UserError
 from perstack.core.usage import Usage
 
+_SHORT_ANSWER = 1024  # tokens; a call that may not even write so much is not worth its reading
 CostOf = Callable[[str, Usage], Decimal | None]
 """US dollars of a model's usage; None where its price is not known."""
 
@@ -19,7 +21,7 @@ def _unknown(_model: str, _usage: Usage) -> Decimal | None:
 class TokenBudget:
     """Counts input and output tokens of all model calls, and what they cost. A limit of 0 means no limit."""
 
-    __slots__ = ("_cost", "_cost_limit", "_cost_of", "_limit", "_priced", "_used")
+    __slots__ = ("_cost", "_cost_limit", "_cost_of", "_limit", "_models", "_priced", "_used")
 
     def __init__(self, limit: int = 0, *, cost_limit: float = 0.0, cost_of: CostOf = _unknown) -> None:
         self._limit = limit
@@ -28,6 +30,7 @@ class TokenBudget:
         self._used = 0
         self._cost = Decimal(0)
         self._priced = True
+        self._models: dict[str, tuple[Usage, Decimal | None]] = {}
 
     @property
     def used(self) -> int:
@@ -38,6 +41,11 @@ class TokenBudget:
     def cost(self) -> Decimal | None:
         """US dollars spent so far; None where one of the calls has no known price."""
         return self._cost if self._priced else None
+
+    @property
+    def models(self) -> Mapping[str, tuple[Usage, Decimal | None]]:
+        """What each model used so far and what that cost, by its name."""
+        return dict(self._models)
 
     def check(self, model: str = "", expected: Usage | None = None) -> None:
         """Call before spending; `expected` is what the next call of `model` may use at most.
@@ -70,11 +78,32 @@ class TokenBudget:
             raise BudgetExceeded("tokens", value=self._used + reading, limit=self._limit)
         return min(wanted, left)
 
+    def affordable(self, model: str, reading: Usage, wanted: int) -> int:
+        """How many of the `wanted` tokens a call of `model` that reads `reading` may write, so that the money lasts.
+
+        Raises: BudgetExceeded where not even the reading and a short answer can be paid; UserError as `check`.
+        """
+        if not self._cost_limit:
+            return wanted
+        few = min(wanted, _SHORT_ANSWER)
+        self.check(model, replace(reading, output_tokens=few))
+        low, high = few, wanted
+        while low < high:  # prices may have steps: asked, not computed
+            middle = (low + high + 1) // 2
+            price = self._cost_of(model, replace(reading, output_tokens=middle))
+            if price is not None and self._cost + price <= self._cost_limit:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
     def add(self, usage: Usage, model: str = "") -> None:
         """Count one reply of `model`."""
         self._used += usage.total_tokens
         if not usage.total_tokens:
             return
         price = self._cost_of(model, usage)
+        known, paid = self._models.get(model, (Usage(), Decimal(0)))
+        self._models[model] = (known + usage, None if price is None or paid is None else paid + price)
         self._priced = self._priced and price is not None
         self._cost += price or 0

@@ -59,6 +59,7 @@ def usage_from(value: Json) -> Usage:
         int_of(data.get("reasoningTokens")),
         int_of(data.get("cachedInputTokens")),
         int_of(data.get("cacheWrittenTokens")),
+        int_of(data.get("estimatedTokens")),
     )
 
 
