@@ -38,17 +38,18 @@ class _Meter:
     """The estimate of a history, added up as it grows."""
 
     system: str = ""
-    last: Message | None = None
+    left_out: tuple[int, int] = (0, 0)
     count: int = 0
     tokens: int = 0
 
     def read(self, state: RunState) -> int:
         """Tokens of the system prompt and all messages."""
-        grown = self.count and len(state.history) >= self.count and state.history.at(self.count - 1) is self.last
-        if not grown or self.system is not state.system:
-            self.system, self.count, self.tokens = state.system, 0, text_tokens(state.system)
+        left_out = (len(state.outputs), len(state.dropped))
+        if self.system is not state.system or self.left_out != left_out or len(state.history) < self.count:
+            self.system, self.left_out = state.system, left_out
+            self.count, self.tokens = 0, text_tokens(state.system)
         self.tokens += messages_tokens(state.history.after(self.count))
-        self.count, self.last = len(state.history), state.history.last()
+        self.count = len(state.history)
         return self.tokens
 
 
@@ -176,12 +177,13 @@ class ContextKeeper:
     async def _words(self, state: RunState, now: Occupancy, reason: str) -> tuple[str, Usage, dict[str, Json]]:
         """The model's own summary, where there is one to ask and room to ask it; its failure costs the words only."""
         window = self._rules.context_window
-        fits = bool(window) and now.tokens + text_tokens(ASK) + SUMMARY_TOKENS <= window
+        most = min(SUMMARY_TOKENS, window // 8)
+        fits = bool(window) and now.tokens + text_tokens(ASK) + most <= window
         if self._ask is None or reason != "threshold" or not fits:
             return "", Usage(), {"by": "rules"}
         question = UserMessage(f"{state.checkpoint_id}.ask", (TextPart(ASK),))
         try:
-            reply = await self._ask((*state.history.messages(), question), SUMMARY_TOKENS)
+            reply = await self._ask((*state.history.messages(), question), most)
         except ProviderError as error:
             return "", Usage(), {"by": "rules", "problem": error.message}
         words = "".join(part.text for part in reply.contents if isinstance(part, TextPart)).strip()

@@ -10,7 +10,17 @@ from perstack.core.json import Json, compact
 
 # New each time, or known of the model and not of the job.
 _NOT_COMPARED = frozenset(
-    {"runId", "jobId", "checkpointId", "startedAt", "finishedAt", "contextWindow", "contextWindowUsage", "occupancy"}
+    {
+        "runId",
+        "jobId",
+        "checkpointId",
+        "startedAt",
+        "finishedAt",
+        "contextWindow",
+        "contextWindowUsage",
+        "occupancy",
+        "messageId",
+    }
 )
 
 

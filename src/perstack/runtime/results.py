@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from perstack.core.json import compact
 from perstack.core.messages import FilePart, ImagePart, TextPart, ToolCall, ToolResult
@@ -49,6 +50,22 @@ def presentable(call: ToolCall, result: ToolResult) -> ToolResult:
     if not contents:
         contents = [TextPart(f"Tool {call.tool_name} returned nothing with arguments: {compact(call.args)}")]
     return ToolResult(call.id, call.tool_name, tuple(contents), call.skill_name, result.is_error)
+
+
+def readable(result: ToolResult, *, images: bool | None, pdf: bool | None) -> ToolResult:
+    """The result with a note in place of what the model is known not to read; what is not known (None) is tried."""
+    parts = tuple(_noted(part, images=images, pdf=pdf) for part in result.contents)
+    return result if parts == result.contents else replace(result, contents=parts)
+
+
+def _noted(
+    part: TextPart | ImagePart | FilePart, *, images: bool | None, pdf: bool | None
+) -> TextPart | ImagePart | FilePart:
+    if isinstance(part, ImagePart) and images is False:
+        return TextPart(f"(an image, {part.mime_type}, is not shown: this model reads no images)")
+    if isinstance(part, FilePart) and part.mime_type == "application/pdf" and pdf is False:
+        return TextPart("(a PDF file is not shown: this model reads no PDF; try a tool that gives its text)")
+    return part
 
 
 def _few_media(parts: tuple[TextPart | ImagePart | FilePart, ...]) -> list[TextPart | ImagePart | FilePart]:

@@ -25,7 +25,7 @@ from perstack.runtime.journal import Journal
 from perstack.runtime.machine import AskModel, Emit, Halt, RunDelegates, RunTools, next_effect
 from perstack.runtime.replies import storable
 from perstack.runtime.request import RunRequest
-from perstack.runtime.results import error_result, remaining_todos
+from perstack.runtime.results import error_result, readable, remaining_todos
 from perstack.runtime.rules import Rules
 from perstack.runtime.state import Phase, RunState
 from perstack.runtime.streaming import DeltaRelay
@@ -187,8 +187,9 @@ class RunLoop:
         around.tokens.check()
         reading = self._keeper.occupancy(self.state, self._tools).tokens
         room = around.tokens.room(reading, around.rules.reply_tokens)
-        expected = Usage(reading, room, cached_input_tokens=min(reading, last.cached_input_tokens))
-        around.tokens.check(around.request.model, expected)
+        cached = min(reading, last.cached_input_tokens)
+        room = around.tokens.affordable(around.request.model, Usage(reading, 0, cached_input_tokens=cached), room)
+        around.tokens.check(around.request.model, Usage(reading, room, cached_input_tokens=cached))
         return room
 
     async def _generate(self, relay: DeltaRelay, request: ModelRequest) -> ModelReply:
@@ -225,13 +226,17 @@ class RunLoop:
                 if not toolbox.is_repeatable(call):
                     self._begin(call, results)
                     results = []
-            results += await toolbox.run(batch)
+            results += [self._readable(result) for result in await toolbox.run(batch)]
         completed = False
         if effect.completion is not None:
             claim, completed = await self._claim(effect.completion, results)
             results.append(claim)
         stamp = self._around.journal.stamp()
         self._append(decide_results(self.state, self._around.rules, results, stamp, completed=completed), stamp)
+
+    def _readable(self, result: ToolResult) -> ToolResult:
+        traits = self._around.traits
+        return readable(result, images=traits.images, pdf=traits.pdf)
 
     def _begin(self, call: ToolCall, results: Sequence[ToolResult]) -> None:
         """Put on record that a call is about to be made, and the results before it."""
