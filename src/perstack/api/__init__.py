@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         run_shard,
         verify_checkout,
     )
+    from perstack.api.choice import choose_provider
     from perstack.api.configuration import CONFIG_NAME, parse_config, read_config, validate
     from perstack.api.creating import Create, Definition, create_expert
     from perstack.api.deferred import DeferredEngine, Jobs
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from perstack.api.models import ModelFacts, ProviderFacts, survey
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
     from perstack.api.running import require_possible
+    from perstack.api.snapshots import Pruned, keeping, prune
     from perstack.context.prompts import fence as as_data
     from perstack.definition.document import json_schema_text, reference
     from perstack.definition.load import find_config
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from perstack.infrastructure.git import Repository
     from perstack.infrastructure.git_remote import locate
     from perstack.infrastructure.remote import Route, is_remote
+    from perstack.infrastructure.sandbox.snapshot_store import Kept
+    from perstack.providers.prices import pricing
     from perstack.runtime.creating import Created
     from perstack.runtime.replay import ReplayReport
     from perstack.runtime.replay import check as check_log
@@ -73,9 +77,11 @@ __all__ = [
     "Job",
     "JobHistory",
     "Jobs",
+    "Kept",
     "ModelFacts",
     "NotApplied",
     "ProviderFacts",
+    "Pruned",
     "ReplayReport",
     "Repository",
     "Review",
@@ -91,6 +97,7 @@ __all__ = [
     "ask_model",
     "audited",
     "check_log",
+    "choose_provider",
     "chosen_model",
     "collect",
     "commit",
@@ -104,11 +111,14 @@ __all__ = [
     "git_version",
     "is_remote",
     "json_schema_text",
+    "keeping",
     "locate",
     "look_inside",
     "open_bare",
     "parse_config",
     "plan_shards",
+    "pricing",
+    "prune",
     "read_config",
     "red_cases",
     "reference",
@@ -131,6 +141,7 @@ _PLACES = {
     "api.artifacts": "red_cases unpacked",
     "api.auditing": "EvidenceRefused audited differences",
     "api.checkout": "Checkout FixCheckout NotApplied VerifyCheckout fix_checkout plan_shards run_shard verify_checkout",
+    "api.choice": "choose_provider",
     "api.configuration": "CONFIG_NAME parse_config read_config validate",
     "api.creating": "Create Definition create_expert",
     "api.deferred": "DeferredEngine Jobs",
@@ -141,6 +152,8 @@ _PLACES = {
     "api.models": "ModelFacts ProviderFacts survey",
     "api.install": "Installation collect write_lock=write",
     "api.running": "require_possible",
+    "api.snapshots": "Pruned keeping prune",
+    "infrastructure.sandbox.snapshot_store": "Kept",
     "api.repository": "GitRemote commit detect_signals open_bare",
     "api.machine": "surroundings",
     "context.prompts": "as_data=fence",
@@ -151,6 +164,7 @@ _PLACES = {
     "infrastructure.git": "Repository",
     "infrastructure.git_remote": "locate",
     "infrastructure.remote": "Route is_remote",
+    "providers.prices": "pricing",
     "signals.audit": "Audit",
     "runtime.creating": "Created",
     "runtime.replay": "ReplayReport check_log=check",

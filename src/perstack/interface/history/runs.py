@@ -89,16 +89,22 @@ def runs_of(events: Iterable[Event], *, is_over: bool = False) -> Runs:
     found: list[Run] = []
     of: dict[str, Run] = {}
     for event in events:
-        if event.type not in RUN_EVENTS or not event.run_id:
-            continue
-        run = of.get(event.run_id)
-        if run is None:
-            run = of[event.run_id] = _opened(event, found, of)
-        _follow(run, event)
+        follow(event, found, of)
     for run in found:
         if is_over and run.status == RUNNING:
             run.status = INTERRUPTED
     return Runs(tuple(found), of)
+
+
+def follow(event: Event, found: list[Run], of: dict[str, Run]) -> Run | None:
+    """Take one more event into `found` (in the order of their start) and `of` (by segment); the run it belongs to."""
+    if event.type not in RUN_EVENTS or not event.run_id:
+        return None
+    run = of.get(event.run_id)
+    if run is None:
+        run = of[event.run_id] = _opened(event, found, of)
+    _follow(run, event)
+    return run
 
 
 def _opened(event: Event, found: list[Run], of: Mapping[str, Run]) -> Run:
