@@ -22,6 +22,7 @@ from perstack.api.kit import Kit, Shared, Workplace, closing, open_kit
 from perstack.api.locked import locked_by
 from perstack.api.repository import detect_signals
 from perstack.api.running import carried_out
+from perstack.api.snapshots import with_mirrors
 from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import PerstackError, SandboxUnavailable, UserError
 from perstack.core.events import RECORD_EVENTS, Event, EventSink
@@ -262,7 +263,7 @@ class Job:
         async with (
             closing(run.skills),
             self.kit(config, run.workspace, shared) as kit,
-            self.staff(config, self.max_steps, run.max_tokens, kit.skills_of) as staff,
+            self.staff(config, self.max_steps, run.max_tokens, kit.skills_of, run.max_cost) as staff,
         ):
             outcome = await carried_out(run, staff, team.experts, fold(past) if run.goes_on else None)
         self.steps, self.usage = outcome.steps, outcome.usage
@@ -318,9 +319,10 @@ class Job:
     ) -> tuple[Sandbox, Snapshot]:
         """The strongest back end that works and can be prepared; says which and why not the others."""
         problems: list[str] = []
-        for name, variant in attempts(self.engine.host.sandbox, spec, suggestion or SandboxSpec()):
+        host = self.engine.host
+        for name, variant in attempts(host.sandbox, with_mirrors(spec, host.env), suggestion or SandboxSpec()):
             try:
-                sandbox = await working_sandbox(name, self.engine.host.path)
+                sandbox = await working_sandbox(name, host.path, host=host, tell=self.emit)
                 snapshot = await sandbox.prepare(variant, source, self.say)
             except (SandboxUnavailable, UserError) as error:
                 if isinstance(error, UserError) and (spec.image or spec.build or spec.setup):

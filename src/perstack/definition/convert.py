@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from perstack.core import experts as data
 from perstack.core.grammar import parse_expert_key
 from perstack.core.json import Json
-from perstack.core.sandbox import Limits, SandboxSpec
+from perstack.core.sandbox import Limits, SandboxSpec, SetupNetwork
 from perstack.core.signals import Priority, SignalKind, SignalSpec
 from perstack.definition import schema, schema_github, schema_harness, schema_provider
 from perstack.definition.framework import recognise
@@ -127,6 +127,9 @@ def _sandbox(sandbox: schema_harness.Sandbox) -> SandboxSpec:
         require=tuple(sandbox.require),
         setup=tuple(sandbox.setup),
         setup_timeout_s=sandbox.setup_timeout / 1000,
+        network=SetupNetwork(
+            sandbox.setup_network == "proxy", tuple(sandbox.setup_domains), tuple(sandbox.setup_mirrors)
+        ),
         runtime=sandbox.runtime or "",
         env=tuple(sandbox.env.items()),
         limits=Limits(

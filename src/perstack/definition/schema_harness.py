@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 
-from perstack.definition.schema import ExpertKeyText, Natural, Positive, PublicTables, Strings
+from perstack.definition.schema import Domain, ExpertKeyText, Natural, Positive, PublicTables, Strings
 from perstack.definition.schema_github import Github
 from perstack.definition.tables import Table
 
@@ -97,6 +97,9 @@ Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "
 Number = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+_MIRROR = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/.*)?$"
+
+
 class Limits(Table):
     """Limits of one sandbox."""
 
@@ -132,9 +135,18 @@ class Sandbox(Table):
     require: list[Guarantee] = Field(
         default_factory=list, description="What the sandbox must guarantee, measured before anything runs in it."
     )
-    setup: Commands = Field(default_factory=list, description="Commands that run once, with network.")
+    setup: Commands = Field(default_factory=list, description="Commands that run once, behind a proxy.")
     setup_timeout: Positive = Field(default=900_000, description="Limit of the set-up, milliseconds.")
     runtime: str | None = Field(default=None, description='OCI runtime, such as "runsc".')
+    setup_network: Literal["proxy", "none"] = Field(
+        default="proxy", description="What set-up and packages of skills reach: what the proxy allows, or nothing."
+    )
+    setup_domains: list[Domain] = Field(
+        default_factory=list, description="Only these, in place of every public host; `*.example.com` is below it."
+    )
+    setup_mirrors: list[Annotated[str, Field(pattern=_MIRROR)]] = Field(
+        default_factory=list, description="URLs of own mirrors, reached even at private addresses."
+    )
     network: Literal["none"] = Field(default="none", description="After the set-up there is no network.")
     env: dict[str, str] = Field(default_factory=dict, description="Environment variables. No secrets.")
     limits: Limits | None = None

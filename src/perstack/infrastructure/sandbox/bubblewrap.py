@@ -30,7 +30,6 @@ from perstack.infrastructure.egress.inside import (
     network_mounts,
     network_script,
     network_variables,
-    setup_variables,
 )
 from perstack.infrastructure.egress.proxy import open_setup_egress
 from perstack.infrastructure.owned import new_owned_folder, owned_folder
@@ -263,8 +262,8 @@ class Bubblewrap:
         await anyio.to_thread.run_sync(lambda: shutil.copytree(source, copy, symlinks=True))
         home.mkdir()
         async with open_setup_egress(spec.network, self._tell) as network:
-            values = {**setup_variables(network), **dict(spec.env)}
-            plan = Plan(copy, network_mounts(network), values, spec.limits, home=home)
+            values = {**outward_variables(network), **dict(spec.env)}
+            plan = Plan(copy, outward_mounts(network), values, spec.limits, home=home)
             async with self._started(plan) as session:
                 for command in spec.setup:
                     log(f"set-up: {command}")
