@@ -5,20 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from anyio import to_thread
 
 from perstack.api.host import Fix, Ground, Host, Review, Verify
 from perstack.api.kit import Workplace, open_kit
-from perstack.core.contracts import Session
+from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import UserError
 from perstack.core.experts import PipelineSpec, VerifySpec
 from perstack.core.json import JsonObject
 from perstack.core.outcome import FixOutcome, Planned, Reviewed
 from perstack.core.verdict import Report
 from perstack.infrastructure.git import Repository
-from perstack.runtime.pipeline import FixPipeline, FixRequest, OpenKit, Tools
+from perstack.infrastructure.sandbox.pool import warmed
+from perstack.runtime.kits import OpenKit
+from perstack.runtime.pipeline import FixPipeline, FixRequest, Tools
 from perstack.runtime.request import MakeSkills
 from perstack.runtime.review import ReviewRequest, ReviewTools, review
 from perstack.runtime.staff import Staff
@@ -32,17 +35,19 @@ from perstack.signals.sharing import about
 
 async def fixed(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, *, host: Host, out: Path) -> FixOutcome:
     """Plan, build and verify. Raises: InfrastructureErrors."""
-    return await _pipeline(fix, pipeline, staff, ground, host=host, out=out).run()
+    async with warmed(ground.sandbox) as sandbox:
+        return await _pipeline(fix, pipeline, staff, ground, host=host, out=out, warm=sandbox).run()
 
 
 async def planned(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, *, host: Host, out: Path) -> Planned:
     """Measure the base and have a plan made. Raises: InfrastructureErrors."""
-    return await _pipeline(fix, pipeline, staff, ground, host=host, out=out).plan()
+    return await _pipeline(fix, pipeline, staff, ground, host=host, out=out, warm=ground.sandbox).plan()
 
 
 def _pipeline(
-    fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, *, host: Host, out: Path
-) -> FixPipeline:  # fmt: skip
+    fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, *, host: Host, out: Path, warm: Sandbox
+) -> FixPipeline:
+    """The verifier measures in `warm`; experts work in the back end itself."""
     request = FixRequest(
         repository=fix.repository,
         base=fix.base,
@@ -57,7 +62,7 @@ def _pipeline(
         plan=fix.plan,
     )
 
-    verifier, kit = _verifier(ground, host, fix.config.verify), _kit(ground, host)
+    verifier, kit = _verifier(replace(ground, sandbox=warm), host, fix.config.verify), _kit(ground, host)
     return FixPipeline(
         request, pipeline, Tools(ground.sandbox, verifier, staff, ground.emit, time.monotonic, kit)
     )  # fmt: skip
@@ -97,7 +102,9 @@ async def verified(verify: Verify, ground: Ground, *, host: Host, out: Path) -> 
         shards = await to_thread.run_sync(Shards.load, verify.shards, about(verify.base, verify.patch))
         if shards.missing:
             ground.emit("progress", {"message": f"shards {shards.missing} of {shards.of} left nothing: measured here"})
-    return await _verifier(ground, host, verify.config.verify, shards).verify(_request(verify, ground, out))
+    async with warmed(ground.sandbox) as sandbox:
+        verifier = _verifier(replace(ground, sandbox=sandbox), host, verify.config.verify, shards)
+        return await verifier.verify(_request(verify, ground, out))
 
 
 async def shares(verify: Verify, ground: Ground, of: int, *, host: Host) -> tuple[tuple[Unit, ...], ...]:
@@ -109,8 +116,9 @@ async def measured_share(
     verify: Verify, ground: Ground, share: tuple[int, int], *, host: Host, out: Path
 ) -> tuple[Unit, ...]:
     """Measure one machine's share into `out`. Raises: UserError, InfrastructureErrors."""
-    verifier = _verifier(ground, host, verify.config.verify)
-    return await verifier.measure_share(_request(verify, ground, out), *share)
+    async with warmed(ground.sandbox) as sandbox:
+        verifier = _verifier(replace(ground, sandbox=sandbox), host, verify.config.verify)
+        return await verifier.measure_share(_request(verify, ground, out), *share)
 
 
 def _request(verify: Verify, ground: Ground, out: Path | None) -> VerifyRequest:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from perstack.core.sandbox import Limits
-from perstack.infrastructure.owned import owned_name
+from perstack.infrastructure.owned import is_gone, owned_name
 
 _ROOT = Path("/sys/fs/cgroup")
 
@@ -35,6 +35,15 @@ def limited(limits: Limits) -> Iterator[tuple[Path, ...]]:
     finally:
         for group in made:
             _remove(group)
+
+
+def sweep() -> None:
+    """Take away groups that a killed harness left; one with a process in it stays."""
+    for parent, _ in _plans(Limits()):
+        with contextlib.suppress(OSError):
+            for group in [entry for entry in parent.iterdir() if is_gone(entry.name)]:
+                with contextlib.suppress(OSError):
+                    group.rmdir()
 
 
 def _plans(limits: Limits) -> Iterator[tuple[Path, Mapping[str, str]]]:
