@@ -7,6 +7,7 @@ Everything that must not be reached is really there and would answer.
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import socketserver
 import ssl
@@ -20,7 +21,8 @@ from typing import Any, ClassVar
 import anyio
 
 from perstack.core.contracts import Sandbox
-from perstack.core.sandbox import Mount, Snapshot
+from perstack.core.json import JsonObject
+from perstack.core.sandbox import Mount, SandboxSpec, SetupNetwork, Snapshot
 from perstack.infrastructure.egress.proxy import open_egress
 from perstack.infrastructure.sandbox.bubblewrap import Bubblewrap
 from perstack.infrastructure.sandbox.docker import Docker
@@ -148,6 +150,19 @@ async def attack(sandbox: Sandbox, snapshot: Snapshot, folder: Path, wanted: dic
     return {**found, "events": events, "stranger": stranger, "reached": dict(Web.reached), "asked": dict(Names.asked)}
 
 
+async def set_up(sandbox: Sandbox, folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The same as a command of set-up, which may reach what `wanted["network"]` says."""
+    words = [wanted.get("python", "python3"), "attack.py", json.dumps(wanted)]
+    open_, domains, mirrors = wanted["network"]
+    network = SetupNetwork(open_, tuple(domains), tuple(mirrors))
+    spec = SandboxSpec(setup=(f"{shlex.join(words)} >found.json",), network=network)
+    made = await sandbox.prepare(spec, folder / "given", lambda _: None)
+    (folder / "work").mkdir()
+    async with sandbox.open(made, folder / "work") as session:
+        found: dict[str, Any] = json.loads((await session.run(["cat", "found.json"])).stdout)
+    return {**found, "reached": dict(Web.reached), "asked": dict(Names.asked)}
+
+
 def _stranger() -> list[str]:
     """What another program of this machine is told by squid, which it finds in the list of listening sockets."""
     answers = []
@@ -173,10 +188,20 @@ async def main() -> None:
     name, place, python, snapshot, wanted = sys.argv[1:]
     folder = Path(place)
     serve(folder)
-    sandbox: Sandbox = Docker(cache=folder / "cache") if name == "docker" else Bubblewrap((Path(python),))
-    made = Snapshot(snapshot, "")
+    events: list[dict[str, Any]] = []
+
+    def tell(kind: str, payload: JsonObject) -> None:
+        events.append({"kind": kind, **payload})
+
+    cache, asked = folder / "cache", json.loads(wanted)
+    box = Docker(cache=cache, tell=tell) if name == "docker" else Bubblewrap((Path(python),), cache=cache, tell=tell)
+    sandbox: Sandbox = box
     with anyio.fail_after(120):
-        sys.stdout.write(json.dumps(await attack(sandbox, made, folder, json.loads(wanted))))
+        if "network" in asked:
+            found = {**await set_up(sandbox, folder, asked), "events": events}
+        else:
+            found = await attack(sandbox, Snapshot(snapshot, ""), folder, asked)
+        sys.stdout.write(json.dumps(found))
 
 
 anyio.run(main)
