@@ -20,6 +20,7 @@ from perstack.interface.start.composer import Composer
 from perstack.interface.start.session import FIX
 from perstack.interface.start.text import flat, shortened
 
+_KEYS = 24  # cells of the column of keys
 _FIX_WORDS = "Plans, builds and verifies a fix of what is red in this checkout. Nothing is written to it."
 
 
@@ -98,7 +99,8 @@ def _title(place: str) -> Text:
 
 def _line(key: str, description: str) -> Text:
     line = Text(flat(key, 60), style="bold", no_wrap=True, overflow="ellipsis")
-    return line.append(f"  {flat(description, 120)}", "not bold dim") if description else line
+    gap = " " * max(2, _KEYS - line.cell_len)
+    return line.append(f"{gap}{flat(description, 120)}", "not bold dim") if description else line
 
 
 def _about(expert: Expert | None) -> Text:

@@ -268,7 +268,7 @@ class JobScreen(Screen[None]):
             self._prepare()
         elif isinstance(self.focused, Composer):
             self.query_one(ActivityList).focus()
-        elif not self.is_at_work:
+        elif not self.is_at_work and self.is_current:
             self.dismiss()
 
     # --- how it looks ---

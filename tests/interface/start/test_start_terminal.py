@@ -1,0 +1,91 @@
+"""`perstack start` in a real terminal: a pseudo-terminal, real jobs, a scripted model."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.interface.model import Model, model
+from tests.interface.scripts import READ, Desk
+from tests.interface.start.screen import Terminal
+
+pytestmark = pytest.mark.slow
+HOSTILE = "\x1b]0;pwned\x07[@click=app.quit]all done[/]"
+SCRIPTS = {"APP": [READ, [("check", {"query": "it"})], [("askUser", {"question": "which one?"})], HOSTILE, "and more"],
+           "CHECK": [READ, "checked"]}  # fmt: skip
+
+
+@contextmanager
+def started(
+    folder: Path, served: Model, *arguments: str, size: tuple[int, int] = (120, 32), **env: str
+) -> Iterator[Terminal]:
+    desk = Desk(folder, served)
+    options = ("--provider", "openai-compatible", "--model", "test-1", "--sandbox", "bubblewrap")
+    line = [sys.executable, "-m", "perstack", "start", *arguments, *options]
+    terminal = Terminal(line, folder, desk.env(TERM="xterm-256color", **env), size)
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
+def test_one_picks_asks_answers_goes_on_and_finds_the_job_again(tmp_path: Path) -> None:
+    with model(SCRIPTS) as served, started(tmp_path, served) as terminal:
+        terminal.wait_for("What is to be done?")
+        terminal.press("hello there", "enter")
+        shown = terminal.wait_for("Your answer")
+        assert "❯ hello there" in shown
+        assert "✓ readTextFile" in shown
+        assert "└ ✓ @app/check" in shown
+        terminal.press("the second", "enter")
+        shown = terminal.wait_for("Say something more")
+        assert "→ the second" in shown
+        assert "[@click=app.quit]all done[/]" in shown
+        assert b"pwned" not in terminal.raw
+        terminal.press("go on", "enter")
+        terminal.wait_for("and more")
+        terminal.wait_for("✓ done")
+        terminal.press("ctrl+o")
+        terminal.wait_for("jobs on record")
+        terminal.wait_for("✓ completed")
+        terminal.press("enter")
+        assert "❯ go on" in terminal.wait_for("and more")
+        terminal.press("ctrl+c")
+        terminal.wait_for("again leaves")
+        terminal.press("ctrl+c")
+        assert terminal.wait_end() == 0
+        assert "perstack log --job" in terminal.text
+        assert "Traceback" not in terminal.text
+
+
+def test_ctrl_c_stops_a_job_that_can_go_on_in_a_small_window_without_colours(tmp_path: Path) -> None:
+    with model({"APP": [READ, [("askUser", {"question": "stuck?"})], "done"]}) as served:
+        waiting = served.changed
+
+        def slow(_: object) -> str:
+            with waiting:
+                waiting.wait(20)
+            return "late"
+
+        served.scripts = {"APP": [slow]}
+        with started(tmp_path, served, "app", "work", size=(60, 20), NO_COLOR="1", LC_ALL="C") as terminal:
+            served.wait_for(1)
+            terminal.press("ctrl+c")
+            terminal.wait_for("Ctrl+G goes on")
+            assert terminal.text.isascii(), terminal.text
+            assert not re.search(rb"\x1b\[[0-9;]*(?:3[0-7]|4[0-7]|38;|48;)[0-9;]*m", terminal.raw)
+            terminal.press("ctrl+q")
+            assert terminal.wait_end() == 0
+            assert "perstack resume" in terminal.text
+
+
+def test_without_a_terminal_it_says_what_to_do(tmp_path: Path) -> None:
+    with model({}) as served:
+        done = Desk(tmp_path, served)("start", "app", "x", TERM="xterm")
+    assert done.code == 2
+    assert "perstack run" in done.err
