@@ -124,7 +124,7 @@ def test_tool_arguments_come_in_pieces_and_a_broken_one_becomes_a_problem() -> N
         ("stop_sequence", StopReason.END),
         ("max_tokens", StopReason.LENGTH),
         ("refusal", StopReason.REFUSAL),
-        ("pause_turn", StopReason.UNKNOWN),
+        ("pause_turn", StopReason.PAUSE),
         ("yet_unheard_of", StopReason.UNKNOWN),
     ],
 )

@@ -125,7 +125,10 @@ def test_usage_that_a_server_leaves_out_is_estimated_and_said_to_be() -> None:
 
 def test_thoughts_of_gemini_are_thinking_and_no_text() -> None:
     thought = {"content": "<thought>Hm.", "extra_content": {"google": {"thought": True}}}
-    assert read(chunk(thought), chunk({"content": "Four."}, "stop")).contents == (ThinkingPart("Hm."), TextPart("Four."))
+    assert read(chunk(thought), chunk({"content": "Four."}, "stop")).contents == (
+        ThinkingPart("Hm."),
+        TextPart("Four."),
+    )
 
 
 def test_a_done_mark_ends_a_reply_whose_server_gives_no_reason_but_a_cut_does_not() -> None:

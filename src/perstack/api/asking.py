@@ -45,8 +45,8 @@ class GoOnOptions(ModelOptions, total=False):
     """Options of a run, a new one or one that goes on.
 
     `workspace` is the one directory the expert may read and write. `max_steps`, `max_retries`, `timeout_ms` (one
-    generation) and `reasoning_budget` are by default the configuration's; `max_tokens` of 0 is no limit. `skills` are
-    tools of your own for the expert itself, not for its delegates.
+    generation) and `reasoning_budget` are by default the configuration's; `max_tokens` and `max_cost` (US dollars):
+    0 is no limit. `skills` are tools of your own for the expert itself, not for its delegates.
     """
 
     workspace: Path | str | None
@@ -54,6 +54,7 @@ class GoOnOptions(ModelOptions, total=False):
     max_retries: int
     timeout_ms: int
     max_tokens: int
+    max_cost: float
     reasoning_budget: str | int
     skills: Sequence[Skill]
 

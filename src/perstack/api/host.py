@@ -97,10 +97,11 @@ class Review:
 class Run:
     """One expert to run over a workspace, or an old job of it to go on with.
 
-    Limits of 0 or "" are the configuration's; `max_tokens` of 0 is no limit. With `job_id` and neither `resume`,
-    `proceed` nor `answer`, a new job of that id. `resume`: go on where the log of that job ends, after a crash.
-    `proceed`: say `query` to it, from `checkpoint` where given (a branch), else from its end. `answer`: `query` is
-    the result of the interactive tool it waits for. `note` is kept in the record of a new job, for whoever goes on.
+    Limits of 0 or "" are the configuration's; `max_tokens` and `max_cost` (US dollars): 0 is no limit. With `job_id`
+    and neither `resume`, `proceed` nor `answer`, a new job of that id. `resume`: go on where the log of that job ends,
+    after a crash. `proceed`: say `query` to it, from `checkpoint` where given (a branch), else from its end. `answer`:
+    `query` is the result of the interactive tool it waits for. `note` is kept in the record of a new job, for whoever
+    goes on.
     """
 
     config: Config
@@ -116,6 +117,7 @@ class Run:
     max_retries: int = -1
     timeout_ms: int = 0
     max_tokens: int = 0
+    max_cost: float = 0.0
     reasoning_budget: str | int = ""
     skills: tuple[Skill, ...] = ()  # of the caller's own, for the expert itself and not for delegates
     note: Mapping[str, Json] = field(default_factory=dict)

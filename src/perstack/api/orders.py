@@ -125,10 +125,11 @@ def _limited(run: Run, options: RunOptions) -> Run:
         max_retries=options.get("max_retries", -1),
         timeout_ms=options.get("timeout_ms", 0),
         max_tokens=options.get("max_tokens", 0),
+        max_cost=options.get("max_cost", 0.0),
         reasoning_budget=options.get("reasoning_budget", ""),
         skills=tuple(options.get("skills", ())),
     )
-    for name in ("max_steps", "max_retries", "timeout_ms", "max_tokens"):
+    for name in ("max_steps", "max_retries", "timeout_ms", "max_tokens", "max_cost"):
         if getattr(limited, name) < (-1 if name == "max_retries" else 0):
             raise UserError(f"{name} is {getattr(limited, name)}", hint="Give a number of 0 or more, or leave it out.")
     budget = limited.reasoning_budget

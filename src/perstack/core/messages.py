@@ -124,6 +124,7 @@ class StopReason(StrEnum):
     TOOL_CALLS = "tool-calls"
     LENGTH = "length"
     REFUSAL = "refusal"
+    PAUSE = "pause"  # a provider's own tools are still at work: asked again by the provider itself
     UNKNOWN = "unknown"
 
 

@@ -34,6 +34,8 @@ class Settings:
     max_steps: int = 0
     max_retries: int = -1
     timeout_ms: int = 0
+    max_tokens: int = 0
+    max_cost: float = 0.0
     env_path: tuple[str, ...] = ()
     only: str = ""
     verbose: bool = False
@@ -55,6 +57,8 @@ class Settings:
             ("--max-steps", str(self.max_steps or "")),
             ("--max-retries", str(self.max_retries) if self.max_retries >= 0 else ""),
             ("--timeout", str(self.timeout_ms or "")),
+            ("--max-tokens", str(self.max_tokens or "")),
+            ("--max-cost", f"{self.max_cost:g}" if self.max_cost else ""),
             *(("--env-path", path) for path in self.env_path),
         ]
         return [text for option, value in pairs if value for text in (option, value)]
@@ -96,6 +100,8 @@ def order(settings: Settings, config: Config, expert: str, query: str) -> api.Ru
         max_steps=settings.max_steps,
         max_retries=settings.max_retries,
         timeout_ms=settings.timeout_ms,
+        max_tokens=settings.max_tokens,
+        max_cost=settings.max_cost,
         reasoning_budget=settings.reasoning_budget,
         note=note_of(settings, config),
     )
@@ -128,6 +134,8 @@ def _packed(given: dict[str, Any]) -> Settings:
         max_steps=steps or 0,
         max_retries=-1 if retries is None else retries,
         timeout_ms=timeout or 0,
+        max_tokens=given.pop("max_tokens") or 0,
+        max_cost=given.pop("max_cost") or 0.0,
     )
 
 
@@ -165,6 +173,10 @@ _OPTIONS = (
     click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="Steps of the whole job."),
     click.option("--max-retries", type=click.IntRange(min=0), metavar="N", help="Of one generation."),
     click.option("--timeout", type=click.IntRange(min=1), metavar="MS", help="For one generation."),
+    click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Tokens of the whole job, in and out."),
+    click.option(
+        "--max-cost", type=click.FloatRange(min=0, min_open=True), metavar="USD", help="US dollars of the job."
+    ),
     click.option("--env-path", multiple=True, metavar="FILE", help="dotenv file; repeatable.  [.env, .env.local]"),
     click.option("--runtime", default="", hidden=True),
     click.option("--env", multiple=True, hidden=True),

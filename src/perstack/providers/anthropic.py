@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import anthropic
 import httpx2
@@ -17,6 +18,7 @@ from perstack.core.messages import (
     Message,
     ModelReply,
     ModelRequest,
+    StopReason,
     TextPart,
     ThinkingPart,
     ToolCall,
@@ -30,6 +32,7 @@ from perstack.providers.connection import http_client
 from perstack.providers.exchange import Decoder, Exchange, SdkErrors, Timeouts, Tuning, tuning_of
 from perstack.providers.facts import Reasoning, facts
 from perstack.providers.failures import Endpoint
+from perstack.providers.hosted import ANTHROPIC_BETAS, HOSTED_MARK, anthropic_tools, given_back
 from perstack.providers.listing import listed
 from perstack.providers.stream import EventDecoder
 from perstack.providers.wire import CALL_MARK, NOTHING_SAID, REASONING_MARK, WireCache, encode, file_text, tool_name
@@ -38,6 +41,7 @@ _ERRORS = SdkErrors(anthropic.APIStatusError, anthropic.APIConnectionError)
 _URL = "https://api.anthropic.com"
 _CACHED: JsonObject = {"type": "ephemeral"}
 _LEAST_BUDGET = 1024
+_MOST_PAUSES = 8
 _LEAST_ANSWER = 1024  # tokens left to a reply after it has thought
 
 
@@ -73,6 +77,7 @@ class MessagesProvider:
             decoder=decoder,
         )
         self._write = write
+        self._betas: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -83,6 +88,17 @@ class MessagesProvider:
 
         Raises: ProviderError when no usable reply can be had.
         """
+        self._betas.update(ANTHROPIC_BETAS[name] for name in request.hosted if name in ANTHROPIC_BETAS)
+        reply = await self._once(request, on_delta)
+        for number in range(_MOST_PAUSES):
+            if reply.stop_reason is not StopReason.PAUSE:
+                return reply
+            so_far = ExpertMessage(f"{request.messages[-1].id}.pause{number}", reply.contents)
+            more = await self._once(replace(request, messages=(*request.messages, so_far)), on_delta)
+            reply = replace(more, contents=reply.contents + more.contents, usage=reply.usage + more.usage)
+        return replace(reply, stop_reason=StopReason.UNKNOWN)
+
+    async def _once(self, request: ModelRequest, on_delta: Callable[[Delta], None]) -> ModelReply:
         return await self._exchange.ask(
             request,
             lambda: self._write(request),
@@ -94,12 +110,15 @@ class MessagesProvider:
         await self._client.close()
 
     async def _post(self, _model: str, body: bytes, limits: httpx2.Timeout) -> httpx2.Response:
+        headers = {"Accept": "text/event-stream"}
+        if self._betas:
+            headers["anthropic-beta"] = ",".join(sorted(self._betas))
         stream = await self._client.post(
             "/v1/messages",
             cast_to=object,
             content=None if self._rewritten else body,
             body=json.loads(body) if self._rewritten else None,
-            options={"timeout": limits, "headers": {"Accept": "text/event-stream"}},
+            options={"timeout": limits, "headers": headers},
             stream=True,
             stream_cls=anthropic.AsyncStream[object],
         )
@@ -161,11 +180,13 @@ def head(request: ModelRequest) -> bytes:
 def opened(own: JsonObject, request: ModelRequest) -> bytes:
     """The body up to its messages, with the fields that only one platform takes before all others."""
     fields: dict[str, Json] = {**own, "max_tokens": request.max_output_tokens, **_thinking(request)}
-    if request.tools:
-        fields["tools"] = [
-            {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
-            for tool in request.tools
-        ]
+    tools: list[Json] = [
+        {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
+        for tool in request.tools
+    ]
+    tools += anthropic_tools(request)
+    if tools:
+        fields["tools"] = tools
     if request.system.strip():
         fields["system"] = [{"type": "text", "text": request.system, "cache_control": _CACHED}]
     return encode(fields)[:-1] + b',"messages":['
@@ -213,8 +234,8 @@ def _said(part: ThinkingPart | TextPart | ToolCall) -> JsonObject | None:
         case ThinkingPart(signature="", redacted=data):
             return {"type": "redacted_thinking", "data": data} if data else None
         case ThinkingPart(signature=signature):
-            if signature.startswith((REASONING_MARK, CALL_MARK)):
-                return None  # this server could not check it
+            if signature.startswith((REASONING_MARK, CALL_MARK, HOSTED_MARK)):
+                return given_back("anthropic", part)  # else this server could not check it
             return {"type": "thinking", "thinking": part.thinking, "signature": signature}
 
 

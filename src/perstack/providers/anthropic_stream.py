@@ -10,6 +10,7 @@ from perstack.core.json import Json, compact
 from perstack.core.messages import Delta, ModelReply, ModelRequest, StopReason, TextPart, ThinkingPart, ToolCall
 from perstack.core.usage import Usage
 from perstack.providers.failures import Endpoint
+from perstack.providers.hosted import kept
 from perstack.providers.stream import ServerEvent
 from perstack.providers.wire import count, items, mapping, read_args, text
 
@@ -20,6 +21,7 @@ _STOP = {
     "max_tokens": StopReason.LENGTH,
     "model_context_window_exceeded": StopReason.LENGTH,
     "refusal": StopReason.REFUSAL,
+    "pause_turn": StopReason.PAUSE,
 }
 
 
@@ -32,7 +34,7 @@ class _Block:
 
 
 class MessageReader:
-    """Collects blocks by index. `pause_turn` and reasons yet to be invented become `unknown`."""
+    """Collects blocks by index. Reasons yet to be invented become `unknown`."""
 
     def __init__(self, endpoint: Endpoint, request: ModelRequest, on_delta: Callable[[Delta], None]) -> None:
         self._endpoint = endpoint
@@ -128,6 +130,11 @@ class MessageReader:
             case "thinking":
                 said = text(block.start.get("thinking")) + said
                 return ThinkingPart(said, signature=text(block.start.get("signature")) + block.signature)
+            case "server_tool_use":
+                args, _ = read_args(said) if said else (mapping(block.start.get("input")), "")
+                return kept("anthropic", {**block.start, "input": args})
+            case kind if kind.endswith("_tool_result"):
+                return kept("anthropic", block.start)
             case "redacted_thinking":
                 return ThinkingPart("", redacted=text(block.start.get("data")))
             case _:

@@ -32,6 +32,7 @@ from perstack.providers.connection import http_client
 from perstack.providers.exchange import Exchange, SdkErrors, Timeouts, Tuning, tuning_of
 from perstack.providers.facts import Reasoning
 from perstack.providers.failures import Endpoint
+from perstack.providers.hosted import HOSTED_MARK, given_back, openai_tools
 from perstack.providers.listing import listed
 from perstack.providers.openai_stream import ResponseReader
 from perstack.providers.wire import NOTHING_SAID, REASONING_MARK, WireCache, encode, file_text, tool_name
@@ -144,17 +145,19 @@ def head(request: ModelRequest) -> bytes:
         fields["include"] = ["reasoning.encrypted_content"]
         if request.reasoning_budget > 0:
             fields["reasoning"] = {"effort": effort(request.reasoning_budget), "summary": "auto"}
-    if request.tools:
-        fields["tools"] = [
-            {
-                "type": "function",
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": tool.input_schema,
-                "strict": False,
-            }
-            for tool in request.tools
-        ]
+    tools: list[Json] = [
+        {
+            "type": "function",
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": tool.input_schema,
+            "strict": False,
+        }
+        for tool in request.tools
+    ]
+    tools += openai_tools(request)
+    if tools:
+        fields["tools"] = tools
     if request.system.strip():
         fields["instructions"] = request.system
     return encode(fields)[:-1] + b',"input":['
@@ -197,6 +200,8 @@ def _said(part: ThinkingPart | TextPart | ToolCall) -> JsonObject | None:
                 "name": tool_name(part.tool_name),
                 "arguments": compact(part.args),
             }
+        case ThinkingPart(signature=mark) if mark.startswith(HOSTED_MARK):
+            return given_back("openai", part)
         case ThinkingPart(thinking=thinking, signature=signature, redacted=data):
             if not signature.startswith(REASONING_MARK) or not data:
                 return None  # another provider's reasoning, or one that was not encrypted: cannot be sent back

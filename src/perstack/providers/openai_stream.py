@@ -9,6 +9,7 @@ from perstack.core.json import Json
 from perstack.core.messages import Delta, ModelReply, ModelRequest, StopReason, TextPart, ThinkingPart, ToolCall
 from perstack.core.usage import Usage
 from perstack.providers.failures import Endpoint
+from perstack.providers.hosted import kept
 from perstack.providers.stream import ServerEvent
 from perstack.providers.wire import REASONING_MARK, count, items, mapping, read_args, text
 
@@ -102,6 +103,8 @@ def _parts(item: Mapping[str, Json]) -> list[ThinkingPart | TextPart | ToolCall]
             thinking = "\n\n".join(text(piece.get("text")) for piece in summary)
             secret = text(item.get("encrypted_content"))
             return [ThinkingPart(thinking, signature=REASONING_MARK + text(item.get("id")), redacted=secret)]
+        case kind if kind.endswith("_call"):
+            return [kept("openai", item)]
         case _:
             return []
 

@@ -48,7 +48,8 @@ class TokenBudget:
         return dict(self._models)
 
     def check(self, model: str = "", expected: Usage | None = None) -> None:
-        """Call before spending; `expected` is what the next call of `model` may use at most.
+        """Call before spending; `expected` is what the next call of `model` may use at most; without a model, whether
+        anything is left.
 
         Raises: BudgetExceeded when nothing is left, or not enough money for that call; UserError where money is
         limited and the price is not known.
@@ -57,11 +58,15 @@ class TokenBudget:
             raise BudgetExceeded("tokens", value=self._used, limit=self._limit)
         if not self._cost_limit:
             return
+        if not model:
+            if self._cost >= self._cost_limit:
+                raise BudgetExceeded(COST, value=float(self._cost), limit=float(self._cost_limit))
+            return
         price = self._cost_of(model, expected or Usage())
         if price is None:
             raise UserError(
                 f"the price of model {model} is not known, so a budget in money cannot be kept",
-                hint="Leave out `budgets.cost` and limit `budgets.tokens`, or choose another model.",
+                hint='Say it in perstack.toml: [provider.models."…"] inputPrice and outputPrice. Or limit tokens.',
             )
         if self._cost + price > self._cost_limit:
             raise BudgetExceeded(COST, value=float(self._cost + price), limit=float(self._cost_limit))

@@ -1,0 +1,49 @@
+"""Money: what may still be spent is decided before a call, and what each model cost is kept apart."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from perstack.core.errors import BudgetExceeded, UserError
+from perstack.core.usage import Usage
+from perstack.runtime.budget import TokenBudget
+
+
+def _price(model: str, usage: Usage) -> Decimal | None:
+    """A dollar for a thousand tokens read, two for a thousand written."""
+    return None if model == "mystery" else Decimal(usage.input_tokens + 2 * usage.output_tokens) / 1000
+
+
+def test_a_reply_is_made_as_long_as_the_money_lasts_and_no_longer() -> None:
+    budget = TokenBudget(cost_limit=5.0, cost_of=_price)
+    assert budget.affordable("m", Usage(1000), 1500) == 1500
+    assert budget.affordable("m", Usage(1000), 30_000) == 2000
+    budget.add(Usage(1000, 0), "m")
+    assert budget.affordable("m", Usage(1000), 30_000) == 1500
+
+
+def test_a_call_that_cannot_even_write_a_little_is_not_made_the_first_one_neither() -> None:
+    budget = TokenBudget(cost_limit=2.0, cost_of=_price)
+    with pytest.raises(BudgetExceeded):
+        budget.affordable("m", Usage(1000), 8000)
+    with pytest.raises(UserError, match="price of model mystery"):
+        budget.affordable("mystery", Usage(10), 10)
+
+
+def test_whether_anything_is_left_needs_no_model() -> None:
+    budget = TokenBudget(cost_limit=1.0, cost_of=_price)
+    budget.check()
+    budget.add(Usage(1000, 0), "m")
+    with pytest.raises(BudgetExceeded):
+        budget.check()
+
+
+def test_what_each_model_used_and_cost_is_kept_apart() -> None:
+    budget = TokenBudget(cost_of=_price)
+    budget.add(Usage(1000, 500), "a")
+    budget.add(Usage(10, 0), "mystery")
+    budget.add(Usage(1000, 0), "a")
+    assert budget.models == {"a": (Usage(2000, 500), Decimal(3)), "mystery": (Usage(10), None)}
+    assert budget.cost is None
