@@ -27,6 +27,10 @@ _BUILD = (
     "Tests, their data and the configuration are protected: a change to them is refused. "
     "The result is judged from the files alone, in a place you cannot reach."
 )
+_ADVISED = (
+    "The change is in your workspace already, and a reviewer has looked at it. Take from the advice what is right, "
+    "leave the rest, and end. The advice decides nothing: the signals do."
+)
 _VERIFY = (
     "Call `runSignals` once and read its verdict. Then remark on the change in a few sentences: does it treat "
     "the cause, what might it miss? The verdict is the harness's; a remark cannot change it."
@@ -56,8 +60,13 @@ def plan_query(facts: FixFacts) -> str:
     )
 
 
-def build_query(facts: FixFacts, plan: str, *, feedback: Report | None = None, rejected: Sequence[str] = ()) -> str:
-    """Asks for the change itself. `feedback` is the last verdict; `rejected` are patches that did not pass."""
+def build_query(
+    facts: FixFacts, plan: str, *, feedback: Report | None = None, rejected: Sequence[str] = (), advice: str = ""
+) -> str:
+    """Asks for the change itself. `feedback` is the last verdict; `rejected` are patches that did not pass.
+
+    `advice` is a reviewer's, on the change that lies in the workspace already.
+    """
     parts = [
         _BUILD,
         *_shared(facts),
@@ -65,6 +74,8 @@ def build_query(facts: FixFacts, plan: str, *, feedback: Report | None = None, r
     ]
     if feedback is not None:
         parts.append(fence("verdict on your last attempt", feedback_text(feedback)))
+    if advice:
+        parts += [_ADVISED, fence("advice of a reviewer, who may be wrong", advice)]
     parts.append(_facts_block("build", facts, rejected=rejected, feedback=feedback))
     return "\n\n".join(parts)
 

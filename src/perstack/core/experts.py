@@ -10,6 +10,8 @@ from perstack.core.sandbox import SandboxSpec
 from perstack.core.signals import SignalSpec
 
 BASE_SKILL = "@perstack/base"
+RETRIEVAL_SKILL = "@perstack/retrieval"
+BUILTIN_SKILLS = frozenset({BASE_SKILL, RETRIEVAL_SKILL})
 CHECKS_EXPERT = "@fix/checks"
 BASE_TOOLS = (
     "attemptCompletion",
@@ -111,6 +113,7 @@ class PipelineSpec:
     """`[pipelines.<name>]`: the experts of plan, build and verify, and the budgets.
 
     `checks` writes held-out checks from the task alone: an expert, `off`, or empty for "where a model is there".
+    `review` advises the builder before the gate: an expert, or empty for none.
     """
 
     name: str = "fix"
@@ -118,6 +121,7 @@ class PipelineSpec:
     build: str = "@fix/build"
     verify: str = "@fix/verify"
     checks: str = ""
+    review: str = ""
     budgets: Budgets = field(default_factory=Budgets)
 
 

@@ -111,7 +111,7 @@ def _skill(name: str, skill: schema.Skill) -> data.SkillSpec:
         args=tuple(skill.args or ()),
         required_env=tuple(skill.required_env),
         allowed_domains=tuple(skill.allowed_domains or ()),
-        lazy_init=skill.lazy_init and name != data.BASE_SKILL,
+        lazy_init=skill.lazy_init and name not in data.BUILTIN_SKILLS,
     )
 
 
@@ -196,6 +196,7 @@ def _pipeline(name: str, pipeline: schema_harness.Pipeline) -> data.PipelineSpec
         build=pipeline.build,
         verify=pipeline.verify,
         checks=pipeline.checks or "",
+        review=pipeline.review or "",
         budgets=data.Budgets(
             rounds=budgets.rounds,
             steps=budgets.steps,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Sequence
 
-from perstack.core.experts import BASE_SKILL, BASE_TOOLS, MANAGEMENT_TOOLS
+from perstack.core.experts import BASE_SKILL, BASE_TOOLS, BUILTIN_SKILLS, MANAGEMENT_TOOLS
 from perstack.core.grammar import ENV_NAME, TABLE_NAME, TAG, ExpertKey, delegation_problem, parse_expert_key
 from perstack.definition.locate import KeyPath
 from perstack.definition.problems import Problem, closest
@@ -73,8 +73,8 @@ def _skills(expert: Expert, path: KeyPath) -> Iterator[Problem]:
         if isinstance(skill, StdioSkill):
             yield from _stdio(name, skill, place)
         elif isinstance(skill, InteractiveSkill):
-            if name == BASE_SKILL:
-                yield Problem(place, "the base skill cannot be interactive; use another name")
+            if name in BUILTIN_SKILLS:
+                yield Problem(place, "a built-in skill cannot be interactive; use another name")
             for tool, definition in skill.tools.items():
                 if not tool:
                     yield Problem((*place, "tools", tool), "a tool needs a name")
@@ -96,7 +96,7 @@ def _provider_skills(expert: Expert, path: KeyPath) -> Iterator[Problem]:
 def _stdio(name: str, skill: StdioSkill, place: KeyPath) -> Iterator[Problem]:
     if not skill.command:
         yield Problem((*place, "command"), "the command is empty; name a program to run")
-    if skill.package_name is None and skill.args is None and name != BASE_SKILL:
+    if skill.package_name is None and skill.args is None and name not in BUILTIN_SKILLS:
         yield Problem(place, f"Skill {name} has no packageName or args. Please provide one of them.")
     if skill.package_name is not None and skill.args:
         yield Problem(place, f"Skill {name} has both packageName and args. Please provide only one of them.")
@@ -173,7 +173,7 @@ def _harness(document: Document) -> Iterator[Problem]:
             yield Problem(path, "a signal's name has letters, digits, dots, - and _ only")
         yield from _signal(path, signal)
     for name, pipeline in document.pipelines.items():
-        for role in ("plan", "build", "verify", "checks"):
+        for role in ("plan", "build", "verify", "checks", "review"):
             key = getattr(pipeline, role)
             if key is not None and parse_expert_key(key) is None:
                 yield Problem(("pipelines", name, role), f"Invalid expert key format: {key}")

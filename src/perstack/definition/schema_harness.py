@@ -328,6 +328,11 @@ class Pipeline(Table):
         description="Writes held-out checks from the task alone: an expert's key, or off. "
         "Left out: @fix/checks where a model is configured.",
     )
+    review: ExpertKeyText | None = Field(
+        default=None,
+        description="Looks at a candidate before the gate and advises the builder: an expert's key, such as "
+        "@fix/review. Soft: never part of a verdict. Left out: nobody.",
+    )
     budgets: Budgets | None = None
 
 

@@ -6,16 +6,15 @@ protocol runs whether or not the verify expert asks for it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 
 from perstack.context.fix_queries import FixFacts, build_query, plan_query, verify_query
-from perstack.core.contracts import Sandbox, Session, Skill
+from perstack.context.review_queries import review_query
+from perstack.core.contracts import Sandbox, Skill
 from perstack.core.errors import BudgetExceeded, ProviderError, ToolError
 from perstack.core.experts import Config, Expert, PipelineSpec
 from perstack.core.json import JsonObject
@@ -28,37 +27,12 @@ from perstack.infrastructure.git import Repository
 from perstack.runtime.baseline import failing_tests, first_output, gating, is_red, unusable
 from perstack.runtime.checks import MAX_TRIES, write_checks
 from perstack.runtime.driver import RunOutcome
-from perstack.runtime.request import MakeSkills
+from perstack.runtime.kits import OpenKit, RunExpert, base_tools_only
 from perstack.runtime.stage import Stage
 from perstack.signals.compare import unknown_targets
 from perstack.signals.held_out.written import WrittenChecks
 from perstack.signals.protocol import Verifier, VerifyRequest
-from perstack.skills.base import base_skill
 from perstack.skills.signals import RunSignalsSkill
-
-
-class RunExpert(Protocol):
-    """Runs one expert to its end. Raises ProviderError, BudgetExceeded and InfrastructureErrors."""
-
-    async def __call__(self, expert: Expert, query: str, skills_for: MakeSkills) -> RunOutcome: ...
-
-
-class OpenKit(Protocol):
-    """What makes the skills of experts over one workspace (theirs and their delegates'), while the context lasts."""
-
-    def __call__(
-        self, session: Session, workspace: Path, *, read_only: bool
-    ) -> AbstractAsyncContextManager[MakeSkills]: ...
-
-
-@asynccontextmanager
-async def base_tools_only(session: Session, workspace: Path, *, read_only: bool) -> AsyncIterator[MakeSkills]:
-    """A kit without any server."""
-
-    async def make(expert: Expert) -> tuple[Skill, ...]:
-        return (base_skill(expert, workspace, session, read_only=read_only),)
-
-    yield make
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +195,9 @@ class FixPipeline:
         progress, started = self._progress, self._tools.now_s()
         before = (progress.steps, progress.usage.total_tokens)
         with self._stage("build", number):
-            query = build_query(self._facts, progress.plan, feedback=progress.feedback, rejected=progress.rejected)
-            await self._with_base_tools(self._expert(self._pipeline.build), workspace, query)
-            candidate = await self._candidate(number, workspace)
+            candidate = await self._built(number, workspace)
+            if candidate is not None and (advice := await self._reviewed(candidate)):
+                candidate = await self._built(number, workspace, advice)
         report = None
         if candidate is not None and candidate.digest not in {r.candidate for r in progress.rounds}:
             with self._stage("verify", number):
@@ -240,6 +214,21 @@ class FixPipeline:
         )
         earlier, progress.rounds = progress.rounds, (*progress.rounds, record)
         return self._judge(candidate, report, record, earlier)
+
+    async def _built(self, number: int, workspace: Path, advice: str = "") -> Candidate | None:
+        progress = self._progress
+        query = build_query(
+            self._facts, progress.plan, feedback=progress.feedback, rejected=progress.rejected, advice=advice
+        )
+        await self._with_base_tools(self._expert(self._pipeline.build), workspace, query)
+        return await self._candidate(number, workspace)
+
+    async def _reviewed(self, candidate: Candidate) -> str:
+        """A review of the candidate, before the gate: advice to the builder, and nothing else ever reads it."""
+        if self._pipeline.review in {"", "off"}:
+            return ""
+        query = review_query(self._request.title, self._request.text, candidate.patch)
+        return await self._soft("review", candidate, query)
 
     def _judge(
         self, candidate: Candidate | None, report: Report | None, record: Round, earlier: Sequence[Round]
@@ -316,21 +305,25 @@ class FixPipeline:
         return await run_signals()
 
     async def _remark(self, candidate: Candidate, run_signals: Callable[[], Awaitable[Report]]) -> None:
-        """The verify expert's own look: a soft signal, so its failure costs a remark and nothing else."""
-        workspace = self._request.scratch / f"verify-{candidate.digest[:16]}"
-        await self._request.repository.export(candidate.tree, workspace)
-        expert = self._expert(self._pipeline.verify)
+        """The verify expert's own look."""
         query = verify_query(self._facts, self._progress.plan, candidate.patch)
+        await self._soft("verify", candidate, query, (RunSignalsSkill(run_signals),))
+
+    async def _soft(self, role: str, candidate: Candidate, query: str, extra: tuple[Skill, ...] = ()) -> str:
+        """What an expert says of a candidate: a soft signal, so its failure costs a remark and nothing else."""
+        workspace = self._request.scratch / f"{role}-{candidate.digest[:16]}"
+        if not workspace.exists():
+            await self._request.repository.export(candidate.tree, workspace)
+        expert = self._expert(getattr(self._pipeline, role))
         try:
-            outcome = await self._with_base_tools(
-                expert, workspace, query, read_only=True, extra=(RunSignalsSkill(run_signals),)
-            )
+            outcome = await self._with_base_tools(expert, workspace, query, read_only=True, extra=extra)
         except (ProviderError, BudgetExceeded) as error:
-            self._tools.emit("progress", {"message": f"the verify expert could not answer: {error.message}"})
-            return
+            self._tools.emit("progress", {"message": f"the {role} expert could not answer: {error.message}"})
+            return ""
         if outcome.text:
             self._progress.remarks = (*self._progress.remarks, outcome.text)
-            self._tools.emit("remark", {"text": outcome.text})
+            self._tools.emit("remark", {"text": outcome.text, "by": role, "soft": True})
+        return outcome.text
 
     async def _with_base_tools(
         self,

@@ -14,7 +14,7 @@ from perstack.core.json import JsonObject
 from perstack.core.outcome import Reviewed
 from perstack.core.sandbox import Snapshot
 from perstack.infrastructure.git import Repository
-from perstack.runtime.pipeline import OpenKit, RunExpert
+from perstack.runtime.kits import OpenKit, RunExpert
 from perstack.runtime.stage import Stage
 
 
