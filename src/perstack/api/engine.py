@@ -162,7 +162,8 @@ class Job:
         async with self.staff(fix.config, budgets.steps, budgets.tokens, None, budgets.cost) as staff:
             self.expert = pipeline.name
             writers = () if pipeline.checks == "off" else (pipeline.checks,)
-            staff.check((pipeline.plan, pipeline.build, pipeline.verify, *writers))
+            reviewers = () if pipeline.review in {"", "off"} else (pipeline.review,)
+            staff.check((pipeline.plan, pipeline.build, pipeline.verify, *writers, *reviewers))
             proving = await to_thread.run_sync(importlib.import_module, _PROVING)
             ground = await self._prepare(fix.repository, fix.base, fix.config)
             outcome: FixOutcome = await proving.fixed(
