@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from tree_sitter import Node, Parser, Point, Query, QueryCursor, Tree
 
@@ -109,10 +110,10 @@ def _definitions(known: Grammar, tree: Tree, data: bytes) -> tuple[tuple[Definit
     """Definitions in order, where their names begin (bytes), and whether some were left out."""
     cursor = _cursor(known.definitions)
     first: dict[tuple[int, int], _Found] = {}
-    for _, captures in cursor.matches(tree.root_node):
+    for _, captures in sorted(cursor.matches(tree.root_node), key=itemgetter(0)):
         found = _found(captures, data)
         if found is not None:
-            # A later, looser pattern (any type after a struct) never renames what an earlier one said.
+            # A later, looser pattern of the query (any type, after a struct) never renames what an earlier one said.
             first.setdefault((found.name.start_byte, found.kind == _SCOPE), found)
     ordered = sorted(first.values(), key=lambda each: (each.node.start_byte, -each.node.end_byte, each.name.start_byte))
     taken = frozenset(each.name.start_byte for each in ordered if each.kind != _SCOPE)
