@@ -32,6 +32,16 @@ def sandbox(*, quick: bool) -> Iterator[Row | Skipped]:
         )  # fmt: skip
         note = f"end {figures['stop']:.0f} ms"
         yield Row(f"sandbox, {name}", "start of a session", figures["start"], "ms", note=note)
+    yield _proxy(ask("bench.proxy", "20" if quick else "200"))
+
+
+def _proxy(found: dict[str, float]) -> Row | Skipped:
+    if "unavailable" in found:
+        return Skipped("sandbox, proxy", str(found["unavailable"]))
+    return Row(
+        "sandbox, proxy", "one connection", found["through"], "ms",
+        floor=found["plain"], target="≤ plain + 5 ms", limit=found["plain"] + 5, note=f"start {found['start']:.0f} ms",
+    )  # fmt: skip
 
 
 def history(*, quick: bool) -> Iterator[Row | Skipped]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from perstack.core.errors import UserError
-from perstack.infrastructure.egress.domains import proxy_names
+from perstack.infrastructure.egress.domains import Mirror, mirror, proxy_names
 from perstack.infrastructure.egress.squid import decision
 
 
@@ -60,3 +60,18 @@ def test_a_line_of_the_log_is_a_decision(line: str, expected: tuple[str, str, in
 @pytest.mark.parametrize("line", ["", "-", "TCP_DENIED 403 CONNECT a:443 -", "one two three", "a b c d e f"])
 def test_other_lines_tell_nothing(line: str) -> None:
     assert decision(line) is None
+
+
+def test_a_mirror_is_a_scheme_a_host_and_a_port() -> None:
+    assert mirror("https://Mirror.example./simple/?x") == Mirror("https", "mirror.example", 443)
+    assert mirror("http://10.0.0.5:3141") == Mirror("http", "10.0.0.5", 3141)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "mirror.example", "ftp://a.example", "https://", "https://a.example:x", "https://a.example:99999",
+     "https://[::1]/", "https://a b.example", "https://a.example\nhttp_access allow all", "https://a..example"],
+)  # fmt: skip
+def test_what_is_no_mirror_is_refused(url: str) -> None:
+    with pytest.raises(UserError, match="setupMirrors"):
+        mirror(url)
