@@ -317,6 +317,7 @@ class Bubblewrap:
 
     async def _known(self) -> Machine:
         if self._machine is None:
+            control_group.sweep()
             features = (await host_process.run(["bwrap", "--help"], env=_ENV, timeout_s=10)).text()
             self._machine = look(features, self._path)
         return self._machine
