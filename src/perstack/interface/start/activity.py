@@ -218,7 +218,9 @@ class Activity:
             entry = self.new("question", event, text_of(call.get("toolName")), state=RUNNING)
             self._calls[run.id if run else "", text_of(call.get("id"))] = entry
         entry.kind, entry.opened = "question", True
-        self.change(entry)
+        args = object_of(call.get("args"))
+        is_told = len(args) == 1 and "…" not in entry.title and len(entry.title) < 80
+        self.change(entry, detail="" if is_told else None)  # its one text stands in the title
 
     def _complete(self, event: Event, run: Run | None) -> None:
         text = text_of(event.payload.get("text"))

@@ -283,10 +283,10 @@ class JobScreen(Screen[None]):
         can_say = not self.is_at_work and self.phase in _CAN_SAY and self._can_go_on()
         self.query_one("#say").display = can_say or bool(self.checkpoint)
         if self.checkpoint:
-            ask.update(Text("From the checkpoint, as a branch", "yellow"))
+            ask.update(Text("From the checkpoint, as a branch"))
             composer.placeholder = "What is to be done from there?"
         elif self.phase == _ASKS:
-            ask.update(Text(shortened(self._loaded.question, 3 * max(20, self.size.width - 4)), "bold yellow"))
+            ask.update(Text(shortened(self._loaded.question, 3 * max(20, self.size.width - 4)), "bold"))
             composer.placeholder = "Your answer"
         else:
             ask.update(Text(""))

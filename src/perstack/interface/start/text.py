@@ -88,6 +88,11 @@ def arguments_line(args: Json, limit: int = 200) -> str:
     if len(args) == 1:
         (value,) = args.values()
         return flat(value if isinstance(value, str) else compact(value), limit)
+    words = args.get("args")
+    if isinstance(args.get("command"), str) and isinstance(words, list | tuple):
+        return flat(" ".join([str(args["command"]), *map(str, words)]), limit)
+    if isinstance(args.get("path"), str):
+        return flat(str(args["path"]), limit)
     pairs = (f"{name} {value if isinstance(value, str) else compact(value)}" for name, value in args.items())
     return flat(" · ".join(flat(pair, 80) for pair in pairs), limit)
 
