@@ -18,7 +18,7 @@ LONG = "x" * 2049
 @pytest.mark.parametrize(
     ("text", "warning"),
     [
-        (EXPERT + 'providerTools = ["webSearch"]', '3: "providerTools" has no effect: tools that run on a model'),
+        (EXPERT + 'providerTools = ["webSearch", "mindReading"]', '3: "mindReading" has no effect: no provider'),
         (EXPERT + 'providerSkills = [{ type = "builtin", skillId = "pdf" }]', '3: "providerSkills" has no effect'),
         (EXPERT + "providerToolOptions = { webFetch = { maxUses = 1 } }", '3: "providerToolOptions" has no effect'),
         (EXPERT + 'tags = ["a", "b", "c", "d", "e", "f", "g", "h", "i"]', "3: more than 8 tags"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -225,3 +226,12 @@ def test_a_reasoning_budget_is_said_as_each_generation_understands_it(
     assert fields["thinking"] == thinking
     assert fields["max_tokens"] == max_tokens
     assert fields.get("output_config") == ({"effort": "medium"} if thinking["type"] == "adaptive" else None)
+
+
+def test_an_odd_id_of_another_server_is_sent_as_one_that_is_accepted_and_meets_its_result() -> None:
+    said = sent(ExpertMessage("e", (ToolCall("fn:read|1", "read", {}), ToolCall("fn:read|2", "read", {}))))
+    told = sent(ToolMessage("t", tuple(ToolResult(f"fn:read|{n}", "read", (TextPart("x"),)) for n in (1, 2))))
+    ids = [block["id"] for block in said["content"]]
+    assert ids == [block["tool_use_id"] for block in told["content"]]
+    assert len(set(ids)) == 2
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]+", one) for one in ids)

@@ -29,7 +29,9 @@ _WITHOUT_EFFECT = {
 }
 _HARMLESS_COMMANDS = frozenset({"help", "explain"})
 _WEAK_ROLES = frozenset({"read", "triage", "none"})
-_ON_THE_PROVIDER = ("providerTools", "providerSkills", "providerToolOptions")
+_HOSTED = (
+    "webSearch", "webFetch", "codeExecution", "webSearchPreview", "fileSearch", "codeInterpreter", "imageGeneration",
+)  # fmt: skip
 
 
 def warnings(document: Document) -> Iterator[Problem]:
@@ -83,12 +85,14 @@ def _expert(key: str, expert: Expert, path: KeyPath) -> Iterator[Problem]:
         yield Problem((*path, "version"), f'differs from the version in the key, "{parsed.version}"; this one counts')
     if len(expert.tags) > REGISTRY_TAGS:
         yield Problem((*path, "tags"), f"more than {REGISTRY_TAGS} tags; {_REFUSED} them")
-    for alias, value in zip(
-        _ON_THE_PROVIDER, (expert.provider_tools, expert.provider_skills, expert.provider_tool_options), strict=True
-    ):
-        if value:
-            message = f'"{alias}" has no effect: tools that run on a model\'s own server are not started'
-            yield Problem((*path, alias), message)
+    if expert.provider_skills:
+        yield Problem((*path, "providerSkills"), '"providerSkills" has no effect: they are not sent to any provider')
+    for number, name in enumerate(expert.provider_tools):
+        if name not in _HOSTED:
+            message = f'"{name}" has no effect: no provider is asked for it; known are {", ".join(_HOSTED)}'
+            yield Problem((*path, "providerTools", number), message)
+    if expert.provider_tool_options and not expert.provider_tools:
+        yield Problem((*path, "providerToolOptions"), '"providerToolOptions" has no effect without "providerTools"')
     yield from _too_many({"skills": expert.skills, "delegates": expert.delegates}, path)
     for name, skill in expert.skills.items():
         yield from _skill(name, skill, (*path, "skills", name))

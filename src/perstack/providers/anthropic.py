@@ -35,7 +35,16 @@ from perstack.providers.failures import Endpoint
 from perstack.providers.hosted import ANTHROPIC_BETAS, HOSTED_MARK, anthropic_tools, given_back
 from perstack.providers.listing import listed
 from perstack.providers.stream import EventDecoder
-from perstack.providers.wire import CALL_MARK, NOTHING_SAID, REASONING_MARK, WireCache, encode, file_text, tool_name
+from perstack.providers.wire import (
+    CALL_MARK,
+    NOTHING_SAID,
+    REASONING_MARK,
+    WireCache,
+    call_id,
+    encode,
+    file_text,
+    tool_name,
+)
 
 _ERRORS = SdkErrors(anthropic.APIStatusError, anthropic.APIConnectionError)
 _URL = "https://api.anthropic.com"
@@ -230,7 +239,7 @@ def _said(part: ThinkingPart | TextPart | ToolCall) -> JsonObject | None:
         case TextPart(text=text):
             return _text(text) if text.strip() else None
         case ToolCall():
-            return {"type": "tool_use", "id": part.id, "name": tool_name(part.tool_name), "input": part.args}
+            return {"type": "tool_use", "id": call_id(part.id), "name": tool_name(part.tool_name), "input": part.args}
         case ThinkingPart(signature="", redacted=data):
             return {"type": "redacted_thinking", "data": data} if data else None
         case ThinkingPart(signature=signature):
@@ -243,7 +252,7 @@ def _result(result: ToolResult) -> JsonObject:
     blocks = [block for part in result.contents if (block := _block(part))]
     return {
         "type": "tool_result",
-        "tool_use_id": result.id,
+        "tool_use_id": call_id(result.id),
         "content": blocks or [_text(NOTHING_SAID)],
         **({"is_error": True} if result.is_error else {}),
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
 from collections import OrderedDict
@@ -17,6 +18,7 @@ from perstack.core.json import Json, compact
 from perstack.core.messages import FilePart, Message, ModelRequest
 
 V = TypeVar("V")
+_PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 NOTHING_SAID = "(no output)"
 REASONING_MARK = "openai:"
@@ -133,6 +135,13 @@ def count(value: Json | None) -> int:
 def tool_name(name: str) -> str:
     """A name that servers accept when an earlier call is sent again, however a model spelt it."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:128] or "unnamed"
+
+
+def call_id(given: str) -> str:
+    """A call's id as strict servers take it: letters, digits, `_` and `-`. Another server may have given an odd one."""
+    if _PLAIN_ID.fullmatch(given):
+        return given
+    return f"call_{hashlib.sha256(given.encode('utf-8', 'replace')).hexdigest()[:24]}"
 
 
 def file_text(part: FilePart) -> str:
