@@ -52,6 +52,7 @@ exec venv/bin/python -m pip install --quiet --no-input --disable-pip-version-che
 _OFFLINE = re.compile(
     r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ECONNRESET|CERT_|self-signed certificate"
     r"|Temporary failure in name resolution|Failed to establish a new connection|Network is unreachable"
+    r"|Tunnel connection failed|tunneling socket could not|unsuccessful tunnel"
     r"|CERTIFICATE_VERIFY_FAILED|dns error|[Ee]rror sending request|[Cc]ould not connect|timed out"
 )
 _UNKNOWN = re.compile(
@@ -199,7 +200,7 @@ def _failed(sandbox: Sandbox, want: Wanted, result: ExecResult) -> UserError:
         return UserError(
             f"{name} cannot be installed: the registry cannot be reached\n{tail}",
             hint="Check the network; a registry of your own is named in [sandbox] env (NPM_CONFIG_REGISTRY, "
-            "UV_INDEX_URL, PIP_INDEX_URL).",
+            "UV_INDEX_URL, PIP_INDEX_URL), and in setupMirrors where its address is private.",
         )
     if _UNKNOWN.search(text):
         return UserError(
