@@ -8,18 +8,21 @@ from __future__ import annotations
 import contextlib
 import importlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
 
+from anyio import to_thread
+
 from perstack.api.host import Host
 from perstack.api.snapshots import SNAPSHOTS, keeping
+from perstack.core.capabilities import Capabilities
 from perstack.core.contracts import Provider, Sandbox, Tell
 from perstack.core.errors import SandboxUnavailable, UserError
 from perstack.core.experts import CHECKS_EXPERT, Config, ProviderSpec
-from perstack.core.sandbox import SandboxSpec
+from perstack.core.sandbox import SandboxSpec, Snapshot
 from perstack.providers import catalogue
 from perstack.providers.fallback import FallbackProvider
 
@@ -30,24 +33,67 @@ _PLACE = "perstack.infrastructure.sandbox"
 
 
 async def working_sandbox(
-    name: str, path: tuple[Path, ...], *, host: Host | None = None, tell: Tell | None = None
+    name: str,
+    path: tuple[Path, ...],
+    *,
+    host: Host | None = None,
+    tell: Tell | None = None,
+    spec: SandboxSpec | None = None,
 ) -> Sandbox:
     """The back end of this name, really tried. It keeps snapshots where `host` keeps them, and tells what set-up did.
+
+    `spec` says which engine and runtime it must have; the engine is looked for as the environment of `host` says.
 
     Raises: UserError for an unknown name; SandboxUnavailable with the reason it does not work here.
     """
     if name not in SANDBOXES:
         raise UserError(f"unknown sandbox `{name}`", hint=f"choose one of {', '.join(SANDBOXES)} or auto")
+    _require_services(name, spec or SandboxSpec())
     module = importlib.import_module(f"{_PLACE}.{name}")
     problem, make = "", partial(getattr(module, name.capitalize()), path=path)
     if name == "docker":
-        problem, make = await module.probe_docker(), partial(module.Docker)
+        if host is None:
+            problem, make = await module.probe_docker(), partial(module.Docker)
+        else:
+            wanted = spec or SandboxSpec()
+            engine = await to_thread.run_sync(
+                importlib.import_module(f"{_PLACE}.engines").choose, wanted.engine, host.env, wanted.runtime
+            )
+            make = partial(module.Docker, engine=engine.address)
     elif name == "bubblewrap":
         problem = await module.probe_bubblewrap(path)
     if problem:
         raise SandboxUnavailable(problem)
     kept = {"cache": host.cache / SNAPSHOTS, "keeping": keeping(host.env)} if host else {}
     return cast("Sandbox", make(**kept, **({"tell": tell} if tell else {})))
+
+
+def _require_services(name: str, spec: SandboxSpec) -> None:
+    if name != "docker" and (spec.compose or spec.services):
+        raise SandboxUnavailable(
+            f"[sandbox] services cannot run beside {name}: they are containers", hint="Start Docker or Podman."
+        )
+
+
+async def guaranteed(sandbox: Sandbox, made: Snapshot, wanted: Sequence[str]) -> None:
+    """Make sure, inside a sandbox that is started for it, that it has what the configuration demands.
+
+    Raises: SandboxUnavailable with what is missing and what to do.
+    """
+    if not wanted:
+        return
+    found = await capabilities_of(sandbox, made)
+    if missing := found.missing(wanted):
+        raise SandboxUnavailable(
+            f"[sandbox] require: {sandbox.name} does not guarantee {'; '.join(missing)}",
+            hint="Use a machine or an engine that does (`perstack doctor` shows each), or take it out of `require`.",
+        )
+
+
+async def capabilities_of(sandbox: Sandbox, made: Snapshot) -> Capabilities:
+    """What a sandbox of this snapshot guarantees, measured."""
+    module = importlib.import_module(f"{_PLACE}.capabilities")
+    return cast("Capabilities", await module.measured(sandbox, made))
 
 
 def choose_provider(host: Host, config: Config) -> ProviderSpec:
@@ -88,7 +134,7 @@ def attempts(wanted: str, spec: SandboxSpec, suggestion: SandboxSpec) -> tuple[t
     Without a configured image, Docker uses the local `perstack-base` where that can run the project (it holds Python),
     and else the image that fits the repository.
     """
-    configured = bool(spec.image or spec.build)
+    configured = spec.needs_images
     names = (wanted,) if wanted != "auto" else ("docker",) if configured else AUTOMATIC
     if configured or not suggestion.image:
         return tuple((name, spec) for name in names)

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from perstack.api.choice import attempts, choose_checks, choose_provider, load_early, make_provider, working_sandbox
+from perstack.api.choice import (
+    attempts,
+    choose_checks,
+    choose_provider,
+    guaranteed,
+    load_early,
+    make_provider,
+    working_sandbox,
+)
 from perstack.api.configuration import CONFIG_NAME
 from perstack.api.cover import cover
 from perstack.api.host import Fix, Ground, Host, Review, Run, Verify
@@ -323,10 +331,11 @@ class Job:
         host = self.engine.host
         for name, variant in attempts(host.sandbox, with_mirrors(spec, host.env), suggestion or SandboxSpec()):
             try:
-                sandbox = await working_sandbox(name, host.path, host=host, tell=self.emit)
+                sandbox = await working_sandbox(name, host.path, host=host, tell=self.emit, spec=variant)
                 snapshot = await sandbox.prepare(variant, source, self.say)
+                await guaranteed(sandbox, snapshot, variant.require)
             except (SandboxUnavailable, UserError) as error:
-                if isinstance(error, UserError) and (spec.image or spec.build or spec.setup):
+                if isinstance(error, UserError) and (spec.needs_images or spec.setup):
                     raise  # what the configuration says is wrong, and no other back end makes it right
                 problems.append(f"{name}: {error.message}")
                 self.say(f"sandbox {name} cannot be used: {error.message}")
@@ -335,7 +344,7 @@ class Job:
             return sandbox, snapshot
         raise SandboxUnavailable(
             "no sandbox can be used (" + "; ".join(dict.fromkeys(problems)) + ")",
-            hint=f"start a Docker engine{' (the configuration names an image)' if spec.image or spec.build else ''}, "
+            hint=f"start a Docker engine{' (the configuration needs one)' if spec.needs_images else ''}, "
             "or install bubblewrap (apt-get install bubblewrap) and choose `--sandbox bubblewrap`; "
             "`--sandbox host` runs without isolation, for code you trust",
         )

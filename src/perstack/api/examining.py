@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 
-from perstack.api.choice import AUTOMATIC, attempts, choose_provider, make_provider, working_sandbox
+from perstack.api.choice import AUTOMATIC, attempts, capabilities_of, choose_provider, make_provider, working_sandbox
 from perstack.api.host import Host
+from perstack.core.capabilities import Capabilities
 from perstack.core.contracts import Session
 from perstack.core.errors import InfrastructureError, ProviderError, SandboxUnavailable, UserError
 from perstack.core.experts import Config
@@ -67,6 +68,7 @@ class Inside:
     interfaces: tuple[str, ...] = ()
     leaked: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    capabilities: Capabilities | None = None
 
 
 async def git_version() -> str:
@@ -83,7 +85,7 @@ async def try_sandboxes(host: Host) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         try:
-            await working_sandbox(name, host.path)
+            await working_sandbox(name, host.path, host=host)
             found[name] = ""
         except SandboxUnavailable as error:
             found[name] = error.message
@@ -99,13 +101,19 @@ async def look_inside(host: Host, config: Config, suggestion: SandboxSpec, progr
     place.mkdir(exist_ok=True)
     for name, spec in attempts(host.sandbox, config.sandbox, suggestion):
         try:
-            sandbox = await working_sandbox(name, host.path)
-            snapshot = await sandbox.prepare(replace(spec, setup=()), place, lambda _: None)
+            sandbox = await working_sandbox(name, host.path, host=host, spec=spec)
+            snapshot = await sandbox.prepare(bare(spec), place, lambda _: None)
+            capabilities = await capabilities_of(sandbox, snapshot)
             async with sandbox.open(snapshot, place) as session:
-                return await _look(session, name, host, programs)
+                return replace(await _look(session, name, host, programs), capabilities=capabilities)
         except (SandboxUnavailable, UserError) as error:
             problems.append(f"{name}: {error.message}")
     raise SandboxUnavailable("; ".join(dict.fromkeys(problems)))
+
+
+def bare(spec: SandboxSpec) -> SandboxSpec:
+    """Without what needs the files of a commit: set-up, and what is read or built from there."""
+    return replace(spec, setup=(), build="", devcontainer="", compose="", services=())
 
 
 async def ask_model(host: Host, config: Config) -> str:

@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -22,13 +23,14 @@ from docker.models.containers import Container
 from requests.exceptions import RequestException
 
 from perstack.core.contracts import Tell
-from perstack.core.errors import InvariantBroken, SandboxUnavailable
+from perstack.core.errors import InvariantBroken, SandboxUnavailable, UserError
 from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure.egress.inside import network_mounts, network_script, network_variables
 from perstack.infrastructure.egress.proxy import open_setup_egress
 from perstack.infrastructure.owned import new_owned_folder
 from perstack.infrastructure.sandbox import docker_image, snapshot
 from perstack.infrastructure.sandbox.channel import DRIVER, Channel, Inside
+from perstack.infrastructure.sandbox.docker_beside import HOSTS, hosts_file, remove_all, start_all
 from perstack.infrastructure.sandbox.docker_container import (
     APART,
     TOGETHER,
@@ -82,13 +84,17 @@ async def probe_docker() -> str:
 class Docker:
     """`cache` is where set-up snapshots are kept; `runtime` such as `runsc` comes from the specification.
 
-    `tell` hears what set-up and installations reached, and what they were refused.
+    `engine` is the address of a socket; left out, it is Docker's default. `tell` hears what set-up and installations
+    reached, and what they were refused.
     """
 
-    def __init__(self, *, cache: Path | None = None, keeping: Keeping | None = None, tell: Tell = silent) -> None:
+    def __init__(
+        self, *, cache: Path | None = None, keeping: Keeping | None = None, tell: Tell = silent, engine: str = ""
+    ) -> None:
         self._store = SnapshotStore(cache or default_root())
         self._keeping = keeping or Keeping()
         self._tell = tell
+        self._engine = engine
         self._points = snapshot.MountPoints()
 
     @property
@@ -98,27 +104,38 @@ class Docker:
     async def prepare(self, spec: SandboxSpec, source: Path, log: Callable[[str], None]) -> Snapshot:
         """See `core.contracts.Sandbox.prepare`. Also takes away containers that a killed harness left behind."""
 
-        def find() -> str:
-            with connected() as client:
+        def find() -> docker_image.Sources:
+            with connected(self._engine) as client:
                 reap(client)
-                return docker_image.image_of(client, spec, source, log)
+                return docker_image.sources_of(client, spec, source, log)
 
         def use(tag: str) -> str:
-            with connected() as client:
+            with connected(self._engine) as client:
                 return docker_image.identity(client, tag)
 
-        image = await anyio.to_thread.run_sync(find)
-        key = await anyio.to_thread.run_sync(snapshot.digest, image, spec, source)
+        found = await anyio.to_thread.run_sync(find)
+        if found.services and spec.runtime.startswith("runsc"):
+            raise UserError("[sandbox] services: gVisor shares no network between containers; remove `runtime`")
+        spec, image, services = found.spec, found.image, found.services
+        identity = "\0".join([image, *map(json.dumps, services)])
+        key = await anyio.to_thread.run_sync(snapshot.digest, identity, spec, source)
         place = ""
         if spec.setup:
             tag = docker_image.tag_of(key)
             await anyio.to_thread.run_sync(partial(self._store.prune, self._keeping, drop_image, most=PRUNED_AT_START))
             made = partial(self._set_up, spec, source, log, (image, tag))
-            folder, there = await self._store.obtain(f"docker-{key[:32]}", spec.setup[0], made, _has_image)
+            folder, there = await self._store.obtain(f"docker-{key[:32]}", spec.setup[0], made, self._has_image)
             if there:
                 log("set-up is cached")
             image, place = await anyio.to_thread.run_sync(use, tag), str(folder)
-        reference = json.dumps({"image": image, "products": place, "runtime": spec.runtime})
+        told = {
+            "image": image,
+            "products": place,
+            "runtime": spec.runtime,
+            "engine": self._engine,
+            "services": services,
+        }
+        reference = json.dumps(told)
         return Snapshot(reference, key, spec.limits, spec.env, spec.network)
 
     def open(
@@ -170,7 +187,7 @@ class Docker:
         async with open_setup_egress(spec.network, self._tell) as network:
 
             def work() -> Made:
-                with connected() as client:
+                with connected(self._engine) as client:
                     return docker_image.set_up(client, spec, source, log, docker_image.Start(*names, network, draft))
 
             return await anyio.to_thread.run_sync(work)
@@ -182,9 +199,14 @@ class Docker:
         shutil.copyfile(DRIVER, control / "driver")
         try:
             with self._products(made, plan) as dressed:
-                whole = replace(dressed, mounts=(Mount(control, snapshot.CONTROL), *dressed.mounts))
+                services = json.loads(made.reference)["services"]
+                names = (Mount(hosts_file(control, services), HOSTS),) if services else ()
+                whole = replace(dressed, mounts=(Mount(control, snapshot.CONTROL), *names, *dressed.mounts))
                 command = [f"{snapshot.CONTROL}/driver", snapshot.CONTROL, snapshot.KEPT_HOME]
-                async with _running(whole, command, TOGETHER) as (_, started):
+                async with (
+                    _running(whole, command, TOGETHER) as (client, started),
+                    _beside(client, started, services, control / "hosts", plan.limits),
+                ):
                     inside = Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, started.environment)
                     channel = Channel(Attached(started.sockets[0]), inside, _post_mortem(started.container))
                     await channel.run(["true"], timeout_s=_START_S)
@@ -207,6 +229,10 @@ class Docker:
             service = DockerService(client, started.container, out, err)
             await service.send(first_lines(started.environment, mark))
             yield service
+
+    def _has_image(self, one: Kept) -> bool:
+        with connected(self._engine) as client:
+            return docker_image.has(client, one.image)
 
     @contextlib.contextmanager
     def _products(self, made: Snapshot, plan: Plan) -> Iterator[Plan]:
@@ -231,17 +257,37 @@ def drop_image(one: Kept) -> bool:
         return False
 
 
-def _has_image(one: Kept) -> bool:
-    with connected() as client:
-        return docker_image.has(client, one.image)
-
-
 def _plan(
     made: Snapshot, workspace: Path | None, mounts: tuple[Mount, ...], env: Mapping[str, str], limits: Limits | None
 ) -> Plan:
     reference = json.loads(made.reference)
     values = {**dict(made.env), **env}
-    return Plan(reference["image"], workspace, mounts, values, limits or made.limits, reference["runtime"])
+    return Plan(
+        reference["image"],
+        workspace,
+        mounts,
+        values,
+        limits or made.limits,
+        reference["runtime"],
+        engine=reference["engine"],
+    )
+
+
+@contextlib.asynccontextmanager
+async def _beside(
+    client: docker.DockerClient, sandbox: Started, services: Sequence[Mapping[str, Any]], hosts: Path, limits: Limits
+) -> AsyncIterator[None]:
+    """The services, ready, in the sandbox's own network; gone when the context ends."""
+    made: list[Container] = []
+    try:
+        if services:
+            begin = partial(start_all, client, sandbox.container, services, hosts=hosts, limits=limits, into=made)
+            await anyio.to_thread.run_sync(begin)
+        yield
+    finally:
+        if made:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(remove_all, made)
 
 
 @contextlib.asynccontextmanager
@@ -249,7 +295,7 @@ async def _running(
     plan: Plan, command: Sequence[str], attachments: Sequence[Mapping[str, int]]
 ) -> AsyncIterator[tuple[docker.DockerClient, Started]]:
     """A running container; gone, with everything in it, when the context ends."""
-    client = await anyio.to_thread.run_sync(connect)
+    client = await anyio.to_thread.run_sync(connect, plan.engine)
     started: Started | None = None
     try:
         with anyio.CancelScope(shield=True):  # never lose hold of a container that was just made

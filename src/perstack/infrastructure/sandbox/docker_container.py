@@ -50,6 +50,7 @@ class Plan:
     runtime: str = ""
     place: str = snapshot.WORKSPACE  # the working directory
     before: str = ""  # shell lines before the program
+    engine: str = ""  # the address of the engine; empty is Docker's own default
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def start(
     sockets: list[socket.socket] = []
     try:
         image = client.images.get(plan.image)
-        container = _create(client, _options(plan, command, owner))
+        container = create(client, _options(plan, command, owner))
         for attachment in attachments:
             stream = container.attach_socket(params=attachment)
             sockets.append(raw_socket(stream))
@@ -88,7 +89,7 @@ def start(
     return Started(container, tuple(sockets), {**_image_values(image.attrs), **_environment(), **plan.env})
 
 
-def _create(client: docker.DockerClient, options: Mapping[str, Any]) -> Container:
+def create(client: docker.DockerClient, options: Mapping[str, Any]) -> Container:
     """A container of these options. Podman without its init program gets none: then the first shell reaps."""
     try:
         return client.containers.create(**options)
@@ -177,9 +178,10 @@ def reap(client: docker.DockerClient) -> None:
                 container.remove(force=True)
 
 
-def connect() -> docker.DockerClient:
+def connect(engine: str = "") -> docker.DockerClient:
+    """A client of the engine at this address. Raises: SandboxUnavailable where none answers."""
     try:
-        client = docker.from_env(timeout=120)
+        client = docker.DockerClient(base_url=engine, timeout=120) if engine else docker.from_env(timeout=120)
         client.ping()
     except (DockerException, RequestException, OSError) as error:
         raise SandboxUnavailable(
@@ -190,8 +192,9 @@ def connect() -> docker.DockerClient:
 
 
 @contextlib.contextmanager
-def connected() -> Iterator[docker.DockerClient]:
-    client = connect()
+def connected(engine: str = "") -> Iterator[docker.DockerClient]:
+    """As `connect`, closed at the end; the engine's errors become ours."""
+    client = connect(engine)
     try:
         yield client
     except (DockerException, RequestException) as error:

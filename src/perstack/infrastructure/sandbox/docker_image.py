@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shutil
 import tarfile
 import tempfile
@@ -25,11 +26,16 @@ from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
 from perstack.core.errors import SandboxUnavailable, UserError
+from perstack.core.json import JsonObject
 from perstack.core.sandbox import ExecResult, Network, SandboxSpec
 from perstack.infrastructure.egress.inside import behind
 from perstack.infrastructure.owned import owned_name
 from perstack.infrastructure.process import BoundedBuffer
 from perstack.infrastructure.sandbox import snapshot
+from perstack.infrastructure.sandbox.compose import Build, Service
+from perstack.infrastructure.sandbox.devcontainer import resolved
+from perstack.infrastructure.sandbox.docker_beside import kept
+from perstack.infrastructure.sandbox.docker_container import create
 from perstack.infrastructure.sandbox.docker_stream import raw_socket, read_frames
 from perstack.infrastructure.sandbox.installing import outward_mounts, outward_variables
 from perstack.infrastructure.sandbox.snapshot_store import Made
@@ -49,12 +55,30 @@ class Start:
     draft: Path
 
 
-def image_of(client: docker.DockerClient, spec: SandboxSpec, source: Path, log: Callable[[str], None]) -> str:
-    """The identity of the image for `spec`, before its set-up: found, pulled or built.
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a specification comes to: with its files read, its image found or built, and its services."""
 
-    Raises: UserError for what is wrong with it, SandboxUnavailable for a failing engine.
+    spec: SandboxSpec
+    image: str
+    services: tuple[JsonObject, ...]
+
+
+def sources_of(client: docker.DockerClient, spec: SandboxSpec, source: Path, log: Callable[[str], None]) -> Sources:
+    """Read the files that `spec` names, find, pull or build the image before its set-up, and those of services.
+
+    Raises: UserError for what is wrong with them, SandboxUnavailable for a failing engine.
     """
-    return _build(client, spec, source, log) if spec.build else _find(client, spec, log)
+    found = resolved(spec, source)
+    for line in found.told:
+        log(line)
+    image = _build(client, found.build, source, log) if found.build else _find(client, found.spec.image, log)
+    return Sources(found.spec, image, tuple(_service(client, each, source, log) for each in found.services))
+
+
+def _service(client: docker.DockerClient, service: Service, source: Path, log: Callable[[str], None]) -> JsonObject:
+    build = service.build
+    return kept(service, _build(client, build, source, log) if build else _find(client, service.image, log))
 
 
 def tag_of(key: str) -> str:
@@ -84,12 +108,12 @@ def identity(client: docker.DockerClient, name: str) -> str:
     return str(client.images.get(name).id)
 
 
-def _find(client: docker.DockerClient, spec: SandboxSpec, log: Callable[[str], None]) -> str:
-    name = spec.image or BASE_IMAGE
+def _find(client: docker.DockerClient, wanted: str, log: Callable[[str], None]) -> str:
+    name = wanted or BASE_IMAGE
     try:
         return identity(client, name)
     except ImageNotFound:
-        if not spec.image:
+        if not wanted:
             raise UserError(
                 "[sandbox] names no image", hint='Write image = "…" (or build = "Dockerfile") in perstack.toml.'
             ) from None
@@ -102,19 +126,26 @@ def _find(client: docker.DockerClient, spec: SandboxSpec, log: Callable[[str], N
         raise UserError(f"[sandbox] image {name} cannot be had: {error.explanation or error}") from error
 
 
-def _build(client: docker.DockerClient, spec: SandboxSpec, source: Path, log: Callable[[str], None]) -> str:
-    dockerfile = source / spec.build
-    if not dockerfile.is_file() or not dockerfile.resolve().is_relative_to(source.resolve()):
-        raise UserError(f"[sandbox] build: there is no {spec.build} in the base commit")
-    log(f"building {spec.build}")
+def _build(client: docker.DockerClient, build: Build, source: Path, log: Callable[[str], None]) -> str:
+    name, context, top = build.dockerfile, source / build.context, source.resolve()
+    for path, there in ((source / name, (source / name).is_file()), (context, context.is_dir())):
+        if not there or not path.resolve().is_relative_to(top):
+            raise UserError(f"[sandbox] build: there is no {path.relative_to(source)} in the base commit")
+    log(f"building {name}")
     try:
         image, _ = client.images.build(
-            path=str(source), dockerfile=spec.build, rm=True, forcerm=True, labels={_LABEL: "build"}
+            path=str(context),
+            dockerfile=os.path.relpath(source / name, context),
+            buildargs=dict(build.args),
+            target=build.target or None,
+            rm=True,
+            forcerm=True,
+            labels={_LABEL: "build"},
         )
     except BuildError as error:
         lines = [str(part.get("stream", "")).strip() for part in error.build_log]
         tail = "\n".join(f"  {line}" for line in [line for line in lines if line][-10:])
-        raise UserError(f"[sandbox] build: {spec.build} does not build: {error.msg}\n{tail}") from error
+        raise UserError(f"[sandbox] build: {name} does not build: {error.msg}\n{tail}") from error
     return str(image.id)
 
 
@@ -122,7 +153,7 @@ def set_up(
     client: docker.DockerClient, spec: SandboxSpec, source: Path, log: Callable[[str], None], start: Start
 ) -> Made:
     """Run the commands in a container, then keep its image, and in the draft what it made in the workspace."""
-    container = client.containers.create(start.image, **_setup_options(spec, start.network))
+    container = create(client, {"image": start.image, **_setup_options(spec, start.network)})
     try:
         container.put_archive("/", _packed(source))
         container.start()
@@ -161,6 +192,7 @@ def _setup_options(spec: SandboxSpec, network: Network | None) -> dict[str, Any]
         "init": True,
         "network_mode": "none",
         "mounts": [DockerMount(m.target, str(m.source.resolve()), type="bind", read_only=True) for m in mounts],
+        "stop_signal": "SIGKILL",
         "labels": {_LABEL: "setup", f"{_LABEL}.owner": owned_name()},
         "security_opt": ["no-new-privileges"],
     }  # fmt: skip

@@ -32,6 +32,7 @@ class Finding:
     message: str
     hint: str = ""
     code: ExitCode = ExitCode.INFRASTRUCTURE
+    data: JsonObject | None = None  # for programs only
 
 
 def well(check: str, message: str) -> Finding:
@@ -76,7 +77,13 @@ def document(findings: Sequence[Finding]) -> JsonObject:
     return {
         "ok": exit_code(findings) == ExitCode.OK,
         "findings": [
-            {"check": each.check, "state": each.state.value, "message": each.message, "hint": each.hint}
+            {
+                "check": each.check,
+                "state": each.state.value,
+                "message": each.message,
+                "hint": each.hint,
+                **({"data": each.data} if each.data is not None else {}),
+            }
             for each in findings
         ],
     }

@@ -45,7 +45,25 @@ async def inside(
         seen = await api.look_inside(host, config, suggestion, programs)
     except PerstackError as error:
         return (failed("isolation", error),)
-    return (_egress(seen), _secrets(seen), *_programs(seen, config, suggestion))
+    return (*_guarantees(seen, config), _egress(seen), _secrets(seen), *_programs(seen, config, suggestion))
+
+
+def _guarantees(seen: api.Inside, config: Config) -> tuple[Finding, ...]:
+    """What the sandbox that was looked into holds, and what not."""
+    found = seen.capabilities
+    if found is None:
+        return ()
+    facts, told = {each.value: fact for each, fact in found.facts.items()}, found.document()
+    if missing := found.missing(config.sandbox.require):
+        hint = "Use an engine or a machine that does, or take it out of `require` under [sandbox]."
+        message = f"{seen.sandbox} does not guarantee what is required: {'; '.join(missing)}"
+        return (Finding("guarantees", State.PROBLEM, message, hint, data=told),)
+    lacking = found.lacking()
+    holds = ", ".join(f"{name} ({facts[name].known})" for name in facts if name not in lacking)
+    without = "; ".join(f"{name} ({facts[name].detail})" for name in facts if name in lacking)
+    message = f"{seen.sandbox} holds {holds or 'nothing'}" + (f"; not: {without}" if without else "")
+    state = State.WARNING if seen.sandbox == "host" else State.OK
+    return (Finding("guarantees", state, message, data=told),)
 
 
 def _egress(seen: api.Inside) -> Finding:
