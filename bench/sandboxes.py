@@ -12,16 +12,21 @@ from pathlib import Path
 import anyio
 
 from perstack.api.choice import working_sandbox
-from perstack.core.contracts import Session
+from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import SandboxUnavailable
-from perstack.core.sandbox import SandboxSpec
+from perstack.core.sandbox import SandboxSpec, Snapshot
 from perstack.infrastructure import process
+from perstack.infrastructure.sandbox.pool import WarmSession, warmed
 
+_WORK_S = 2.0  # what a session does meanwhile: the next one is made ready then
 _PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 
 async def back_end(name: str, commands: int, sessions: int) -> dict[str, object]:
-    """Medians in milliseconds: `command`, `plain` beside it, `start` and `stop` of a session."""
+    """Medians in milliseconds: `command`, `plain` beside it, `start` with a first command and `stop` of a session.
+
+    `warm` is a start with a first command where a sandbox was made ready before.
+    """
     try:
         sandbox = await working_sandbox(name, ())
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -31,17 +36,35 @@ async def back_end(name: str, commands: int, sessions: int) -> dict[str, object]
             for _ in range(sessions):
                 at = time.perf_counter()
                 async with sandbox.open(snapshot, place) as session:
-                    starts.append(time.perf_counter() - at)
                     await session.run(["true"])
+                    starts.append(time.perf_counter() - at)
                     for _ in range(commands // sessions):
                         inside.append(await _in(session))
                         plain.append(await _plain())
                     at = time.perf_counter()
                 ends.append(time.perf_counter() - at)
+            warm = await _warm(sandbox, snapshot, place, sessions)
     except SandboxUnavailable as error:
         return {"unavailable": error.message}
-    named = {"command": inside, "plain": plain, "start": starts, "stop": ends}
-    return {key: statistics.median(values) * 1000 for key, values in named.items()}
+    named = {"command": inside, "plain": plain, "start": starts, "stop": ends, "warm": warm}
+    return {key: statistics.median(values) * 1000 for key, values in named.items() if values}
+
+
+async def _warm(sandbox: Sandbox, snapshot: Snapshot, place: Path, sessions: int) -> list[float]:
+    """Starts with a first command after another session of the same shape gave time to make one ready."""
+    seconds = []
+    async with warmed(sandbox) as pool:
+        for number in range(sessions + 1):
+            workspace = place / f"warm-{number}"
+            workspace.mkdir()
+            at = time.perf_counter()
+            async with pool.open(snapshot, workspace) as session:
+                await session.run(["true"])
+                took = time.perf_counter() - at
+                if isinstance(session, WarmSession):
+                    seconds.append(took)
+                await anyio.sleep(_WORK_S)
+    return seconds
 
 
 async def _in(session: Session) -> float:
