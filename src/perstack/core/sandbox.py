@@ -32,7 +32,7 @@ class SetupNetwork:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """`[sandbox]` of `perstack.toml`: an `image`, a Dockerfile to `build` or a `devcontainer` file (paths), and `setup`.
+    """`[sandbox]` of `perstack.toml`: `image`, Dockerfile to `build` or `devcontainer` file (paths), and `setup`.
 
     `services` are names in the `compose` file (path). `require` are names of `core.capabilities.Guarantee`.
     """
