@@ -21,7 +21,7 @@ from perstack.api.host import Host
 from perstack.api.locked import Locked
 from perstack.core.contracts import Sandbox, Service, Session, Skill, Tell
 from perstack.core.errors import PerstackError
-from perstack.core.experts import BASE_SKILL, Expert, SkillSpec
+from perstack.core.experts import BUILTIN_SKILLS, RETRIEVAL_SKILL, Expert, SkillSpec
 from perstack.core.json import JsonObject, canonical
 from perstack.core.messages import ToolCall, ToolDefinition, ToolResult
 from perstack.core.sandbox import Mount, Snapshot
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from perstack.skills.mcp.making import Surroundings
 
 _MAKING = "perstack.skills.mcp.making"
+_RETRIEVAL = "perstack.skills.retrieval"
 _PARALLEL_INSTALLS = 4
 
 
@@ -45,7 +46,8 @@ _PARALLEL_INSTALLS = 4
 class Workplace:
     """A workspace and the sandboxes over it: `session` for base tools, fresh ones for servers.
 
-    `covers` hide from every sandbox what lies in the workspace and is not the experts'.
+    `covers` hide from every sandbox what lies in the workspace and is not the experts'. `repository` names what
+    the workspace is a copy of, so that jobs share its index.
     """
 
     sandbox: Sandbox
@@ -54,6 +56,7 @@ class Workplace:
     workspace: Path
     read_only: bool = False
     covers: tuple[Mount, ...] = ()
+    repository: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,16 @@ class Kit:
         """
         place = self._place
         base = base_skill(expert, place.workspace, place.session, read_only=place.read_only, team=self._shared.team)
-        return (base, *await self._servers(expert), *(_Lent(skill) for skill in self._shared.own(expert)))
+        found = self._retrieval(expert)
+        return (base, *found, *await self._servers(expert), *(_Lent(skill) for skill in self._shared.own(expert)))
+
+    def _retrieval(self, expert: Expert) -> tuple[Skill, ...]:
+        if RETRIEVAL_SKILL not in expert.skills:
+            return ()
+        skill: Skill = importlib.import_module(_RETRIEVAL).retrieval_skill(
+            expert, self._place.workspace, self._host.cache, self._place.repository
+        )
+        return (skill,)
 
     def launch_of(self, spec: SkillSpec) -> Launch | None:
         """How the server of a skill is started, with its packages; None where nothing was got ready for it yet."""
@@ -133,7 +145,7 @@ class Kit:
         self._emit("progress", {"message": message})
 
     async def _servers(self, expert: Expert) -> tuple[Skill, ...]:
-        wanted = [spec for name, spec in expert.skills.items() if name != BASE_SKILL]
+        wanted = [spec for name, spec in expert.skills.items() if name not in BUILTIN_SKILLS]
         if all(spec.type == "interactiveSkill" for spec in wanted):
             return ()
         known = self._shared.locked.known(expert)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from perstack.core.experts import BASE_SKILL, Expert, SkillSpec
+from perstack.core.experts import BASE_SKILL, BUILTIN_SKILLS, Expert, SkillSpec
 from perstack.core.json import Json, JsonObject, canonical
 from perstack.core.messages import ToolDefinition
 
@@ -93,7 +93,7 @@ def _public(skill: LockedSkill) -> LockedSkill:
 
 def known_tools(lock: Lock, expert: Expert) -> Known:
     """The tools of an expert's MCP servers that need not be asked for; what changed since is told and left out."""
-    wanted = {name: spec for name, spec in expert.skills.items() if name != BASE_SKILL and spec.type != INTERACTIVE}
+    wanted = {name: spec for name, spec in expert.skills.items() if name not in BUILTIN_SKILLS and spec.type != INTERACTIVE}
     if not wanted:
         return Known()
     locked = lock.experts.get(expert.key)

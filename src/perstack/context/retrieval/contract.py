@@ -101,7 +101,7 @@ class Words(Protocol):
 
 
 class Part(Protocol):
-    """One kind of knowledge about contents. Used by one thread of the worker; another process may use the same folder."""
+    """One kind of knowledge about contents. One thread of the worker uses it; another process may use the folder."""
 
     @property
     def name(self) -> str: ...

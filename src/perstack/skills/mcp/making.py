@@ -11,7 +11,7 @@ from typing import Literal
 from anyio.abc import TaskGroup
 
 from perstack.core.contracts import Service, Skill
-from perstack.core.experts import BASE_SKILL, Expert, SkillSpec
+from perstack.core.experts import BUILTIN_SKILLS, Expert, SkillSpec
 from perstack.core.messages import ToolDefinition
 from perstack.skills.mcp.contract import Patience
 from perstack.skills.mcp.endpoint import PUBLIC_HTTPS, Policy
@@ -48,7 +48,7 @@ def skills_of(
     """
     found: list[Skill] = []
     for name, spec in expert.skills.items():
-        if name == BASE_SKILL or spec.type == "interactiveSkill":
+        if name in BUILTIN_SKILLS or spec.type == "interactiveSkill":
             continue
         tools = known.get(name) if known else None
         found.append(_remote(spec, surroundings, tools) if spec.endpoint else _local(spec, surroundings, tools))
