@@ -66,7 +66,7 @@ async def test_nothing_keeps_a_job_from_working_in_a_sound_checkout(repo: Path, 
     code, found = await _in_thread(doctor, "--repo", repo, "--sandbox", "bubblewrap")
     assert code == ExitCode.OK
     assert {name: each["state"] for name, each in found.items()} == dict.fromkeys(
-        ("git", "configuration", "signals", "sandbox", "egress", "secrets", "model"), "ok"
+        ("git", "configuration", "signals", "sandbox", "guarantees", "egress", "secrets", "model"), "ok"
     )
     assert "closed" in found["egress"]["message"]
     assert "no interface but loopback" in found["egress"]["message"]
