@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -51,8 +50,8 @@ async def skill(repository: Path, tmp_path: Path) -> AsyncIterator[RetrievalSkil
     await made.close()
 
 
-async def ask(skill: RetrievalSkill, name: str, **arguments: object) -> tuple[str, bool]:
-    result = await skill.call(ToolCall("1", name, arguments))  # type: ignore[arg-type]
+async def ask(skill: RetrievalSkill, tool: str, /, **arguments: object) -> tuple[str, bool]:
+    result = await skill.call(ToolCall("1", tool, arguments))  # type: ignore[arg-type]
     answer = json.loads(result.text)
     return str(answer.get("result", answer.get("message"))), result.is_error
 
@@ -79,7 +78,7 @@ async def test_an_edit_is_in_the_next_answer_and_questions_that_are_none_are_tol
     before, _ = await ask(skill, "searchRanked", query="how is a discount applied?")
     assert before.startswith("docs/guide.md:1")
     (repository / "src/coupon.py").write_text("def applyDiscount(order):\n    return order\n")
-    os.unlink(repository / "docs/guide.md")
+    (repository / "docs/guide.md").unlink()
     after, _ = await ask(skill, "searchRanked", query="apply discount")
     assert after.startswith("src/coupon.py:1")
     assert "guide.md" not in after
