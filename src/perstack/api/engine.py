@@ -15,29 +15,23 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from perstack.api.choice import (
-    attempts,
     choose_checks,
     choose_provider,
-    guaranteed,
     load_early,
     make_provider,
-    working_sandbox,
 )
-from perstack.api.configuration import CONFIG_NAME
 from perstack.api.cover import cover
 from perstack.api.host import Fix, Ground, Host, Review, Run, Verify
 from perstack.api.kit import Kit, Shared, Workplace, closing, open_kit
 from perstack.api.locked import locked_by
-from perstack.api.repository import detect_signals
+from perstack.api.places import Places
 from perstack.api.running import carried_out
-from perstack.api.snapshots import with_mirrors
-from perstack.core.contracts import Sandbox, Session
-from perstack.core.errors import PerstackError, SandboxUnavailable, UserError
+from perstack.core.contracts import Session
+from perstack.core.errors import PerstackError
 from perstack.core.events import RECORD_EVENTS, Event, EventSink
 from perstack.core.experts import Config, Expert, PipelineSpec
 from perstack.core.json import JsonObject
 from perstack.core.outcome import FixOutcome, Planned, Reviewed
-from perstack.core.sandbox import SandboxSpec, Snapshot
 from perstack.core.storage import JOB_STATUS, EventWriter, JobRecord, Store
 from perstack.core.unicode import well_formed
 from perstack.core.usage import Usage
@@ -122,8 +116,11 @@ class Job:
     error: str = ""
     steps: int = 0
     max_steps: int = 0
-    grounds: int = 0
     usage: Usage = field(default_factory=Usage)
+    places: Places = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.places = Places(self.engine.host, self.id, self.emit, self.say)
 
     def sink(self, event: Event) -> None:
         """Log first, then show: what people saw is in the log."""
@@ -169,9 +166,8 @@ class Job:
             pipeline = replace(pipeline, checks=choose_checks(self.engine.host, fix.config))
         async with self.staff(fix.config, budgets.steps, budgets.tokens, None, budgets.cost) as staff:
             self.expert = pipeline.name
-            writers = () if pipeline.checks == "off" else (pipeline.checks,)
-            reviewers = () if pipeline.review in {"", "off"} else (pipeline.review,)
-            staff.check((pipeline.plan, pipeline.build, pipeline.verify, *writers, *reviewers))
+            helpers = {pipeline.checks, pipeline.review} - {"", "off"}
+            staff.check((pipeline.plan, pipeline.build, pipeline.verify, *sorted(helpers)))
             proving = await to_thread.run_sync(importlib.import_module, _PROVING)
             ground = await self._prepare(fix.repository, fix.base, fix.config)
             outcome: FixOutcome = await proving.fixed(
@@ -207,7 +203,8 @@ class Job:
             self.expert = review.expert
             staff.check((review.expert,))
             proving = await to_thread.run_sync(importlib.import_module, _PROVING)
-            ground = await self._ground(review)
+            with self.stage("prepare"):
+                ground = await self.places.to_review(review)
             reviewed: Reviewed = await proving.reviewed(review, staff, ground, host=self.engine.host)
         reviewed = replace(reviewed, cost_usd=staff.cost_usd)
         self.steps, self.usage = staff.next_step - 1, reviewed.usage
@@ -283,8 +280,8 @@ class Job:
     async def kit(self, config: Config, workspace: Path, shared: Shared | None = None) -> AsyncIterator[Kit]:
         """The skills of experts over one directory, in a sandbox of its own."""
         with given_back(workspace):
-            sandbox, snapshot = await self._sandbox(config.sandbox, workspace)
-            covers = cover(self.engine.host.storage, workspace, self._scratch("cover"))
+            sandbox, snapshot = await self.places.sandbox(config.sandbox, workspace)
+            covers = cover(self.engine.host.storage, workspace, self.places.scratch("cover"))
             async with sandbox.open(snapshot, workspace, mounts=covers) as session:
                 place = Workplace(sandbox, snapshot, session, workspace, covers=covers)
                 async with open_kit(self.engine.host, place, self.emit, shared) as kit:
@@ -293,74 +290,17 @@ class Job:
     @asynccontextmanager
     async def session(self, config: Config, workspace: Path) -> AsyncIterator[Session]:
         """A sandbox of its own over one directory."""
-        sandbox, snapshot = await self._sandbox(config.sandbox, workspace)
+        sandbox, snapshot = await self.places.sandbox(config.sandbox, workspace)
         async with sandbox.open(snapshot, workspace) as session:
             yield session
 
     async def _prepare(self, repository: Repository, base: str, config: Config) -> Ground:
         with self.stage("prepare"):
-            specs, suggestion = config.signals, SandboxSpec()
-            if not specs or not (config.sandbox.image or config.sandbox.build):
-                detection = await detect_signals(repository, base)
-                specs, suggestion = specs or detection.signals, detection.sandbox
-            if not specs:
-                raise UserError(
-                    f"no signals: {CONFIG_NAME} has no [signals] and no test suite was recognised",
-                    hint='write one, for example [signals.tests] with kind = "test" and run = "python3 -m pytest"',
-                )
-            scratch = self._next_ground()
-            source = scratch / "source"
-            await repository.export(base, source)
-            sandbox, snapshot = await self._sandbox(config.sandbox, source, suggestion)
-        return Ground(specs, sandbox, snapshot, scratch, self.emit)
-
-    async def _ground(self, review: Review) -> Ground:
-        """What a review needs: a sandbox, and no signals."""
-        with self.stage("prepare"):
-            source = self._scratch("source")
-            await review.repository.export(review.head, source)
-            suggestion = (await detect_signals(review.repository, review.head)).sandbox
-            sandbox, snapshot = await self._sandbox(review.config.sandbox, source, suggestion)
-        return Ground((), sandbox, snapshot, self.engine.host.scratch / self.id, self.emit)
-
-    async def _sandbox(
-        self, spec: SandboxSpec, source: Path, suggestion: SandboxSpec | None = None
-    ) -> tuple[Sandbox, Snapshot]:
-        """The strongest back end that works and can be prepared; says which and why not the others."""
-        problems: list[str] = []
-        host = self.engine.host
-        for name, variant in attempts(host.sandbox, with_mirrors(spec, host.env), suggestion or SandboxSpec()):
-            try:
-                sandbox = await working_sandbox(name, host.path, host=host, tell=self.emit, spec=variant)
-                snapshot = await sandbox.prepare(variant, source, self.say)
-                await guaranteed(sandbox, snapshot, variant.require)
-            except (SandboxUnavailable, UserError) as error:
-                if isinstance(error, UserError) and (spec.needs_images or spec.setup):
-                    raise  # what the configuration says is wrong, and no other back end makes it right
-                problems.append(f"{name}: {error.message}")
-                self.say(f"sandbox {name} cannot be used: {error.message}")
-                continue
-            self.say(f"sandbox: {name}")
-            return sandbox, snapshot
-        raise SandboxUnavailable(
-            "no sandbox can be used (" + "; ".join(dict.fromkeys(problems)) + ")",
-            hint=f"start a Docker engine{' (the configuration needs one)' if spec.needs_images else ''}, "
-            "or install bubblewrap (apt-get install bubblewrap) and choose `--sandbox bubblewrap`; "
-            "`--sandbox host` runs without isolation, for code you trust",
-        )
+            return await self.places.to_measure(repository, base, config)
 
     def say(self, message: str) -> None:
         """Progress for people."""
         self.emit("progress", {"message": self.engine.redact(message)})
-
-    def _next_ground(self) -> Path:
-        """A private directory for what is proved next: one job may prove several things."""
-        self.grounds += 1
-        name = self.id if self.grounds == 1 else f"{self.id}-{self.grounds}"
-        return self.engine.host.scratch / name
-
-    def _scratch(self, name: str) -> Path:
-        return self.engine.host.scratch / self.id / name
 
     @asynccontextmanager
     async def staff(
