@@ -15,7 +15,7 @@ from bench.processes import ROOT, Broken, Model, ask, model
 from bench.report import Results, Row, Skipped, show
 
 Part = tuple[str, Callable[[], Iterator[Row | Skipped]]]
-PARTS = ("start", "feedback", "steps", "history", "memory", "disk", "sandbox", "protocol", "reports")
+PARTS = ("start", "feedback", "steps", "history", "memory", "disk", "sandbox", "protocol", "reports", "recall")
 
 
 # Milliseconds to the end of the first command: started afresh, and made ready before.
@@ -120,6 +120,20 @@ def reports(*, quick: bool) -> Iterator[Row | Skipped]:
         yield Row("reports", name, found[key], unit, target=f"≤ {limit:g} {unit}", limit=limit)
 
 
+def recall(*, quick: bool) -> Iterator[Row | Skipped]:
+    """Which files a commit changed, found from its message: this repository's own history, beside plain grep."""
+    found = ask("bench.recall", "10" if quick else "40", timeout_s=600.0)
+    ways = found["ways"]
+    for key, name in (("ranked", "ranked search"), ("symbols", "and map"), ("two", "and map of the first hits")):
+        low, high = ways[key]["interval"]
+        least, most = ways[key]["gain"]
+        note = f"95 %: {100 * low:.0f}-{100 * high:.0f}; against grep {100 * least:+.0f} to {100 * most:+.0f}"
+        yield Row(
+            "recall", f"{name}, recall@10 of {found['commits']} commits", 100 * ways[key]["recall"], "%",
+            floor=100 * ways["grep"]["recall"], note=note,
+        )  # fmt: skip
+
+
 def parts(server: Model, *, quick: bool) -> Iterator[Part]:
     """What there is to measure, in order."""
     few = 2 if quick else 5
@@ -134,6 +148,7 @@ def parts(server: Model, *, quick: bool) -> Iterator[Part]:
     yield "sandbox", partial(sandbox, quick=quick)
     yield "protocol", partial(protocol, quick=quick)
     yield "reports", partial(reports, quick=quick)
+    yield "recall", partial(recall, quick=quick)
 
 
 def run(*, quick: bool, only: frozenset[str], say: Callable[[str], None]) -> Results:
