@@ -22,8 +22,8 @@ TRACES = {
     "pytest": ("tests/t.py:4: in test\nsrc/a.py:9: ValueError", ["src/a.py", "tests/t.py"],
                [("src/a.py", 9), ("tests/t.py", 4)]),
     "javascript": (
-        ("Error: no\n    at total (/work/src/a.js:3:9)\n    at run (file:///work/node_modules/x/src/a.js:1:1)\n"
-        "    at test (file:///work/test/t.mjs:5:3)\n    at node:internal/x.js:2:2\n"),
+        ("Error: no\n    at total (/srv/src/a.js:3:9)\n    at run (file:///srv/node_modules/x/src/a.js:1:1)\n"
+        "    at test (file:///srv/test/t.mjs:5:3)\n    at node:internal/x.js:2:2\n"),
         ["src/a.js", "test/t.mjs"], [("src/a.js", 3), ("test/t.mjs", 5)],
     ),
     "go": ("panic: boom\nmain.f(...)\n\t/tmp/x/pkg/a.go:12 +0x1d\n\t/usr/lib/go/src/a.go:1\n    a_test.go:8: no\n",
