@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from perstack.api.deferred import DeferredEngine, Jobs
     from perstack.api.engine import Engine, Job
     from perstack.api.examining import Inside, ask_model, chosen_model, git_version, look_inside, try_sandboxes
+    from perstack.api.following import Following
     from perstack.api.history import Archive, JobHistory, Standing
     from perstack.api.host import Fix, Host, Review, Run, Verify
     from perstack.api.install import Installation, collect
@@ -70,6 +71,7 @@ __all__ = [
     "EvidenceRefused",
     "Fix",
     "FixCheckout",
+    "Following",
     "GitRemote",
     "Host",
     "Inside",
@@ -147,6 +149,7 @@ _PLACES = {
     "api.deferred": "DeferredEngine Jobs",
     "api.engine": "Engine Job",
     "api.examining": "Inside ask_model chosen_model git_version look_inside try_sandboxes",
+    "api.following": "Following",
     "api.history": "Archive JobHistory Standing",
     "api.host": "Fix Host Review Run Verify",
     "api.models": "ModelFacts ProviderFacts survey",

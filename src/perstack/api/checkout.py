@@ -42,7 +42,7 @@ class VerifyCheckout:
 
     `base` is a revision, by default where HEAD left the main branch. Without `config`, the base commit's own counts.
     `out` is where evidence goes, by default the job's folder. `everything`: go on once a signal has decided.
-    `shards` are folders that `run_shard` wrote for the same change.
+    `shards` are folders that `run_shard` wrote for the same change. `job_id` is the new job's, made up where empty.
     """
 
     repo: Path
@@ -54,6 +54,7 @@ class VerifyCheckout:
     out: Path | None = None
     everything: bool = False
     shards: tuple[Path, ...] = ()
+    job_id: str = ""
 
     def __post_init__(self) -> None:
         if self.patch is not None and self.head:
@@ -64,7 +65,7 @@ class VerifyCheckout:
 class FixCheckout:
     """What is red at commit `base` of a checkout, to be fixed. The first line of `task` is its title.
 
-    `apply` writes a proved fix into the working tree.
+    `apply` writes a proved fix into the working tree. `job_id` is the new job's, made up where empty.
     """
 
     repo: Path
@@ -73,6 +74,7 @@ class FixCheckout:
     targets: tuple[str, ...] = ()
     config: Config | None = None
     apply: bool = False
+    job_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ async def verify_checkout(
     Raises: UserError and InfrastructureErrors before there is a report.
     """
     request = await _change(host, asked, warn)
-    async with Engine(host).job("verify", watch) as job:
+    async with Engine(host).job("verify", watch, job_id=asked.job_id) as job:
         return await job.verify(request, out=asked.out)
 
 
@@ -188,7 +190,7 @@ async def fix_checkout(
     config = await _config(checkout, base, asked.config, warn)
     title, _, text = asked.task.partition("\n")
     request = Fix(checkout.repository, base, config, title=title, text=text, targets=asked.targets)
-    async with Engine(host).job("fix", watch) as job:
+    async with Engine(host).job("fix", watch, job_id=asked.job_id) as job:
         outcome = await job.fix(request)
     if asked.apply and outcome.ending is Ending.FIXED and outcome.candidate is not None:
         try:

@@ -68,13 +68,15 @@ class Engine:
         self.store: Store = host.store or JobStore(host.storage, self.redact)
 
     @asynccontextmanager
-    async def job(self, kind: str, watch: EventSink | None = None, run: Run | None = None) -> AsyncIterator[Job]:
-        """A job with its own event log and scratch directory: a new one, or the old one that `run` goes on with.
+    async def job(
+        self, kind: str, watch: EventSink | None = None, run: Run | None = None, *, job_id: str = ""
+    ) -> AsyncIterator[Job]:
+        """A job with its own log and scratch directory: a new one (of that id), or the old one `run` goes on with.
 
         Raises: UserError where the old one is not there or is being worked on.
         """
         goes_on = run is not None and run.goes_on
-        record = self._again(run) if run and goes_on else self._new(kind, run)
+        record = self._again(run) if run and goes_on else self._new(kind, run, job_id)
         log = self.store.open_log(record.id)
         job = Job(self, record.id, self.store.folder(record.id), log, watch)
         try:
@@ -91,10 +93,9 @@ class Engine:
             log.close()
             self.store.save(job.record(record))
 
-    def _new(self, kind: str, run: Run | None) -> JobRecord:
-        job_id, expert = (run.job_id or new_id(), run.expert) if run else (new_id(), "")
-        note = run.note if run else {}
-        record = JobRecord(job_id, expert, now_ms(), extra={**note, "kind": kind})
+    def _new(self, kind: str, run: Run | None, job_id: str) -> JobRecord:
+        job_id, expert, note = (run.job_id, run.expert, run.note) if run else (job_id, "", {})
+        record = JobRecord(job_id or new_id(), expert, now_ms(), extra={**note, "kind": kind})
         self.store.create(record)
         return record
 

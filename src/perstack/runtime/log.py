@@ -162,6 +162,49 @@ def load_log(path: Path) -> LogContents:
     return LogContents(tuple(events), head, size)
 
 
+class LogTail:
+    """A log read bit by bit while it grows, each line once. Its chain is checked as the log's own is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._head = CHAIN_SEED
+        self._size = 0
+        self._line = 0
+
+    def read(self, most: int = 262_144) -> list[Event]:
+        """The whole lines that follow on what was read before: about `most` bytes of them, at least one line.
+
+        Nothing where nothing was added, also where the log is not there yet.
+        Raises: LogDamaged where a line was changed; InfrastructureError where it cannot be read.
+        """
+        events: list[Event] = []
+        for raw in self._lines(most):
+            line = self._line + 1
+            try:
+                event, self._head = _read_line(raw, self._head, is_header=line == 1)
+            except ValueError as error:
+                if events:
+                    break  # first what is intact; the next read says what is wrong
+                raise LogDamaged(f"{self._path}:{line}: {error}", line=line, intact=()) from None
+            self._line, self._size = line, self._size + len(raw) + 1
+            if event is not None:
+                events.append(event)
+        return events
+
+    def _lines(self, most: int) -> list[bytes]:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._size)
+                data = file.read(most)
+                if len(data) == most and not data.endswith(b"\n"):
+                    data += file.readline()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise InfrastructureError(f"{self._path}: cannot be read: {error.strerror}") from error
+        return data.split(b"\n")[:-1]
+
+
 def read_log(path: Path, tell: Callable[[str], None] | None = None) -> list[Event]:
     """The events of a log. A cut last line is left out and said through `tell`.
 
