@@ -93,6 +93,11 @@ suspicious = "report"
 build = "@app/verify"
 budgets = { rounds = 5, steps = 10, tokens = 0, wallTime = 90000 }
 
+[context]
+warnAt = 0.4
+compactAt = 0.5
+summary = "facts"
+
 [github]
 roles = ["admin"]
 teams = ["acme/core"]

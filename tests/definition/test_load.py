@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from perstack.core.errors import ExitCode, UserError
-from perstack.core.experts import BASE_SKILL, DEFAULT_EVENTS, CommandRule
+from perstack.core.experts import BASE_SKILL, DEFAULT_EVENTS, CommandRule, ContextSpec
 from perstack.core.signals import Priority, SignalKind
 from perstack.definition.load import find_config, load_config, load_file, validate_config
 from perstack.definition.schema_github import CommandName, EventName
@@ -29,9 +29,7 @@ def test_every_public_key_reaches_the_config() -> None:
     config = load_config(FULL, "x/perstack.toml")
 
     assert [warning.split('"')[1] for warning in config.warnings] == [
-        "providerTools",
         "providerSkills",
-        "providerToolOptions",
     ]
     assert (config.path, config.model, config.reasoning_budget) == ("x/perstack.toml", "some-model", 4096)
     assert (config.max_steps, config.max_retries, config.timeout_ms) == (50, 0, 1000)
@@ -82,6 +80,7 @@ def test_every_table_of_the_harness_reaches_the_config() -> None:
     pipeline = config.pipelines["fix"]
     assert (pipeline.plan, pipeline.build) == ("@fix/plan", "@app/verify")
     assert (pipeline.budgets.rounds, pipeline.budgets.tokens, pipeline.budgets.wall_time_s) == (5, 0, 90.0)
+    assert config.context == ContextSpec(warn_at=0.4, compact_at=0.5, summary="facts")
     github = config.github
     assert (github.roles, github.allowed_bots, github.label) == (("admin",), (41898282,), "fix-me")
     assert (github.branch_prefix, github.fork_policy, github.check_name) == ("bot/", "deny", "proof")

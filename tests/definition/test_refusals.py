@@ -199,6 +199,14 @@ def test_an_empty_argument_list_is_a_choice_not_an_omission() -> None:
         ("[verify]\nreject = ['(']", "verify.reject.0: expected a regular expression"),
         ("[verify]\nmaxFiles = 0", "verify.maxFiles: must be at least 1"),
         ("[pipelines.fix]\nplan = 'Bad Key'", "pipelines.fix.plan: Invalid expert key format: Bad Key"),
+        (
+            "[context]\nwarnAt = 0.9",
+            "context.warnAt: must not be above compactAt (0.8): a warning comes before a compaction",
+        ),
+        (
+            "[context]\nsummary = 'fact'",
+            'context.summary: expected "model" or "facts", got "fact" (did you mean "facts"?)',
+        ),
         ("[pipelines.fix.budgets]\nrounds = 0", "pipelines.fix.budgets.rounds: must be at least 1"),
         ("[github]\nallowedBots = ['dependabot']", 'github.allowedBots.0: expected a whole number, got "dependabot"'),
         (

@@ -26,7 +26,7 @@ VALUES: tuple[Any, ...] = (
 ONLY_THE_LOADER = (
     "JSON", "regular expression", "cannot split", "inside the repository", "the command is empty",
     "collides", "is listed twice", "is not allowed here", "no packageName or args", "exclude each other",
-    "differs from the table's name", "a skill needs a name", "expected an exit code",
+    "must not be above compactAt", "differs from the table's name", "a skill needs a name", "expected an exit code",
 )  # fmt: skip
 
 

@@ -249,6 +249,6 @@ async def test_a_model_that_is_known_to_read_no_images_is_told_so_at_once() -> N
 async def test_a_provider_that_is_no_language_model_is_not_asked_for_a_summary() -> None:
     model = Reader(30)
     run = bench(model)
-    await run.run(context=ContextSpec(summary="rules"))
+    await run.run(context=ContextSpec(summary="facts"))
     assert model.asked_for_summary == 0
     assert {event.payload.get("by") for event in of_kind(run, "compactContext")} >= {"rules"}

@@ -60,4 +60,5 @@ def _request(run: Run, staff: Staff, experts: Mapping[str, Expert]) -> RunReques
         max_retries=config.max_retries if run.max_retries < 0 else run.max_retries,
         timeout_s=(run.timeout_ms or config.timeout_ms) / 1000,
         reasoning_budget=reasoning_tokens(budget),
+        context=config.context,
     )

@@ -204,7 +204,7 @@ class GithubSpec:
 class ContextSpec:
     """When a run's context is near its end: shares of what its model can read beside a reply.
 
-    `summary` is `model` (the run's own model writes one) or `rules` (facts alone are kept).
+    `summary` is `model` (the run's own model writes one) or `facts` (only what counts verbatim is kept).
     """
 
     warn_at: float = 0.7
@@ -229,5 +229,6 @@ class Config:
     signals: tuple[SignalSpec, ...] = ()
     verify: VerifySpec = field(default_factory=VerifySpec)
     pipelines: Mapping[str, PipelineSpec] = field(default_factory=dict)
+    context: ContextSpec = field(default_factory=ContextSpec)
     github: GithubSpec = field(default_factory=GithubSpec)
     warnings: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ def to_config(document: schema_harness.Document, *, path: str, warnings: Sequenc
         signals=tuple(_signal(name, signal) for name, signal in document.signals.items()),
         verify=_verify(document.verify or schema_harness.Verify()),
         pipelines={name: _pipeline(name, pipeline) for name, pipeline in document.pipelines.items()},
+        context=_context(document.context or schema_provider.Context()),
         github=_github(document.github or schema_github.Github()),
         warnings=tuple(warnings),
     )
@@ -205,6 +206,10 @@ def _pipeline(name: str, pipeline: schema_harness.Pipeline) -> data.PipelineSpec
             wall_time_s=budgets.wall_time / 1000,
         ),
     )
+
+
+def _context(context: schema_provider.Context) -> data.ContextSpec:
+    return data.ContextSpec(warn_at=context.warn_at, compact_at=context.compact_at, summary=context.summary)
 
 
 def _github(github: schema_github.Github) -> data.GithubSpec:

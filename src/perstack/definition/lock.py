@@ -93,7 +93,9 @@ def _public(skill: LockedSkill) -> LockedSkill:
 
 def known_tools(lock: Lock, expert: Expert) -> Known:
     """The tools of an expert's MCP servers that need not be asked for; what changed since is told and left out."""
-    wanted = {name: spec for name, spec in expert.skills.items() if name not in BUILTIN_SKILLS and spec.type != INTERACTIVE}
+    wanted = {
+        name: spec for name, spec in expert.skills.items() if name not in BUILTIN_SKILLS and spec.type != INTERACTIVE
+    }
     if not wanted:
         return Known()
     locked = lock.experts.get(expert.key)

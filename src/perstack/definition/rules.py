@@ -165,6 +165,9 @@ def _sandbox(sandbox: Sandbox) -> Iterator[Problem]:
 
 
 def _harness(document: Document) -> Iterator[Problem]:
+    if document.context is not None and document.context.warn_at > document.context.compact_at:
+        message = f"must not be above compactAt ({document.context.compact_at:g}): a warning comes before a compaction"
+        yield Problem(("context", "warnAt"), message)
     if document.sandbox is not None:
         yield from _sandbox(document.sandbox)
     for name, signal in document.signals.items():

@@ -12,6 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 
 from perstack.definition.schema import Domain, ExpertKeyText, Natural, Positive, PublicTables, Strings
 from perstack.definition.schema_github import Github
+from perstack.definition.schema_provider import Context
 from perstack.definition.tables import Table
 
 
@@ -343,4 +344,5 @@ class Document(PublicTables):
     signals: dict[str, Signal] = Field(default_factory=dict)
     verify: Verify | None = None
     pipelines: dict[str, Pipeline] = Field(default_factory=dict)
+    context: Context | None = None
     github: Github | None = None

@@ -1,4 +1,4 @@
-"""The table `[provider]` of `perstack.toml`: each provider's settings, and what is said of its models."""
+"""The tables `[provider]` and `[context]` of `perstack.toml`: providers, facts about models, their windows."""
 
 from __future__ import annotations
 
@@ -77,6 +77,7 @@ Fallback = list[Annotated[str, Field(min_length=1)]]
 _FALLBACK = "Models of the same provider that are asked, in order, where one does not answer."
 Tokens = Annotated[int, Field(gt=0, le=100_000_000)]
 Dollars = Annotated[float, Field(ge=0, le=1_000_000)]
+Share = Annotated[float, Field(ge=0.05, le=0.98)]
 Patience = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -101,6 +102,17 @@ class Waits(Table):
     connect: Patience | None = Field(default=None, description="For a connection. Default: 10.")
     first_token: Patience | None = Field(default=None, description="For the first piece of a reply.")
     idle: Patience | None = Field(default=None, description="For the next piece of a reply.")
+
+
+class Context(Table):
+    """When an expert's context is near its end: shares of what its model can read beside a reply."""
+
+    warn_at: Share = Field(default=0.7, description="From here on, a warning.")
+    compact_at: Share = Field(default=0.8, description="From here on, old outputs and turns are compacted to half.")
+    summary: Literal["model", "facts"] = Field(
+        default="model",
+        description="What stands for old turns: the model's own words and the facts, or the facts alone.",
+    )
 
 
 class AnyProvider(Table):

@@ -65,6 +65,7 @@ class Staff:
                 reasoning_budget=reasoning_tokens(self.config.reasoning_budget),
                 job_id=self.job_id,
                 first_step=self.next_step,
+                context=self.config.context,
             )
         )
         self.next_step += max(outcome.steps, 1)
