@@ -65,6 +65,7 @@ from perstack.infrastructure.sandbox.snapshot_store import (
 )
 
 _START_S = 60.0
+_PROBE_S = 10
 
 
 async def probe_docker() -> str:
@@ -72,10 +73,9 @@ async def probe_docker() -> str:
 
     def ask() -> str:
         try:
-            with contextlib.closing(docker.from_env(timeout=10)) as client:
-                client.ping()
-        except (DockerException, RequestException, OSError) as error:
-            return f"no Docker engine answers ({first_sentence(error)})"
+            connect(timeout_s=_PROBE_S).close()
+        except SandboxUnavailable as error:
+            return error.message
         return ""
 
     return await anyio.to_thread.run_sync(ask)

@@ -32,6 +32,7 @@ _UID = 10001
 # Of one user, on the whole machine; `pids_limit` is the one that counts. Unless told, Podman asks for more than some
 # machines allow, and starts nothing.
 _MOST_PROCESSES = 32768
+_TIMEOUT_S = 120
 
 # What a container is attached to: each entry is a connection of its own.
 TOGETHER = ({"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1},)
@@ -178,23 +179,30 @@ def reap(client: docker.DockerClient) -> None:
                 container.remove(force=True)
 
 
-def connect(engine: str = "") -> docker.DockerClient:
+def connect(engine: str = "", timeout_s: int = _TIMEOUT_S) -> docker.DockerClient:
     """A client of the engine at this address. Raises: SandboxUnavailable where none answers."""
+    client: docker.DockerClient | None = None
     try:
-        client = docker.DockerClient(base_url=engine, timeout=120) if engine else docker.from_env(timeout=120)
+        if engine.startswith("unix://"):  # the SDK leaves a socket open where nobody listens
+            with socket.socket(socket.AF_UNIX) as trying:
+                trying.connect(engine.removeprefix("unix://"))
+        made = docker.DockerClient(base_url=engine, timeout=timeout_s) if engine else docker.from_env(timeout=timeout_s)
+        client = made
         client.ping()
     except (DockerException, RequestException, OSError) as error:
+        if client is not None:
+            client.close()
         raise SandboxUnavailable(
             f"no Docker engine answers ({first_sentence(error)})",
-            hint="Start Docker, or use `--sandbox bubblewrap`.",
+            hint="Start Docker or `podman system service`, or use `--sandbox bubblewrap`.",
         ) from error
     return client
 
 
 @contextlib.contextmanager
-def connected(engine: str = "") -> Iterator[docker.DockerClient]:
+def connected(engine: str = "", timeout_s: int = _TIMEOUT_S) -> Iterator[docker.DockerClient]:
     """As `connect`, closed at the end; the engine's errors become ours."""
-    client = connect(engine)
+    client = connect(engine, timeout_s)
     try:
         yield client
     except (DockerException, RequestException) as error:

@@ -5,18 +5,13 @@ Only local sockets: the workspace is a directory of this machine.
 
 from __future__ import annotations
 
-import contextlib
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import docker
-from docker.errors import DockerException
-from requests.exceptions import RequestException
-
 from perstack.core.errors import SandboxUnavailable, UserError
+from perstack.infrastructure.sandbox.docker_container import connected
 
 KINDS = ("docker", "podman")
 _ANSWER_S = 10
@@ -85,15 +80,8 @@ def choose(wanted: str, env: Mapping[str, str], runtime: str = "") -> Engine:
 
 def ask(address: str) -> Engine:
     """What the engine at `address` says of itself. Raises: SandboxUnavailable where it does not answer."""
-    try:
-        if address.startswith("unix://"):  # the SDK leaves a socket open where nobody listens
-            with socket.socket(socket.AF_UNIX) as trying:
-                trying.connect(address.removeprefix("unix://"))
-        with contextlib.closing(docker.DockerClient(base_url=address or None, timeout=_ANSWER_S)) as client:
-            return _told(address, client.version(), client.info())
-    except (DockerException, RequestException, OSError) as error:
-        sentence = str(getattr(error, "explanation", None) or error).strip().splitlines()[0][:300]
-        raise SandboxUnavailable(f"no Docker engine answers ({sentence})", hint=_HINTS["auto"]) from error
+    with connected(address, _ANSWER_S) as client:
+        return _told(address, client.version(), client.info())
 
 
 def lacks_runtime(engine: Engine, runtime: str) -> str:
