@@ -8,13 +8,19 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one sandbox. Sizes in MiB, `cpus` in whole or part processors."""
+    """Limits of one sandbox. Sizes in MiB, `cpus` in whole or part processors.
+
+    `disk_mb` and `disk_files` are what its commands may add to the disk; `file_mb` is one file, `tmp_mb` each of /tmp
+    and HOME.
+    """
 
     memory_mb: int = 4096
     processes: int = 512
     cpus: float = 2.0
     file_mb: int = 1024
     tmp_mb: int = 512
+    disk_mb: int = 8192
+    disk_files: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,10 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class ExecResult:
-    """One finished command. `exit_code` is 128+n for signal n, 127 for a missing program, 124 for a time-out."""
+    """One finished command. `exit_code` is 128+n for signal n, 127 for a missing program, 124 for a time-out.
+
+    `limit` names the limit of the sandbox for which it was stopped (`disk`: exit code 153); empty for none.
+    """
 
     exit_code: int
     stdout: bytes
@@ -94,6 +103,7 @@ class ExecResult:
     seconds: float
     timed_out: bool = False
     truncated: bool = False
+    limit: str = ""
 
     def text(self) -> str:
         """Both streams as one text, undecodable bytes replaced."""

@@ -81,6 +81,7 @@ class ReasonCode(StrEnum):
     CANARY_FAILED = "canary-failed"
     TIMED_OUT = "timed-out"
     OUTPUT_LIMIT = "output-limit"
+    DISK_LIMIT = "disk-limit"
     SIGNAL_ERROR = "signal-error"
     NOT_RUN = "not-run"
     HELD_OUT_FAILED = "held-out-failed"

@@ -139,6 +139,8 @@ def _sandbox(sandbox: schema_harness.Sandbox) -> SandboxSpec:
             cpus=limits.cpus,
             file_mb=limits.file_mb,
             tmp_mb=limits.tmp_mb,
+            disk_mb=limits.disk_mb,
+            disk_files=limits.disk_files,
         ),
     )
 

@@ -109,6 +109,8 @@ class Limits(Table):
     cpus: Number = 2.0
     file_mb: Positive = Field(default=1024, description="Largest file, MiB.")
     tmp_mb: Positive = Field(default=512, description="Size of /tmp, MiB.")
+    disk_mb: Positive = Field(default=8192, description="What commands may add to the disk, MiB.")
+    disk_files: Positive = Field(default=1_000_000, description="How many files and folders commands may add.")
 
 
 Guarantee = Literal[

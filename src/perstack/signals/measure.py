@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -14,10 +15,10 @@ from uuid import uuid4
 import anyio
 import anyio.to_thread
 
-from perstack.core.contracts import Sandbox
+from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import InfrastructureError, SandboxUnavailable
 from perstack.core.json import Json, JsonObject
-from perstack.core.sandbox import Snapshot
+from perstack.core.sandbox import ExecResult, Snapshot
 from perstack.core.signals import Measurement, SignalKind, SignalRun, SignalSpec, SignalStatus, TestStatus
 from perstack.core.verdict import ReasonCode
 from perstack.infrastructure.owned import remove_tree
@@ -25,6 +26,7 @@ from perstack.signals.command import OUTPUT_LIMIT, judge_command, kept_output
 from perstack.signals.compiler import run_compiler
 from perstack.signals.environment import Variation, variation
 from perstack.signals.junit_run import clear_reports, judge_reports, report_pattern, without_report
+from perstack.signals.limits import Noted
 from perstack.signals.schedule import Slots
 from perstack.signals.suites.contract import Place, SuitePlan, SuiteRun
 from perstack.signals.tree import Tree, copy_tree
@@ -124,7 +126,12 @@ class Meter:
                 await copy_tree(subject.tree, workspace, leave_out=subject.leave_out)
                 if subject.plant is not None:
                     await anyio.to_thread.run_sync(subject.plant, workspace)
-                done = await self._dispatch(subject, workspace, folder, circumstances)
+                noted = Noted(self._sandbox)
+                place = Place(
+                    noted, self._snapshot, workspace, folder / "runner", circumstances, self._scratch / "builds"
+                )
+                done = await self._dispatch(subject, place)
+                done = replace(done, run=noted.judged(done.run, self._snapshot.limits))
             except SandboxUnavailable:
                 raise
             except InfrastructureError as error:
@@ -138,49 +145,41 @@ class Meter:
                 self._emit("finishSignal", {**head, "status": status.value, "seconds": seconds})
             return done
 
-    async def _dispatch(self, subject: Subject, workspace: Path, folder: Path, circumstances: Variation) -> SuiteRun:
+    async def _dispatch(self, subject: Subject, place: Place) -> SuiteRun:
         spec = subject.spec
         if subject.plan is not None:
-            place = Place(
-                self._sandbox, self._snapshot, workspace, folder / "runner", circumstances, self._scratch / "builds"
-            )
             return await subject.plan.run(spec, place)
         if spec.kind is SignalKind.COMMAND:
-            return SuiteRun(await self._command(spec, workspace, circumstances))
+            return SuiteRun(judge_command(spec, await self._result(spec, place)))
         if spec.kind is SignalKind.COMPILER:
-            variables = self._variables(circumstances)
-            async with self._sandbox.open(self._snapshot, workspace, limits=self._snapshot.limits) as session:
-                return SuiteRun(await run_compiler(session, spec, workspace, variables))
+            variables = self._variables(place.variation)
+            async with self._opened(place) as session:
+                return SuiteRun(await run_compiler(session, spec, place.workspace, variables))
         if spec.kind is SignalKind.TEST:
-            return SuiteRun(await self._reported(spec, workspace, circumstances))
+            return SuiteRun(await self._reported(spec, place))
         return SuiteRun(failed_run(f"signals of kind `{spec.kind.value}` cannot be measured by this version"))
 
-    async def _command(self, spec: SignalSpec, workspace: Path, circumstances: Variation) -> SignalRun:
-        async with self._sandbox.open(self._snapshot, workspace, limits=self._snapshot.limits) as session:
-            result = await session.run(
+    def _opened(self, place: Place) -> AbstractAsyncContextManager[Session]:
+        return place.sandbox.open(place.snapshot, place.workspace, limits=place.snapshot.limits)
+
+    async def _result(self, spec: SignalSpec, place: Place) -> ExecResult:
+        async with self._opened(place) as session:
+            return await session.run(
                 spec.run,
                 cwd=spec.cwd,
-                env=self._variables(circumstances),
+                env=self._variables(place.variation),
                 timeout_s=spec.timeout_s,
                 output_limit=OUTPUT_LIMIT,
             )
-        return judge_command(spec, result)
 
-    async def _reported(self, spec: SignalSpec, workspace: Path, circumstances: Variation) -> SignalRun:
+    async def _reported(self, spec: SignalSpec, place: Place) -> SignalRun:
         """A test tool that writes JUnit XML itself."""
         pattern = report_pattern(spec)
         if not pattern:
             return failed_run(without_report(spec))
-        await anyio.to_thread.run_sync(clear_reports, workspace, pattern)
-        async with self._sandbox.open(self._snapshot, workspace, limits=self._snapshot.limits) as session:
-            result = await session.run(
-                spec.run,
-                cwd=spec.cwd,
-                env=self._variables(circumstances),
-                timeout_s=spec.timeout_s,
-                output_limit=OUTPUT_LIMIT,
-            )
-        run = await anyio.to_thread.run_sync(judge_reports, spec, result, workspace, pattern)
+        await anyio.to_thread.run_sync(clear_reports, place.workspace, pattern)
+        result = await self._result(spec, place)
+        run = await anyio.to_thread.run_sync(judge_reports, spec, result, place.workspace, pattern)
         return replace(run, output=kept_output(result))
 
     def _variables(self, circumstances: Variation) -> Mapping[str, str]:

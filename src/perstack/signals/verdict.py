@@ -53,6 +53,7 @@ TABLE: Final = MappingProxyType(
         ReasonCode.CANARY_FAILED: Verdict.FAIL,
         ReasonCode.TIMED_OUT: Verdict.FAIL,
         ReasonCode.OUTPUT_LIMIT: Verdict.FAIL,
+        ReasonCode.DISK_LIMIT: Verdict.FAIL,
         ReasonCode.SIGNAL_ERROR: Verdict.ERROR,
         ReasonCode.NOT_RUN: Verdict.INCONCLUSIVE,
         ReasonCode.HELD_OUT_FAILED: Verdict.FAIL,

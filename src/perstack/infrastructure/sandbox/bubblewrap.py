@@ -42,9 +42,11 @@ from perstack.infrastructure.sandbox.bubblewrap_view import (
     look,
     options,
     passed,
+    writable,
     write_control,
 )
 from perstack.infrastructure.sandbox.channel import DRIVER, STDERR, STDOUT, Channel, Inside
+from perstack.infrastructure.sandbox.disk import watched
 from perstack.infrastructure.sandbox.installing import (
     INSTALL_OUTPUT,
     installing,
@@ -290,7 +292,8 @@ class Bubblewrap:
                     started = await channel.run(["true"], timeout_s=_START_S)
                     if started.exit_code:
                         raise SandboxUnavailable(f"bubblewrap: nothing runs inside: {started.text().strip()}")
-                    yield ChannelSession(channel)
+                    with watched(plan.limits, writable(plan)) as disk:
+                        yield ChannelSession(channel, disk)
         finally:
             shutil.rmtree(control, ignore_errors=True)
 

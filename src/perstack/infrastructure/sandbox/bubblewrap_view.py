@@ -89,6 +89,12 @@ def options(plan: Plan, control: Path, machine: Machine) -> list[str]:
     return [*words, "--remount-ro", "/", "--chdir", plan.place, "--clearenv"]
 
 
+def writable(plan: Plan) -> tuple[Path, ...]:
+    """Folders of this machine that the inside can fill."""
+    given = (mount.source for mount in plan.mounts if mount.writable)
+    return tuple(folder for folder in (plan.workspace, plan.home, *given) if folder)
+
+
 def environment(plan: Plan, path: Sequence[Path]) -> dict[str, str]:
     """The whole environment inside: the minimal one, and what the plan adds."""
     home = (plan.env or {}).get("HOME", snapshot.HOME)

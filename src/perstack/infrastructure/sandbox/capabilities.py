@@ -121,7 +121,9 @@ def _bounds(seen: _Seen, back_end: str) -> dict[Guarantee, Fact]:
         Guarantee.CPU: seen.group("cpu.max", "cpu.cfs_quota_us", most=limits.cpus * 100_000),
         Guarantee.FILE_SIZE: _fact(bounded, f"ulimit -f {size or 'unknown'}"),
         Guarantee.DISK: _fact(
-            small, f"temporary files: {temporary or 'unknown'} kB; the workspace is bounded by file size only"
+            small,
+            f"temporary files: {temporary or 'unknown'} kB; the workspace is watched: {limits.disk_mb} MiB, "
+            f"{limits.disk_files} files",
         ),
     }
 

@@ -111,8 +111,9 @@ class Channel:
         stdin: bytes = b"",
         timeout_s: float = 60.0,
         output_limit: int = 1_000_000,
+        watch: Callable[[], Awaitable[str]] | None = None,
     ) -> ExecResult:
-        """Run one command; see `core.contracts.Session.run`."""
+        """Run one command; see `core.contracts.Session.run`. When `watch` returns a limit's name, it is stopped."""
         async with self._turn:
             if self._broken:
                 raise SandboxUnavailable(self._broken)
@@ -121,7 +122,7 @@ class Channel:
             paths = self._write_request(name, argv, cwd, env or {}, stdin)
             started = time.monotonic()
             try:
-                streams, timed_out = await self._exchange(name, timeout_s, output_limit)
+                streams, timed_out, reached = await self._exchange(name, timeout_s, output_limit, watch)
             finally:
                 for path in paths:
                     path.unlink(missing_ok=True)
@@ -133,6 +134,7 @@ class Channel:
             time.monotonic() - started,
             timed_out=timed_out,
             truncated=out.output.truncated or err.output.truncated,
+            limit=reached,
         )
 
     def _write_request(
@@ -164,15 +166,18 @@ class Channel:
         script.write_text("\n".join(lines) + "\n", "utf-8", "surrogateescape")
         return tuple(paths)
 
-    async def _exchange(self, name: str, timeout_s: float, limit: int) -> tuple[tuple[_Stream, _Stream], bool]:
-        """Send a request and read both streams to their seals. True where time ran out."""
+    async def _exchange(
+        self, name: str, timeout_s: float, limit: int, watch: Callable[[], Awaitable[str]] | None
+    ) -> tuple[tuple[_Stream, _Stream], bool, str]:
+        """Send a request and read both streams to their seals. Also whether time ran out, and what `watch` said."""
         mark, seal = secrets.token_hex(16), secrets.token_hex(16)
         streams = (_Stream(mark, seal, limit), _Stream(mark, seal, limit))
         finished = False
+        reached: list[str] = []
         try:
             await self._transport.send(f"{name} {mark} {seal}\n".encode())
             with anyio.move_on_after(timeout_s) as scope:
-                await self._read(streams, lambda: streams[0].code is not None)
+                await self._read(streams, lambda: streams[0].code is not None, _asked(watch, reached))
             finished = True
             await self._finish(streams)
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
@@ -182,7 +187,7 @@ class Channel:
             if not finished and not self._broken:  # cancelled: leave the channel ready for the next command
                 with anyio.CancelScope(shield=True):
                     await self._abandon(streams)
-        return streams, scope.cancelled_caught
+        return streams, scope.cancelled_caught, "".join(reached)
 
     async def _finish(self, streams: tuple[_Stream, _Stream]) -> None:
         await self._transport.send(b"end\n")
@@ -198,8 +203,13 @@ class Channel:
         except (SandboxUnavailable, anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
             self._broken = self._broken or "the sandbox died while a command was cancelled"
 
-    async def _read(self, streams: tuple[_Stream, _Stream], enough: Callable[[], bool]) -> None:
-        """Read with all readers at once until there is enough; the first dead end stops all."""
+    async def _read(
+        self,
+        streams: tuple[_Stream, _Stream],
+        enough: Callable[[], bool],
+        watch: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Read with all readers at once until there is enough, or `watch` returns; the first dead end stops all."""
         failures: list[Exception] = []
 
         async def pump(reader: Callable[[], Awaitable[tuple[int, bytes]]], scope: anyio.CancelScope) -> None:
@@ -211,10 +221,27 @@ class Channel:
                 failures.append(error)
             scope.cancel()
 
+        async def oversee(ends: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:
+            await ends()
+            scope.cancel()
+
         if enough():
             return
         async with anyio.create_task_group() as tasks:
+            if watch is not None:
+                tasks.start_soon(oversee, watch, tasks.cancel_scope)
             for reader in self._transport.readers:
                 tasks.start_soon(pump, reader, tasks.cancel_scope)
         if failures and not enough():
             raise failures[0]
+
+
+def _asked(watch: Callable[[], Awaitable[str]] | None, into: list[str]) -> Callable[[], Awaitable[None]] | None:
+    """The watch as something that returns nothing, and keeps what it said."""
+    if watch is None:
+        return None
+
+    async def ends() -> None:
+        into.append(await watch())
+
+    return ends

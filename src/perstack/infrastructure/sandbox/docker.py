@@ -30,6 +30,7 @@ from perstack.infrastructure.egress.proxy import open_setup_egress
 from perstack.infrastructure.owned import new_owned_folder
 from perstack.infrastructure.sandbox import docker_image, snapshot
 from perstack.infrastructure.sandbox.channel import DRIVER, Channel, Inside
+from perstack.infrastructure.sandbox.disk import watched
 from perstack.infrastructure.sandbox.docker_beside import HOSTS, hosts_file, remove_all, start_all
 from perstack.infrastructure.sandbox.docker_container import (
     APART,
@@ -42,6 +43,7 @@ from perstack.infrastructure.sandbox.docker_container import (
     reap,
     remove,
     start,
+    writable,
 )
 from perstack.infrastructure.sandbox.docker_service import DockerService, first_lines, first_words
 from perstack.infrastructure.sandbox.docker_stream import Attached
@@ -210,7 +212,8 @@ class Docker:
                     inside = Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, started.environment)
                     channel = Channel(Attached(started.sockets[0]), inside, _post_mortem(started.container))
                     await channel.run(["true"], timeout_s=_START_S)
-                    yield ChannelSession(channel)
+                    with watched(plan.limits, writable(whole)) as disk:
+                        yield ChannelSession(channel, disk)
         finally:
             shutil.rmtree(control, ignore_errors=True)
 

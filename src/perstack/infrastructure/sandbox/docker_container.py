@@ -90,6 +90,12 @@ def start(
     return Started(container, tuple(sockets), {**_image_values(image.attrs), **_environment(), **plan.env})
 
 
+def writable(plan: Plan) -> tuple[Path, ...]:
+    """Folders of this machine that the inside can fill."""
+    given = (mount.source for mount in plan.mounts if mount.writable)
+    return tuple(folder for folder in (plan.workspace, *given) if folder)
+
+
 def create(client: docker.DockerClient, options: Mapping[str, Any]) -> Container:
     """A container of these options. Podman without its init program gets none: then the first shell reaps."""
     try:
@@ -102,7 +108,8 @@ def create(client: docker.DockerClient, options: Mapping[str, Any]) -> Container
 
 def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict[str, Any]:
     limits = plan.limits
-    size, (uid, gid) = f"size={limits.tmp_mb}m", owner
+    # One entry for each block of 4 KiB: no more names than bytes.
+    size, (uid, gid) = f"size={limits.tmp_mb}m,nr_inodes={limits.tmp_mb * 256}", owner
     mounts = [
         *([DockerMount(snapshot.WORKSPACE, str(plan.workspace.resolve()), type="bind")] if plan.workspace else []),
         *(DockerMount(m.target, str(m.source.resolve()), type="bind", read_only=not m.writable) for m in plan.mounts),

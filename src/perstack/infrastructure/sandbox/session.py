@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from perstack.core.errors import SandboxUnavailable
 from perstack.core.sandbox import ExecResult, Mount
 from perstack.infrastructure.sandbox.channel import Channel
+from perstack.infrastructure.sandbox.disk import DISK_EXIT, MACHINE, DiskWatch
 from perstack.infrastructure.sandbox.snapshot import WORKSPACE
 
 
@@ -15,6 +17,7 @@ class ChannelSession:
     """A live sandbox, one command at a time."""
 
     channel: Channel
+    disk: DiskWatch
 
     @property
     def workspace(self) -> str:
@@ -37,8 +40,22 @@ class ChannelSession:
     ) -> ExecResult:
         """Run one command; see `core.contracts.Session.run`.
 
-        Raises: SandboxUnavailable when the sandbox itself died.
+        Raises: SandboxUnavailable when the sandbox itself died, or the machine's disk is nearly full.
         """
-        return await self.channel.run(
-            argv, cwd=cwd, env=env, stdin=stdin, timeout_s=timeout_s, output_limit=output_limit
+        await self.disk.begin()
+        result = await self.channel.run(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=stdin,
+            timeout_s=timeout_s,
+            output_limit=output_limit,
+            watch=self.disk.exceeded,
         )
+        limit = result.limit or await self.disk.check()
+        if limit == MACHINE:
+            raise SandboxUnavailable(
+                "the disk of this machine is nearly full: the command was stopped",
+                hint="Free some space where workspaces are (`perstack prune` removes snapshots), and run it again.",
+            )
+        return replace(result, exit_code=DISK_EXIT, limit=limit) if limit else result
