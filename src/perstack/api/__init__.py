@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from perstack.api.engine import Engine, Job
     from perstack.api.examining import Inside, ask_model, chosen_model, git_version, look_inside, try_sandboxes
     from perstack.api.following import Following
+    from perstack.api.hidden import redactor
     from perstack.api.history import Archive, JobHistory, Standing
     from perstack.api.host import Fix, Host, Review, Run, Verify
     from perstack.api.install import Installation, collect
     from perstack.api.install import write as write_lock
+    from perstack.api.keys import operators_names
     from perstack.api.machine import surroundings
     from perstack.api.models import ModelFacts, ProviderFacts, survey
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
@@ -117,12 +119,14 @@ __all__ = [
     "locate",
     "look_inside",
     "open_bare",
+    "operators_names",
     "parse_config",
     "plan_shards",
     "pricing",
     "prune",
     "read_config",
     "red_cases",
+    "redactor",
     "reference",
     "render_toml",
     "require_possible",
@@ -151,7 +155,9 @@ _PLACES = {
     "api.examining": "Inside ask_model chosen_model git_version look_inside try_sandboxes",
     "api.following": "Following",
     "api.history": "Archive JobHistory Standing",
+    "api.hidden": "redactor",
     "api.host": "Fix Host Review Run Verify",
+    "api.keys": "operators_names",
     "api.models": "ModelFacts ProviderFacts survey",
     "api.install": "Installation collect write_lock=write",
     "api.running": "require_possible",

@@ -30,12 +30,13 @@ class DeferredEngine:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.redact = Redactor(host.secrets()).redact
+        self._secrets = Redactor(host.secrets())
+        self.redact = self._secrets.redact
 
     @asynccontextmanager
     async def job(self, kind: str, watch: EventSink | None = None) -> AsyncIterator[Job]:
         """A new job of the real engine."""
         module = await to_thread.run_sync(importlib.import_module, _ENGINE)
-        engine: Engine = module.Engine(self.host)
+        engine: Engine = module.Engine(self.host, self._secrets)
         async with engine.job(kind, watch) as job:
             yield job

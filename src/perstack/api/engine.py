@@ -21,6 +21,7 @@ from perstack.api.choice import (
     make_provider,
 )
 from perstack.api.cover import cover
+from perstack.api.hidden import secrets_of
 from perstack.api.host import Fix, Ground, Host, Review, Run, Verify
 from perstack.api.kit import Kit, Shared, Workplace, closing, open_kit
 from perstack.api.locked import locked_by
@@ -46,6 +47,7 @@ from perstack.providers.facts import facts
 from perstack.providers.prices import pricing
 from perstack.runtime.driver import Runner, RunOutcome, TokenBudget
 from perstack.runtime.fold import fold
+from perstack.runtime.log import redacted
 from perstack.runtime.past import recorded_calls
 from perstack.runtime.request import MakeSkills
 from perstack.runtime.staff import Staff
@@ -62,9 +64,10 @@ _PROVING = "perstack.api.proving"
 class Engine:
     """Makes jobs. One a process."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, secrets: Redactor | None = None) -> None:
         self.host = host
-        self.redact = Redactor(host.secrets()).redact
+        self.secrets = secrets or Redactor(host.secrets())
+        self.redact = self.secrets.redact
         self.store: Store = host.store or JobStore(host.storage, self.redact)
 
     @asynccontextmanager
@@ -145,7 +148,8 @@ class Job:
 
     def emit(self, kind: str, payload: JsonObject) -> None:
         """One event of the job itself."""
-        self.sink(Event(type=kind, id=new_id(), timestamp=now_ms(), job_id=self.id, payload=payload))
+        shown = redacted(payload, self.engine.redact)
+        self.sink(Event(type=kind, id=new_id(), timestamp=now_ms(), job_id=self.id, payload=shown))
 
     @contextmanager
     def stage(self, stage: str) -> Iterator[None]:
@@ -310,6 +314,7 @@ class Job:
         host = self.engine.host
         given, wanted = host.model_provider, host.model or config.model
         spec = choose_provider(host, config)
+        self.engine.secrets.learn(secrets_of(config, host.env))
 
         def model_of(expert: Expert) -> str:
             if given is not None:  # a program's own: the catalogue knows neither it nor its models
@@ -329,6 +334,7 @@ class Job:
             ),
             skills_for=skills_for,
             model_for=model_of,
+            secrets=self.engine.secrets,
             traits_for=partial(facts, given.name if given else spec.name, own=spec.models),
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from perstack.api.hidden import secrets_in
 from perstack.core.contracts import Provider, Sandbox, Skill
 from perstack.core.experts import Config
 from perstack.core.json import Json, JsonObject
@@ -14,14 +15,16 @@ from perstack.core.signals import SignalSpec
 from perstack.core.storage import Store
 from perstack.infrastructure.git import Repository
 
-SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
-
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the interface read from outside. `scratch` is private and temporary, `storage` keeps jobs."""
+    """What the interface read from outside. `scratch` is private and temporary, `storage` keeps jobs.
 
-    env: Mapping[str, str]
+    `key_origins` says of keys in `env` where they came from, `masks` are those that no CI system can know, `warnings`
+    are for people.
+    """
+
+    env: Mapping[str, str] = field(repr=False)
     path: tuple[Path, ...]
     scratch: Path
     storage: Path
@@ -31,6 +34,9 @@ class Host:
     store: Store | None = None  # in place of files below `storage`
     model_provider: Provider | None = None  # in place of a provider by name; closed with each job
     around: Callable[[Provider], Provider] | None = None  # what a program puts around the model, whichever it is
+    key_origins: Mapping[str, str] = field(default_factory=dict)
+    masks: tuple[str, ...] = field(default=(), repr=False)
+    warnings: tuple[str, ...] = ()
 
     @property
     def cache(self) -> Path:
@@ -40,11 +46,7 @@ class Host:
 
     def secrets(self) -> tuple[str, ...]:
         """Values that must never leave the process."""
-        return tuple(
-            value
-            for name, value in self.env.items()
-            if len(value) >= 8 and any(w in name.upper() for w in SECRET_WORDS)
-        )
+        return secrets_in(self.env)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from perstack.api.choice import SANDBOXES
+from perstack.api.hidden import secrets_in, without_secrets
 from perstack.api.host import Host
+from perstack.api.keys import Keys, fetched
 from perstack.core.contracts import Provider
 from perstack.core.errors import UserError
 from perstack.core.storage import Store
 from perstack.infrastructure.owned import owned_folder, sweep
+from perstack.infrastructure.secrets import Redactor
 
 STORAGE = "perstack"
+_RUNNERS_OWN = ("GITHUB_", "ACTIONS_", "RUNNER_", "PERSTACK_GITHUB_TOKEN")
 
 
 @contextmanager
@@ -34,16 +38,17 @@ def surroundings(
     """A Host over `env` (None: the process's own) with a private scratch directory that is gone afterwards.
 
     What is left out comes from PERSTACK_PROVIDER, PERSTACK_MODEL and PERSTACK_STORAGE_PATH of `env`.
-    Raises: UserError for an unknown sandbox.
+    Raises: UserError for an unknown sandbox, or a key that cannot be fetched.
     """
     if sandbox not in ("auto", *SANDBOXES):
         raise UserError(f"unknown sandbox `{sandbox}`", hint=f"Choose one of auto, {', '.join(SANDBOXES)}.")
-    known = dict(os.environ if env is None else env)
+    keys = fetched(os.environ if env is None else env)
+    known = dict(keys.env)
     named = provider if isinstance(provider, str) else ""
     # Short, outside the checkout: unix sockets below it have a length limit of about 100 characters.
     sweep()
     with owned_folder() as scratch:
-        yield Host(
+        host = Host(
             env=known,
             path=tool_path(known),
             scratch=scratch,
@@ -53,7 +58,22 @@ def surroundings(
             model=model or known.get("PERSTACK_MODEL", ""),
             store=store,
             model_provider=None if isinstance(provider, str) else provider,
+            key_origins=keys.origins,
+            masks=_masks(keys),
+            warnings=keys.warnings,
         )
+        try:
+            yield host
+        except BaseException as error:
+            # Whoever tells it (a message, a traceback) has no secrets to look for.
+            without_secrets(error, Redactor(host.secrets()))
+            raise
+
+
+def _masks(keys: Keys) -> tuple[str, ...]:
+    """Secrets that a runner may not know: all but the tokens that it makes itself."""
+    own = {name for name in keys.env if name.startswith(_RUNNERS_OWN) and name not in keys.fetched}
+    return secrets_in({name: value for name, value in keys.env.items() if name not in own})
 
 
 def tool_path(env: Mapping[str, str]) -> tuple[Path, ...]:

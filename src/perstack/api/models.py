@@ -57,7 +57,8 @@ class ModelFacts:
 class ProviderFacts:
     """A provider here. `missing` says what it needs; `reached` is None where it was not asked.
 
-    `chosen` is the one a job would use; `listed` are the models its server says it has.
+    `chosen` is the one a job would use; `listed` are the models its server says it has; `key_from` says where its key
+    came from, never what it is.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ProviderFacts:
     reached: bool | None = None
     error: str = ""
     listed: tuple[str, ...] = ()
+    key_from: str = ""
 
     def to_json(self) -> JsonObject:
         return {
@@ -78,6 +80,7 @@ class ProviderFacts:
             "reached": self.reached,
             "error": self.error,
             "listed": list(self.listed),
+            "keyFrom": self.key_from,
         }
 
 
@@ -112,7 +115,9 @@ def _configured(host: Host, spec: ProviderSpec, chosen: bool, wanted: str) -> Pr
     tiers = dict(ENTRIES[spec.name].tiers)
     if chosen and wanted:
         tiers = {"model": wanted, **tiers}
-    return ProviderFacts(spec.name, chosen, missing, tuple(_model(spec, *pair) for pair in tiers.items()))
+    models = tuple(_model(spec, *pair) for pair in tiers.items())
+    origin = host.key_origins.get(ENTRIES[spec.name].key_env, "")
+    return ProviderFacts(spec.name, chosen, missing, models, key_from=origin)
 
 
 def _model(spec: ProviderSpec, tier: str, model: str) -> ModelFacts:

@@ -1,149 +1,121 @@
 """Takes secrets out of text, and finds them in it. Pure: it is given the secrets, and knows none itself.
 
-Redact before cutting a text: a cut can leave a part of a secret that no pattern knows. Matching is linear in the
-text: all forms of all secrets are one alternation of literals, and parts are found by fixed-length windows.
+Redact before cutting a text: a cut can leave a part of a secret that is too short to be told. What is found is written
+in `secrets_forms.py` (the ways to write one), `secrets_windows.py` (pieces), `secrets_shapes.py` (strangers' secrets).
 """
 
 from __future__ import annotations
 
-import base64
 import re
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
+
+from perstack.infrastructure.secrets_forms import levelled, plain_forms, squeezed, squeezed_forms
+from perstack.infrastructure.secrets_shapes import find_shapes, without_shapes
+from perstack.infrastructure.secrets_windows import Span, Windows, recognisable
 
 MASK = "[redacted]"
 
-# Parts of a secret are recognised from this length on: shorter ones are as likely ordinary words.
-_PART = 12
 _SHORTEST = 6
-
-_SHAPES = (
-    ("GitHub token", r"gh[pousr]_[A-Za-z0-9]{16,255}"),
-    ("GitHub token", r"github_pat_[A-Za-z0-9_]{20,255}"),
-    ("Anthropic key", r"sk-ant-[A-Za-z0-9_-]{16,255}"),
-    ("API key", r"sk-[A-Za-z0-9_-]{20,255}"),
-    ("AWS access key", r"(?:AKIA|ASIA)[A-Z0-9]{16}"),
-    ("Slack token", r"xox[abprs]-[A-Za-z0-9-]{10,255}"),
-    ("Google API key", r"AIza[A-Za-z0-9_-]{35}"),
-    ("npm token", r"npm_[A-Za-z0-9]{36}"),
-    ("PyPI token", r"pypi-[A-Za-z0-9_-]{50,255}"),
-)
-_KEY_BEGIN = re.compile(r"-----BEGIN (?:[A-Z]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
-_KEY_END = re.compile(r"-----END (?:[A-Z]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
-# Every text with such a shape holds one of these. Asking for them first is ten times faster than the pattern.
-_MARKS = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "sk-", "AKIA", "ASIA", "xox", "AIza", "npm_", "pypi-")
-_SHAPE = re.compile("|".join(f"(?<![A-Za-z0-9])(?:{pattern})" for _, pattern in _SHAPES))
+_BESIDE = 4
+_RUN = re.compile(r"[A-Za-z0-9]+")
 
 
 class Redactor:
-    """Replaces secrets, their encodings, and long parts of them. Values shorter than 6 characters are left alone."""
+    """Replaces secrets, their encodings, and pieces of 12 or more characters. Shorter values than 6 are left alone."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        known = {secret for value in secrets for secret in (value, value.strip()) if len(secret) >= _SHORTEST}
-        forms = {form for secret in known for form in _forms(secret) if len(form) >= _SHORTEST}
-        ordered = sorted(forms, key=len, reverse=True)
-        self._whole = re.compile("|".join(map(re.escape, ordered))) if ordered else None
-        self._forms = tuple(form for form in ordered if len(form) > _PART)
-        self._heads = _index(form[:_PART] for form in self._forms)
-        self._tails = _index(form[-_PART:] for form in self._forms)
-        # Whatever the patterns above find holds one of these, and nearly no text does.
-        self._signs = sorted({end for form in ordered for end in (form[:_PART], form[-_PART:])})
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._known: set[str] = set()
+        self._short: re.Pattern[str] | None = None
+        self._plain = self._squeezed = Windows(())
+        self.learn(secrets)
 
     def __repr__(self) -> str:
         return "Redactor(…)"
 
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Know these as well."""
+        more = {secret for value in secrets for secret in (value, value.strip()) if len(secret) >= _SHORTEST}
+        if more <= self._known:
+            return
+        self._known |= more
+        plain = {form for secret in self._known for form in plain_forms(secret) if len(form) >= _SHORTEST}
+        short = sorted((form for form in plain if not recognisable(form)), key=len, reverse=True)
+        self._short = re.compile("|".join(map(re.escape, short))) if short else None
+        self._plain = Windows(plain)
+        self._squeezed = Windows(form for secret in self._known for form in squeezed_forms(secret))
+
+    @property
+    def knows(self) -> bool:
+        """Whether there is a secret at all."""
+        return bool(self._known)
+
     def redact(self, text: str) -> str:
         """The text with every secret replaced by `[redacted]`."""
-        if self._whole is not None and any(sign in text for sign in self._signs):
-            text = self._whole.sub(MASK, text)
-            text = self._without_parts(text)
-        text = _without_key_blocks(text)
-        return _SHAPE.sub(MASK, text) if any(mark in text for mark in _MARKS) else text
+        spans = self.spans(text)
+        return without_shapes(_masked(text, spans) if spans else text, MASK)
 
-    def _without_parts(self, text: str) -> str:
-        """Take out beginnings and ends of 12 or more characters, as far as they reach."""
-        spans: list[tuple[int, int]] = []
-        if self._heads is None or self._tails is None:
-            return text
-        for match in self._heads.finditer(text):
-            reach = max(_reach(text, match.start(), form) for form in self._forms)
-            spans.append((match.start(), match.start() + max(reach, _PART)))
-        for match in self._tails.finditer(text):
-            reach = max(_reach_back(text, match.end(), form) for form in self._forms)
-            spans.append((match.end() - max(reach, _PART), match.end()))
-        return _masked(text, spans)
+    def spans(self, text: str) -> list[Span]:
+        """Where known secrets and pieces of them lie, in order; they may overlap."""
+        if not self._known:
+            return []
+        found = self._plain.spans(text)
+        found += _beyond(found, _in_original(text, self._squeezed.spans(squeezed(text))))
+        if self._short is not None:
+            found += [match.span() for match in self._short.finditer(text)]
+        return sorted(found)
+
+    def known_lines(self, text: str, least: int = 20) -> list[int]:
+        """Lines (1-based) that hold a known secret or a piece of `least` characters of one, for judging a candidate."""
+        if not self._known:
+            return []
+        spans = self._plain.spans(text, least) + _in_original(text, self._squeezed.spans(squeezed(text), least))
+        return sorted({text.count("\n", 0, start) + 1 for start, _ in spans})
 
 
 def find_secrets(text: str) -> list[tuple[int, str]]:
     """Lines (1-based) that hold what looks like a secret, and which kind; for scanning a candidate."""
-    found = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if _KEY_BEGIN.search(line):
-            found.append((number, "private key"))
-        for match in _SHAPE.finditer(line):
-            kind = next(name for name, pattern in _SHAPES if re.fullmatch(pattern, match.group()))
-            found.append((number, kind))
-    return found
+    return [(number, kind) for number, kind, _ in find_shapes(text)]
 
 
-def _forms(secret: str) -> set[str]:
-    """A secret and the ways it may be written."""
-    data = secret.encode()
-    forms = {
-        secret, secret[::-1], data.hex(), data.hex().upper(), quote(secret, safe=""), quote_plus(secret),
-        "".join(f"%{byte:02x}" for byte in data), "".join(f"%{byte:02X}" for byte in data), data.hex(" "),
-        data.hex(":"), "".join(f"\\x{b:02x}" for b in data),
-        secret.replace("\n", "\\n"),
-    }  # fmt: skip
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        for offset in range(3):
-            # With `offset` unknown bytes before, only the middle characters are the secret's own.
-            text = encode(b"\0" * offset + data).decode().rstrip("=")
-            start = (0, 2, 3)[offset]
-            end = len(text) - (0 if (offset + len(data)) % 3 == 0 else 1)
-            forms.add(text[start:end])
-    forms |= {line for line in secret.splitlines() if len(line) >= _PART}
-    return forms
+def _in_original(text: str, spans: list[Span]) -> list[Span]:
+    """Spans of the squeezed text as spans of the text it came from."""
+    if not spans:
+        return []
+    starts, before, total = array("q"), array("q"), 0
+    for match in _RUN.finditer(levelled(text)):
+        starts.append(match.start())
+        before.append(total)
+        total += match.end() - match.start()
+
+    def place(index: int) -> int:
+        run = bisect_right(before, index) - 1
+        return starts[run] + index - before[run]
+
+    return [(place(start), place(end - 1) + 1) for start, end in spans]
 
 
-def _index(parts: Iterable[str]) -> re.Pattern[str] | None:
-    unique = sorted(set(parts))
-    # A look-ahead finds overlapping places too.
-    return re.compile("|".join(map(re.escape, unique))) if unique else None
+def _beyond(found: list[Span], more: list[Span]) -> list[Span]:
+    """Those of `more` that are not one of `found` and a letter or two of the words beside it."""
+    if not found:
+        return more
+    starts = [start for start, _ in found]
+    kept = []
+    for start, end in more:
+        at = bisect_right(starts, start + _BESIDE) - 1
+        if at < 0 or starts[at] < start or found[at][1] < end - _BESIDE:
+            kept.append((start, end))
+    return kept
 
 
-def _reach(text: str, start: int, form: str) -> int:
-    length = 0
-    while length < len(form) and start + length < len(text) and text[start + length] == form[length]:
-        length += 1
-    return length
-
-
-def _reach_back(text: str, end: int, form: str) -> int:
-    length = 0
-    while length < len(form) and end - length > 0 and text[end - length - 1] == form[-length - 1]:
-        length += 1
-    return length
-
-
-def _masked(text: str, spans: list[tuple[int, int]]) -> str:
-    pieces = []
+def _masked(text: str, spans: list[Span]) -> str:
+    pieces: list[str] = []
     position = 0
-    for start, end in sorted(spans):
+    for start, end in spans:
         if end <= position:
             continue
         if start >= position:
             pieces += [text[position:start], MASK]
         position = end
     return "".join(pieces) + text[position:]
-
-
-def _without_key_blocks(text: str) -> str:
-    """Take out private keys, also one that was cut before its end line."""
-    spans = []
-    begin = _KEY_BEGIN.search(text)
-    while begin:
-        end = _KEY_END.search(text, begin.end())
-        spans.append((begin.start(), end.end() if end else len(text)))
-        begin = _KEY_BEGIN.search(text, end.end()) if end else None
-    return _masked(text, spans)

@@ -1,4 +1,8 @@
-"""dotenv files: `NAME=value` lines that add to the environment. Only adds: what the process has already wins."""
+"""dotenv files: `NAME=value` lines that add to the environment. Only adds: what the process has already wins.
+
+Threat: such a file may be a stranger's, it lies in the checkout. It may bring keys; it may not say which file or
+command gives one, nor where programs and the operator's own files are looked for.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from perstack import api
 from perstack.core.errors import UserError
+from perstack.interface.options import warn
 
 _LINE = re.compile(
     r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*
@@ -33,7 +39,12 @@ def merged(env: Mapping[str, str], files: Iterable[Path], *, must_exist: bool) -
             continue
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: cannot be read: {error}") from error
-        for name, value in parse(text, str(path)).items():
+        given = parse(text, str(path))
+        if refused := sorted(set(given) & api.operators_names()):
+            warn(f"{path}: {', '.join(refused)} left out: only the process's own environment may set such names")
+        for name, value in given.items():
+            if name in refused:
+                continue
             found.setdefault(name, value)
     return found
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 
 import click
 
 from perstack.core.errors import ExitCode, PerstackError
+from perstack.core.faults import machine_faults
 from perstack.core.version import __version__
 
 # Name → what it does. The module is `perstack.interface.commands.<name>`, loaded when it is called: start-up time
@@ -19,6 +21,7 @@ COMMANDS = {
     "fix": "Plan, build and verify a fix of what is red in a local checkout.",
     "run": "Run one expert headless; events as JSON lines on stdout.",
     "start": "The same, interactive: pick an expert, type, watch, answer, go on.",
+    "serve": "The same for other tools: HTTP, and events as server-sent events.",
     "audit": "Check evidence: every byte of it, and that its verdict follows.",
     "resume": "Go on with a job that was interrupted.",
     "log": "View execution history: what experts did in a job, step by step.",
@@ -79,7 +82,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code. Errors are told on stderr."""
     try:
-        result = group.main(args=arguments, prog_name="perstack", standalone_mode=False)
+        with machine_faults():
+            result = group.main(args=arguments, prog_name="perstack", standalone_mode=False)
     except click.exceptions.Abort:  # what click makes of Ctrl-C in a command
         click.echo("perstack: interrupted", err=True)
         return ExitCode.INTERRUPTED
@@ -99,9 +103,13 @@ def run(arguments: list[str]) -> int:
         sys.stdout = None  # keeps the interpreter from flushing into the closed pipe
         return ExitCode.OK
     except Exception as error:  # noqa: BLE001  # the boundary: a bug is told as one, with what is needed to report it
-        traceback.print_exc()
-        click.echo(
-            f"perstack: BUG in perstack {__version__}: {error!r}; please report it with the lines above", err=True
-        )
+        told = f"{traceback.format_exc()}perstack: BUG in perstack {__version__}: {error!r}"
+        click.echo(f"{_without_secrets(told)}; please report it with the lines above", err=True)
         return ExitCode.INFRASTRUCTURE
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _without_secrets(text: str) -> str:
+    """Loaded for a crash alone. What was fetched from elsewhere is out of the error already."""
+    hidden = importlib.import_module("perstack.api").redactor(os.environ)
+    return str(hidden.redact(text))

@@ -14,6 +14,7 @@ import click
 from perstack import api
 from perstack.core.events import KNOWN_EVENTS
 from perstack.core.experts import Config
+from perstack.forge.workflow import workflow_command
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -113,7 +114,18 @@ def host(
         click.echo("perstack: warning: sandbox `host` gives NO isolation: the checkout's code runs as you", err=True)
     known, root = env if env is not None else environment(), storage_root(storage)
     with api.surroundings(known, sandbox=sandbox, provider=provider, model=model, storage=root) as machine:
+        if known.get("GITHUB_ACTIONS"):
+            mask(machine.masks)
+        for warning in machine.warnings:
+            warn(warning)
         yield machine
+
+
+def mask(values: Iterable[str]) -> None:
+    """Have the runner take these values out of every log from here on, whoever writes it. It shows no such line."""
+    for value in values:
+        for line in filter(None, value.splitlines()):
+            click.echo(workflow_command("add-mask", line), err=True)
 
 
 def warn(warning: str) -> None:

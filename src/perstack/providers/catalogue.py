@@ -87,7 +87,9 @@ def credentials(name: str, env: Mapping[str, str], setting: Mapping[str, Json]) 
     if known.key_required and not key:
         raise UserError(
             f"{known.key_env} is not set",
-            hint=f"Put the key of {name} into the environment variable {known.key_env}, or choose another provider.",
+            hint=f"Put the key of {name} into the environment variable {known.key_env}, or where it is into "
+            f"{known.key_env}_FILE (a file) or {known.key_env}_COMMAND (a program that prints it), or choose another "
+            "provider.",
         )
     _require_key(known.key_env, key)
     headers = _headers(setting)

@@ -12,6 +12,7 @@ from perstack.core.errors import BudgetExceeded, InvariantBroken, PerstackError,
 from perstack.core.events import EventSink
 from perstack.core.experts import Expert
 from perstack.core.messages import TextPart, ToolCall, UserMessage
+from perstack.infrastructure.secrets import Redactor
 from perstack.providers.facts import Traits
 from perstack.runtime.announcement import initialize_runtime
 from perstack.runtime.budget import TokenBudget
@@ -75,14 +76,15 @@ class Runner:
         skills_for: MakeSkills | None = None,
         model_for: Callable[[Expert], str] | None = None,
         traits_for: Callable[[str], Traits] | None = None,
+        secrets: Redactor | None = None,
     ) -> None:
         """`skills_for` makes, unopened, the skills of a delegate and of a request that brings none.
 
         They are opened and closed here, with the run. `model_for` names a delegate's model (tiers), else its caller's.
-        `traits_for` says what a model can do, by its name.
+        `traits_for` says what a model can do, by its name. `secrets` are taken out of all that is said.
         """
         self._provider = provider
-        self._journal = Journal(sink, new_id, now_ms)
+        self._journal = Journal(sink, new_id, now_ms, secrets)
         self._tokens = tokens or TokenBudget()
         self._skills_for = skills_for
         self._model_for = model_for

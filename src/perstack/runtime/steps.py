@@ -133,7 +133,7 @@ class RunLoop:
     async def _ask(self) -> None:
         around = self._around
         for attempt in range(_COMPACTIONS + 1):
-            relay = DeltaRelay(partial(around.journal.stream, self.state))
+            relay = DeltaRelay(partial(around.journal.stream, self.state), around.journal.secrets)
             try:
                 reply = await self._generate(relay, self._model_request(self._room()))
             except ProviderError as error:

@@ -16,6 +16,7 @@ import click
 from perstack import api
 from perstack.core.errors import ExitCode, PerstackError, UserError
 from perstack.core.events import Event
+from perstack.core.faults import machine_faults
 from perstack.forge.contract import Ignored, Trigger
 from perstack.forge.trigger import Workflow, read_event
 from perstack.forge.workflow import append_summary, workflow_command
@@ -38,7 +39,8 @@ def command(sandbox: str, provider: str, model: str) -> int:
     """Answer one GitHub event: who asks, may they, work, prove, publish."""
     env = dict(os.environ)
     try:
-        return _answer(env, sandbox, provider, model)
+        with machine_faults():
+            return _answer(env, sandbox, provider, model)
     except PerstackError as error:
         tell_failure(env, error)
         raise
@@ -57,7 +59,7 @@ def _answer(env: dict[str, str], sandbox: str, provider: str, model: str) -> int
             process = Process(
                 run_url(env), _whole(env.get("GITHUB_RUN_ID", "")), _whole(env.get("GITHUB_RUN_ATTEMPT", ""))
             )
-            forge = github_forge(env, triggers[0], run_url=process.url, redact=engine.redact)
+            forge = github_forge(machine.env, triggers[0], run_url=process.url, redact=engine.redact)
             desk = Desk(
                 forge,
                 engine,

@@ -84,14 +84,14 @@ async def _whole(here: api.Host, env: Mapping[str, str], repo: Path, given: Path
     found = [await machine.git()]
     is_checkout = given is not None or (repo / ".git").exists() or not env.get("GITHUB_REPOSITORY")
     about = await project.of_checkout(repo, given, here.scratch) if is_checkout else None
-    remote, of_remote = await _github(here, env, ask_configuration=about is None)
+    remote, of_remote = await _github(here, here.env, ask_configuration=about is None)
     about = about or of_remote
     isolation = await machine.sandbox(here)
     inside = await machine.inside(here, about.config, about.suggestion, about.programs)
     if isolation.state is State.PROBLEM:
         inside = ()  # its reasons are told already
     model = await machine.model(here, about.config, ask=True)
-    return [*found, *remote, *about.findings, isolation, *inside, model]
+    return [*found, *remote, *about.findings, isolation, *inside, *machine.keys(here), model]
 
 
 async def _github(

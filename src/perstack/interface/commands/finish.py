@@ -58,7 +58,10 @@ async def _finish(env: Mapping[str, str], folder: Path, left: tuple[Unfinished, 
     still: list[Unfinished] = []
     with host(storage=folder) as machine:
         forge = repository_forge(
-            env, env.get("GITHUB_REPOSITORY", ""), run_url=run_url(env), redact=api.DeferredEngine(machine).redact
+            machine.env,
+            env.get("GITHUB_REPOSITORY", ""),
+            run_url=run_url(env),
+            redact=api.DeferredEngine(machine).redact,
         )
         for each in left:
             try:

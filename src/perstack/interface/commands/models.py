@@ -48,6 +48,7 @@ async def _survey(here: api.Host, settings: Config, check: bool) -> tuple[api.Pr
 def _lines(facts: api.ProviderFacts) -> list[str]:
     state = facts.missing or {None: "configured", True: "reached", False: f"not reached: {facts.error}"}[facts.reached]
     lines = [f"{'*' if facts.chosen else ' '} {facts.name}: {state}"]
+    lines += [f"    key: {facts.key_from}"] if facts.key_from else []
     lines += [f"    {_model(model)}" for model in facts.models]
     if facts.listed:
         rest = len(facts.listed) - _LISTED

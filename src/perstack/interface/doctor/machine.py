@@ -103,6 +103,12 @@ def _programs(seen: api.Inside, config: Config, suggestion: SandboxSpec) -> tupl
     return (Finding("programs", State.PROBLEM, f"{names}: not found inside {seen.sandbox}", hint, ExitCode.USAGE),)
 
 
+def keys(host: api.Host) -> tuple[Finding, ...]:
+    """Where keys came from, never what they are; and what should be changed about it."""
+    told = [well("key", f"{name}: from {origin}") for name, origin in sorted(host.key_origins.items())]
+    return (*told, *(Finding("key", State.WARNING, warning) for warning in host.warnings))
+
+
 async def model(host: api.Host, config: Config, *, ask: bool) -> Finding:
     """Which model a job would use, and, where asked for, whether it answers."""
     try:

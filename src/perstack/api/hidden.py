@@ -1,0 +1,104 @@
+"""Which values of an environment and a configuration are secrets, and errors without them. Reads no environment."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from perstack.core.errors import PerstackError
+from perstack.core.experts import Config
+from perstack.infrastructure.secrets import Redactor
+
+_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "BEARER", "COOKIE")
+# They say where a secret is, not what it is.
+_PLACES = ("_FILE", "_PATH", "_DIR", "_COMMAND", "_SOCK", "_URL", "_URI", "_NAME")
+_LEAST = 8
+_SPOKEN = re.compile(r"[A-Za-z]+ ")
+_MAX_FILE = 65_536
+
+
+def secrets_in(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Values that must never leave the process: by their names, in addresses, in Google's credentials file."""
+    return tuple(dict.fromkeys(value for value in _secrets_in(env) if len(value) >= _LEAST))
+
+
+def redactor(env: Mapping[str, str]) -> Redactor:
+    """A redactor that knows the secrets of an environment."""
+    return Redactor(secrets_in(env))
+
+
+def secrets_of(config: Config, env: Mapping[str, str]) -> tuple[str, ...]:
+    """What a configuration makes a secret: values for its skills, and headers for its provider."""
+    names = {
+        name for expert in config.experts.values() for skill in expert.skills.values() for name in skill.required_env
+    }
+    found = [env[name] for name in sorted(names) if name in env]
+    headers = config.provider.setting.get("headers") if config.provider else None
+    if isinstance(headers, Mapping):
+        # `Bearer KEY`, `Basic KEY`
+        found += [_SPOKEN.sub("", value, count=1) for value in headers.values() if isinstance(value, str)]
+    return tuple(value for value in found if _may_be_secret(value))
+
+
+def without_secrets(error: BaseException, secrets: Redactor) -> None:
+    """Redact what an error says, and what the errors behind it say, where they are."""
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.args = tuple(secrets.redact(arg) if isinstance(arg, str) else arg for arg in one.args)
+        if isinstance(one, PerstackError):
+            one.message, one.hint = secrets.redact(one.message), secrets.redact(one.hint)
+        if isinstance(one, BaseExceptionGroup):
+            todo += one.exceptions
+        todo += (one.__cause__, one.__context__)
+
+
+def _secrets_in(env: Mapping[str, str]) -> Iterator[str]:
+    for name, value in env.items():
+        upper = name.upper()
+        if any(word in upper for word in _WORDS) and not upper.endswith(_PLACES) and not _is_place(value):
+            yield value
+        if "://" in value:
+            yield from _passwords(value)
+    if env.get("GOOGLE_APPLICATION_CREDENTIALS"):
+        yield from _account(Path(env["GOOGLE_APPLICATION_CREDENTIALS"]))
+
+
+def _passwords(value: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(value.strip())
+        password = parts.password or ""
+    except ValueError:
+        return
+    if password:
+        yield from (password, unquote(password))
+
+
+def _account(path: Path) -> Iterator[str]:
+    """The private key of a service account. Who needs it reads the file again, and says what is wrong with it."""
+    try:
+        data = json.loads(path.read_bytes()[:_MAX_FILE]) if path.is_file() else {}
+    except (OSError, ValueError):
+        return
+    if isinstance(data, dict):
+        for name in ("private_key", "private_key_id", "refresh_token", "client_secret"):
+            if isinstance(value := data.get(name), str):
+                yield value
+
+
+def _is_place(value: str) -> bool:
+    """A path of this machine, or an address that holds no password. A key may begin with a slash as well."""
+    return "://" in value if not value.startswith("/") else Path(value[:4096]).exists()
+
+
+def _may_be_secret(value: str) -> bool:
+    """Not every value that a skill is given is one: a region or a folder, taken out everywhere, would hide the rest."""
+    mixed = any(sign.isdigit() for sign in value) and any(sign.isalpha() for sign in value)
+    return len(value) >= 12 and mixed and not value.startswith("/") and "://" not in value
