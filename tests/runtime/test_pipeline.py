@@ -282,3 +282,21 @@ def _timeless(value: object) -> object:
 
 
 _TIMES = frozenset({"seconds", "evidence", "base_seconds", "base", "remarks"})
+
+
+async def test_planner_and_builder_see_the_lines_that_a_failure_names_and_the_verifier_is_spared_them(
+    tmp_path: Path,
+) -> None:
+    deep = "def parse(text):\n    marker = 'the line above'\n    return {}[text]  # fails\n"
+    tests = "from deep import parse\n\ndef test_parse():\n    assert parse('a') == 1\n"
+    replies = [
+        done("plan"), reply(calls=[("writeTextFile", {"path": "deep.py", "text": "def parse(text):\n    return 1\n"})]),
+        done(), done("fine"),
+    ]  # fmt: skip
+    _, provider, _ = await fix(tmp_path, replies, files={"deep.py": deep, "tests/test_deep.py": tests})
+    plan, build, verify = (text_of(provider.requests[n]) for n in (0, 1, 3))
+    for query in (plan, build):
+        assert "deep.py:1-3" in query
+        assert ">    3     return {}[text]  # fails" in query
+        assert "marker = 'the line above'" in query
+    assert "deep.py:1-3" not in verify

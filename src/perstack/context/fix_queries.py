@@ -47,6 +47,8 @@ class FixFacts:
     failing: tuple[TestCase, ...]
     output: str = ""
     protected: tuple[str, ...] = ()
+    source: str = ""
+    """Lines of the base commit that the failures name: for who plans and builds."""
 
 
 def plan_query(facts: FixFacts) -> str:
@@ -55,6 +57,7 @@ def plan_query(facts: FixFacts) -> str:
         (
             _PLAN,
             *_shared(facts),
+            *_source(facts),
             _facts_block("plan", facts),
         )
     )
@@ -70,6 +73,7 @@ def build_query(
     parts = [
         _BUILD,
         *_shared(facts),
+        *_source(facts),
         fence("plan from the planning expert", plan or "(no plan)"),
     ]
     if feedback is not None:
@@ -124,6 +128,10 @@ def _shared(facts: FixFacts) -> tuple[str, ...]:
     elif facts.output:
         parts.append(fence("output of the failing signal on the base commit", _cut(facts.output, 4 * MAX_MESSAGE)))
     return tuple(parts)
+
+
+def _source(facts: FixFacts) -> tuple[str, ...]:
+    return (fence("lines that the failures name, on the base commit", facts.source),) if facts.source else ()
 
 
 def _facts_block(role: str, facts: FixFacts, *, rejected: Sequence[str] = (), feedback: Report | None = None) -> str:

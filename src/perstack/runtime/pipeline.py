@@ -28,6 +28,7 @@ from perstack.runtime.baseline import failing_tests, first_output, gating, is_re
 from perstack.runtime.checks import MAX_TRIES, write_checks
 from perstack.runtime.driver import RunOutcome
 from perstack.runtime.kits import OpenKit, RunExpert, base_tools_only
+from perstack.runtime.named_source import named_source
 from perstack.runtime.stage import Stage
 from perstack.signals.compare import unknown_targets
 from perstack.signals.held_out.written import WrittenChecks
@@ -151,6 +152,7 @@ class FixPipeline:
                 failing=failing_tests(red),
                 output=first_output(red),
                 protected=request.config.verify.protect,
+                source=await named_source(request.repository, request.base, red),
             )
         # a slip of the pen costs no model's answer: nothing that is built could turn it green
         if unknown := unknown_targets(tuple(baseline.measurements.values()), request.targets):
