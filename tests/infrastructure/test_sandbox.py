@@ -163,7 +163,8 @@ async def test_a_flood_of_output_is_cut_not_kept(session: Session) -> None:
 
 async def test_a_fork_bomb_meets_the_limit_and_dies(session: Session) -> None:
     result = await session.run(["sh", "-c", "f() { f | f & }; f; sleep 64.0625"], timeout_s=2, output_limit=2000)
-    assert result.timed_out
+    # The shell itself may be the one that cannot fork: it then ends before its time.
+    assert result.timed_out or b"Cannot fork" in result.stderr
     assert await sh(session, "echo alive") == (0, "alive\n")
     assert await all_gone("64.0625")
 
