@@ -192,6 +192,10 @@ class Archive:
             raise InfrastructureError(f"{error.filename}: {error.strerror}", hint="Make it writable first.") from error
         return kept
 
+    def is_there(self, job_id: str) -> bool:
+        """Whether anything is on record of a job. Raises: UserError where the id is unusable."""
+        return self._store.folder(job_id).is_dir()
+
     def is_live(self, job_id: str) -> bool:
         """Whether a process writes the job's log now."""
         return _is_locked(self._store.folder(job_id) / LOG)

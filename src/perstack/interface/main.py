@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import signal
 import sys
 import traceback
 
@@ -75,8 +77,24 @@ def group() -> None:
 
 
 def main() -> None:
-    """The console script."""
-    sys.exit(run(sys.argv[1:]))
+    """The console script. SIGTERM and SIGHUP end a command as Ctrl-C does: cleanly, with a word."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # else somebody (`nohup`) wants it otherwise
+            signal.signal(number, _interrupt)
+    code = run(sys.argv[1:])
+    if code == ExitCode.INTERRUPTED:
+        # Python would end itself by SIGINT where the interrupt came during `exec`, as class decorators use it.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a background job: must not make us immortal
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 def run(arguments: list[str]) -> int:
