@@ -28,6 +28,7 @@ from perstack.api.locked import locked_by
 from perstack.api.places import Places
 from perstack.api.running import carried_out
 from perstack.core.contracts import Session
+from perstack.core.faults import machine_faults
 from perstack.core.errors import PerstackError
 from perstack.core.events import RECORD_EVENTS, Event, EventSink
 from perstack.core.experts import Config, Expert, PipelineSpec
@@ -86,14 +87,16 @@ class Engine:
             self.store.save(record)
             if not goes_on:
                 job.emit("startJob", {"kind": kind})
-            yield job
+            with machine_faults():
+                yield job
             job.status = "completed" if job.status == "running" else job.status
         except PerstackError as error:
             job.status, job.error = "stoppedByError", self.redact(error.message)
             raise
         finally:
             # What was interrupted stays `running` for whoever reads the record: its log can be resumed.
-            log.close()
+            with machine_faults():
+                log.close()
             self.store.save(job.record(record))
 
     def _new(self, kind: str, run: Run | None, job_id: str) -> JobRecord:

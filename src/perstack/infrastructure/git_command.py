@@ -13,6 +13,7 @@ from pathlib import Path
 from perstack.core.errors import InfrastructureError
 from perstack.core.sandbox import ExecResult
 from perstack.infrastructure import process
+from perstack.infrastructure.room import lack_of_room
 
 _CONFIG = Path(__file__).with_name("git.config")
 
@@ -93,7 +94,8 @@ class Git:
         """
         result = await self.run(*arguments, stdin=stdin, env=env, protocols=protocols, timeout_s=timeout_s)
         if result.exit_code:
-            raise InfrastructureError(f"git {arguments[0]} failed: {last_line(result.stderr)}")
+            told = f"git {arguments[0]} failed: {last_line(result.stderr)}"
+            raise InfrastructureError(told, hint=lack_of_room(self.directory))
         return result.stdout
 
 

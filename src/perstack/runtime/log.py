@@ -113,11 +113,15 @@ class EventLog:
             _keep_name(self._path)
 
     def close(self) -> None:
-        """Write through and close."""
+        """Write through and close. Raises: InfrastructureError where the disk did not take it."""
         if self._file >= 0:
-            os.fsync(self._file)
-            os.close(self._file)
-            self._file = -1
+            file, self._file = self._file, -1
+            try:
+                os.fsync(file)
+            except OSError as error:
+                raise _unwritable(self._path, error) from error
+            finally:
+                os.close(file)
 
     def _write(self, line: JsonObject) -> None:
         body = compact(line).encode()

@@ -67,6 +67,8 @@ class JobStore:
                 os.fsync(file.fileno())  # else a power failure could leave the new name with nothing in it
             fresh.replace(target)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                fresh.unlink()
             raise _unwritable(target, error) from error
 
     def load(self, job_id: str) -> JobRecord:

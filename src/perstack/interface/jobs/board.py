@@ -228,4 +228,5 @@ class Board:
             check = self._check.id if self._check else 0
             name = one.check_name
             open_now.append(unfinished.Unfinished(check, name, one.head, number, one.key if number else ""))
-        unfinished.write(folder, open_now)
+        with contextlib.suppress(OSError):  # a safety net: a full disk must not keep the forge from being told
+            unfinished.write(folder, open_now)

@@ -11,6 +11,7 @@ import anyio
 
 from perstack.core.errors import ExitCode, InfrastructureError, PerstackError
 from perstack.core.experts import Config
+from perstack.core.faults import machine_faults
 from perstack.forge.contract import Trigger
 from perstack.forge.rights import Refused
 from perstack.forge.trust import Allowed
@@ -46,12 +47,8 @@ class ForgeJob:
     async def run(self) -> JobResult:
         """Do what the trigger asks for. What a user can cause is answered on the forge, not raised."""
         try:
-            assignment = await admit(self._desk, self._trigger)
-            if isinstance(assignment, Refused):
-                return await replies.refuse(self._desk, self._trigger, assignment)
-            if assignment.action in ANSWERED:
-                return await ANSWERED[assignment.action](self._desk, assignment)
-            return await self._worked(assignment)
+            with machine_faults():
+                return await self._answered()
         except PerstackError as error:
             return await self._abandon(error)
         except BaseException:
@@ -59,6 +56,14 @@ class ForgeJob:
             with anyio.CancelScope(shield=True), anyio.move_on_after(LAST_WORDS_S, shield=True):
                 await self._last_words()
             raise
+
+    async def _answered(self) -> JobResult:
+        assignment = await admit(self._desk, self._trigger)
+        if isinstance(assignment, Refused):
+            return await replies.refuse(self._desk, self._trigger, assignment)
+        if assignment.action in ANSWERED:
+            return await ANSWERED[assignment.action](self._desk, assignment)
+        return await self._worked(assignment)
 
     async def _worked(self, assignment: Assignment) -> JobResult:
         mine = assignment.record(self._desk)
