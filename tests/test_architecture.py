@@ -158,6 +158,24 @@ def test_processes_are_not_started_through_os_or_anyio_elsewhere() -> None:
                 assert not bad, f"{path}:{node.lineno}: processes start in infrastructure only"
 
 
+_OWN_FILES = {"cache.py"}  # the sources of the signals themselves
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "signals").rglob("*.py")), ids=lambda path: path.name)
+def test_signals_read_files_through_one_function_that_follows_no_link_and_waits_for_nobody(path: Path) -> None:
+    if "worker" in path.parts or path.name in _OWN_FILES:
+        return  # workers run in the sandbox
+    for node in nodes_of(path):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+            mode = ast.unparse(node.args[0]) if node.args else ""
+            plain = name in {"read_text", "read_bytes"} and owner != "foreign" and not owner.endswith("resources")
+            opening = name == "open" and (not owner or mode.startswith("'r") or not (node.args or node.keywords))
+            wrong = plain or opening
+            assert not wrong, f"{path}:{node.lineno}: read it with infrastructure/foreign.py"
+
+
 def test_broad_handlers_are_listed_with_a_reason() -> None:
     found: dict[str, int] = {}
     for path in MODULES:

@@ -18,12 +18,21 @@ MARK = "98765.4321"  # seconds to sleep that nobody else on this machine sleeps
 PORT = 38417
 FORKS = "import os, time\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        time.sleep(60)\n"
 SERVES = f"import socket, time\ns = socket.create_server(('127.0.0.1', {PORT}))\ntime.sleep({MARK})\n"
+POURS = "i=0; while :; do i=$((i+1)); head -c 4000000 /dev/urandom > big$i; done"
 BAD = {
     "flood": ("sh", "-c", "yes"),
     "never": ("sleep", MARK),
     "forks": ("python3", "-c", FORKS),
     "fills": ("sh", "-c", "head -c 200000000 /dev/zero > big"),
+    "pours": ("sh", "-c", POURS),
     "kills": ("sh", "-c", f"kill -9 $PPID; sleep {MARK}"),
+}
+REPORTS = {
+    "fifo": "mkfifo report.xml",
+    "link": "ln -s /etc/passwd report.xml",
+    "device": "ln -s /dev/zero report.xml",
+    "folder": "mkdir report.xml",
+    "holes": "truncate -s 16M report.xml",
 }
 LEAVES = {
     "serves": ("sh", "-c", f'python3 -c "{SERVES}" & sleep 1'),
@@ -51,9 +60,12 @@ def left_over() -> list[str]:
 async def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SignalRun]:
     """All of them side by side with a good one, and the good one again afterwards."""
     project = Project.make(tmp_path_factory.mktemp("bad"), CALC)
-    limits = Limits(memory_mb=512, processes=64, file_mb=16, tmp_mb=32)
+    limits = Limits(memory_mb=512, processes=64, file_mb=16, tmp_mb=32, disk_mb=40)
     snapshot = replace(await project.snapshot(), limits=limits)
     specs = [spec(name, run) for name, run in {**BAD, **LEAVES}.items()]
+    for name, script in REPORTS.items():
+        reported = replace(spec(name, ("sh", "-c", script)), kind=SignalKind.TEST, expect={"report": "report.xml"})
+        specs.append(reported)
     verifier, repository = project.verifier(), await project.repository()
     found = dict((await verifier.baseline(repository, project.base, [*specs, PYTEST], snapshot)).measurements)
     after = await project.verifier().baseline(repository, project.base, [replace(PYTEST, name="after")], snapshot)
@@ -80,3 +92,18 @@ async def test_the_signals_beside_and_after_them_are_unharmed(runs: dict[str, Si
     for name in ("tests", "after"):
         assert not runs[name].problem, runs[name].problem
         assert len(runs[name].tests) == 4
+
+
+@pytest.mark.parametrize("name", REPORTS)
+async def test_a_report_that_is_no_file_proves_nothing_and_holds_nobody_up(
+    name: str, runs: dict[str, SignalRun]
+) -> None:
+    run = runs[name]
+    assert run.status is SignalStatus.ERROR
+    assert run.problem_code in {"report-missing", "report-invalid"}
+    assert "root:" not in run.output + (run.problem or "")
+
+
+async def test_what_fills_the_disk_is_stopped_and_the_limit_named(runs: dict[str, SignalRun]) -> None:
+    assert runs["pours"].problem_code == "disk-limit"
+    assert "40 MiB" in (runs["pours"].problem or "")

@@ -16,6 +16,7 @@ from typing import Any
 from perstack.core.json import JsonObject, canonical
 from perstack.core.signals import SignalSpec
 from perstack.core.verdict import Reason, Verdict
+from perstack.infrastructure import foreign
 from perstack.signals.evidence import EvidenceInvalid, rederive, seal_of, spec_from_json
 
 PATCH = "candidate.patch"
@@ -89,8 +90,6 @@ def _patch(path: Path, statement: dict[str, Any], data: bytes) -> str:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _LARGEST:
-            raise EvidenceInvalid(f"{path}: larger than {_LARGEST} bytes")
-        return path.read_bytes()
+        return foreign.read(path, _LARGEST)
     except OSError as error:
         raise EvidenceInvalid(f"{path}: cannot be read: {error.strerror}") from error

@@ -7,12 +7,15 @@ producers get them wrong. Only where they speak of failures that no case shows i
 from __future__ import annotations
 
 import codecs
+import io
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.parsers import expat
 
 from perstack.core.signals import TestCase
+from perstack.infrastructure import foreign
 from perstack.signals.junit_case import Cases, ReportInvalid
 
 __all__ = ["ReportInvalid", "iterate_junit", "merge_worst", "read_junit"]
@@ -54,15 +57,22 @@ def iterate_junit(path: Path) -> Iterator[TestCase]:
 
     Raises: ReportInvalid, as `read_junit`; possibly after some cases.
     """
-    if path.is_symlink() or not path.is_file():
-        raise ReportInvalid(f"{path.name} is not a regular file")
-    if (size := path.stat().st_size) > SIZE_LIMIT:
-        raise ReportInvalid(f"{path.name} has {size} bytes, the limit is {SIZE_LIMIT}")
+    try:
+        file = foreign.opened(path)
+    except OSError as error:
+        raise ReportInvalid(f"{path.name} is not a regular file") from error
+    with file:
+        if (size := os.fstat(file.fileno()).st_size) > SIZE_LIMIT:
+            raise ReportInvalid(f"{path.name} has {size} bytes, the limit is {SIZE_LIMIT}")
+        yield from _iterated(path, file)
+
+
+def _iterated(path: Path, file: io.BufferedReader) -> Iterator[TestCase]:
     cases = Cases(path.name)
     parser = cases.parser()
     count = fed = 0
     try:
-        for chunk in _readable(path):
+        for chunk in _readable(path.name, file):
             parser.Parse(chunk, False)
             fed += len(chunk)
             # the document may be behind where it ends in the middle of a token
@@ -81,23 +91,22 @@ def iterate_junit(path: Path) -> Iterator[TestCase]:
     cases.cross_check()
 
 
-def _readable(path: Path) -> Iterator[bytes]:
+def _readable(name: str, file: io.BufferedReader) -> Iterator[bytes]:
     """The document as UTF-8, in chunks, without characters that XML forbids, however they are written."""
     rest = b""
-    with path.open("rb") as file:
-        encoding = _encoding(file.read(400), path.name)
-        file.seek(0)
-        decoder = codecs.getincrementaldecoder(encoding)()
-        for raw in iter(lambda: file.read(_CHUNK), b""):
-            # an expat parser checks UTF-8 itself
-            data = raw if encoding == "utf-8" else decoder.decode(raw).encode()
-            text = rest + data.translate(None, _CONTROL)
-            cut = text.rfind(b"&", max(0, len(text) - _REFERENCE_LIMIT))
-            text, rest = (text[:cut], text[cut:]) if cut >= 0 else (text, b"")
-            yield _REFERENCE.sub(_allowed, text) if b"&#" in text else text
-        if encoding != "utf-8":
-            decoder.decode(b"", True)
-        yield _REFERENCE.sub(_allowed, rest)
+    encoding = _encoding(file.read(400), name)
+    file.seek(0)
+    decoder = codecs.getincrementaldecoder(encoding)()
+    for raw in iter(lambda: file.read(_CHUNK), b""):
+        # an expat parser checks UTF-8 itself
+        data = raw if encoding == "utf-8" else decoder.decode(raw).encode()
+        text = rest + data.translate(None, _CONTROL)
+        cut = text.rfind(b"&", max(0, len(text) - _REFERENCE_LIMIT))
+        text, rest = (text[:cut], text[cut:]) if cut >= 0 else (text, b"")
+        yield _REFERENCE.sub(_allowed, text) if b"&#" in text else text
+    if encoding != "utf-8":
+        decoder.decode(b"", True)
+    yield _REFERENCE.sub(_allowed, rest)
 
 
 def _allowed(match: re.Match[bytes]) -> bytes:

@@ -33,7 +33,7 @@ def looser_types(report: SignalReport, base: Tree, candidate: Tree) -> list[Reas
     found = []
     for path in dict.fromkeys(diagnostic.path for diagnostic in report.changes.fixed if diagnostic.path):
         if path in base.files and path in candidate.files:
-            texts = ((tree.path / path).read_text(encoding="utf-8", errors="replace") for tree in (base, candidate))
+            texts = ((tree.read(path) or b"").decode("utf-8", "replace") for tree in (base, candidate))
             if how := loosened(path, *texts):
                 found.append(f"{path}: {how}")
     promised = sorted(path for path in candidate.files - base.files if path.endswith(DECLARATIONS))

@@ -5,6 +5,7 @@ Says what happened, never what it means: that is `compare.py`.
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -30,6 +31,10 @@ from perstack.signals.limits import Noted
 from perstack.signals.schedule import Slots
 from perstack.signals.suites.contract import Place, SuitePlan, SuiteRun
 from perstack.signals.tree import Tree, copy_tree
+
+# Not those of a machine in trouble, such as a full disk.
+_LEFT_SO = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EINVAL,
+                      errno.EFBIG, errno.ENXIO, errno.EXDEV, errno.ENAMETOOLONG})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,7 @@ class Meter:
                 place = Place(
                     noted, self._snapshot, workspace, folder / "runner", circumstances, self._scratch / "builds"
                 )
-                done = await self._dispatch(subject, place)
+                done = await self._safely(subject, place)
                 done = replace(done, run=noted.judged(done.run, self._snapshot.limits))
             except SandboxUnavailable:
                 raise
@@ -144,6 +149,16 @@ class Meter:
                 seconds = round(time.monotonic() - started, 3)
                 self._emit("finishSignal", {**head, "status": status.value, "seconds": seconds})
             return done
+
+    async def _safely(self, subject: Subject, place: Place) -> SuiteRun:
+        """Files that a run left in a form that cannot be read are a problem of the run, not of the harness."""
+        try:
+            return await self._dispatch(subject, place)
+        except OSError as error:
+            if error.errno not in _LEFT_SO:
+                raise
+            text = f"what the run left cannot be read: {error.strerror} ({Path(str(error.filename)).name})"
+            return SuiteRun(failed_run(text, code=ReasonCode.RESULTS_DISAGREE))
 
     async def _dispatch(self, subject: Subject, place: Place) -> SuiteRun:
         spec = subject.spec

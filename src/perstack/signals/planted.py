@@ -16,6 +16,7 @@ import anyio
 
 from perstack.core.signals import Diagnostic, SignalRun, SignalSpec, SignalStatus
 from perstack.core.verdict import Reason, ReasonCode
+from perstack.infrastructure import foreign
 from perstack.signals.compare import Comparison
 from perstack.signals.compiler import tool_of
 from perstack.signals.diagnostics.tools import ANY_LANGUAGE, TOOLS
@@ -164,7 +165,7 @@ class _Planted:
         """Append, and keep the file's time: a stale build product must not become fresh by our doing."""
         target = workspace / self.path
         before = target.stat()
-        raw = target.read_bytes()
+        raw = foreign.read(target)
         self.line = raw.count(b"\n") + 2
         target.write_bytes(raw + b"\n" + self.text.encode() + b"\n")
         os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))

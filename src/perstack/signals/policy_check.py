@@ -30,8 +30,7 @@ async def judge_difference(
     text = await _with_odd_texts(request.repository, request.base, tree, difference)
 
     def read(path: str) -> bytes | None:
-        place = ground.tree.path / path
-        return place.read_bytes() if modes.get(path, "").startswith("100") and place.is_file() else None
+        return ground.tree.read(path) if modes.get(path, "").startswith("100") else None
 
     def judge() -> tuple[PolicyFinding, ...]:
         found = check_policy(

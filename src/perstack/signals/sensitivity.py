@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from perstack.core.json import JsonObject
 from perstack.core.signals import Measurement, Priority, SignalKind, SignalRun, SignalSpec, SignalStatus, TestStatus
+from perstack.infrastructure import foreign
 from perstack.signals.diagnostics.tools import ANY_LANGUAGE
 from perstack.signals.measure import Meter, Subject
 from perstack.signals.protected import Protection
@@ -110,7 +111,7 @@ def _breaking(paths: Sequence[str]) -> Callable[[Path], None]:
             target = workspace / path
             if target.is_file() and not target.is_symlink():
                 text = ANY_LANGUAGE[target.suffix][-1].format(name=_WORD)
-                target.write_bytes(target.read_bytes() + b"\n" + text.encode() + b"\n")
+                target.write_bytes(foreign.read(target, below=workspace) + b"\n" + text.encode() + b"\n")
 
     return plant
 

@@ -19,6 +19,7 @@ from perstack.core.errors import UserError
 from perstack.core.json import Json, JsonObject, canonical
 from perstack.core.signals import Measurement, SignalRun, SignalSpec, SignalStatus, TestCase
 from perstack.core.verdict import ReasonCode
+from perstack.infrastructure import foreign
 from perstack.signals.cache import Setting
 from perstack.signals.evidence import EvidenceInvalid, run_to_json, run_with_pictures
 from perstack.signals.measure import Measured
@@ -218,7 +219,7 @@ class Shards:
 def _manifest(path: Path, about: Mapping[str, Json]) -> dict[str, Any]:
     hint = "Run the shard again."
     try:
-        head = json.loads(path.read_bytes())
+        head = json.loads(foreign.read(path, _MOST_BYTES))
         known = _is_manifest(head)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: cannot be read as a shard's manifest: {error}", hint=hint) from error
@@ -241,13 +242,13 @@ def _is_manifest(head: Any) -> bool:
 
 
 def _read(place: _Found, spec: SignalSpec) -> Measured:
-    data = (place.folder / place.file).read_bytes()
-    if len(data) > _MOST_BYTES or hashlib.sha256(data).hexdigest() != place.sha256:
+    data = foreign.read(place.folder / place.file, _MOST_BYTES)
+    if hashlib.sha256(data).hexdigest() != place.sha256:
         raise EvidenceInvalid(f"{place.file}: the digest does not match")
     content = json.loads(data)
 
     def picture(path: str) -> bytes:
-        return (place.folder / "pictures" / Path(path).name).read_bytes()
+        return foreign.read(place.folder / "pictures" / Path(path).name, _MOST_BYTES)
 
     runs = tuple(run_with_pictures(run, picture) for run in content["runs"])
     shuffled = None if content["shuffled"] is None else run_with_pictures(content["shuffled"], picture)

@@ -6,13 +6,16 @@ plan, or with fewer tests than planned, is a run that ended early.
 
 from __future__ import annotations
 
+import io
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from perstack.core.signals import TestCase, TestStatus
+from perstack.infrastructure import foreign
 from perstack.signals.junit import CASE_LIMIT, SIZE_LIMIT, merge_worst
 from perstack.signals.junit_case import ReportInvalid
 
@@ -114,22 +117,23 @@ def read_tap(path: Path) -> dict[str, TestCase]:
 
     Raises: ReportInvalid for what is cut, given up, too large or no TAP.
     """
-    if path.is_symlink() or not path.is_file():
-        raise ReportInvalid(f"{path.name} is not a regular file")
-    if (size := path.stat().st_size) > SIZE_LIMIT:
-        raise ReportInvalid(f"{path.name} has {size} bytes, the limit is {SIZE_LIMIT}")
-    return merge_worst(_cases(path))
+    try:
+        with io.TextIOWrapper(foreign.opened(path), encoding="utf-8", errors="replace") as file:
+            if (size := os.fstat(file.fileno()).st_size) > SIZE_LIMIT:
+                raise ReportInvalid(f"{path.name} has {size} bytes, the limit is {SIZE_LIMIT}")
+            return merge_worst(_cases(path.name, file))
+    except OSError as error:
+        raise ReportInvalid(f"{path.name} is not a regular file") from error
 
 
-def _cases(path: Path) -> Iterator[TestCase]:
-    reader, count = _Reader(path.name), 0
-    with path.open(encoding="utf-8", errors="replace") as file:
-        while line := file.readline(_LINE_LIMIT):
-            for case in reader.read(line.rstrip("\r\n")):
-                count += 1
-                yield case
-            if count > CASE_LIMIT:
-                raise ReportInvalid(f"{path.name} has more than {CASE_LIMIT} tests")
+def _cases(name: str, file: TextIO) -> Iterator[TestCase]:
+    reader, count = _Reader(name), 0
+    while line := file.readline(_LINE_LIMIT):
+        for case in reader.read(line.rstrip("\r\n")):
+            count += 1
+            yield case
+        if count > CASE_LIMIT:
+            raise ReportInvalid(f"{name} has more than {CASE_LIMIT} tests")
     yield from reader.taken()
     reader.end()
 

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import anyio.to_thread
 
+from perstack.infrastructure import foreign
 from perstack.infrastructure.git import Repository, TreeEntry
 from perstack.signals.protected import Protection
 from perstack.signals.sections import Section, cut, keep
@@ -29,6 +30,9 @@ _CACHE_NAMES = frozenset(
 _CACHE_SUFFIXES = (".pyc", ".pyo", ".egg-link", ".tsbuildinfo")
 
 
+LARGEST = 1 << 30  # bytes of one file of a tree
+
+
 @dataclass(frozen=True, slots=True)
 class Tree:
     """One tree on disk. `path` stays pristine: runs work on copies. `digest` covers paths, modes and contents."""
@@ -41,7 +45,12 @@ class Tree:
     def read(self, path: str) -> bytes | None:
         """A regular file's content; None where there is none."""
         place = self.path / path
-        return place.read_bytes() if path in self.files and place.is_file() and not place.is_symlink() else None
+        if path not in self.files:
+            return None
+        try:
+            return foreign.read(place, LARGEST, below=self.path)
+        except OSError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

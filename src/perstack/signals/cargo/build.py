@@ -19,6 +19,7 @@ from perstack.core.contracts import Session
 from perstack.core.sandbox import ExecResult, Mount
 from perstack.core.signals import SignalSpec, TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
+from perstack.infrastructure import foreign
 from perstack.infrastructure.owned import remove_tree
 from perstack.signals.cargo.canary import canary_module, make_canaries
 from perstack.signals.cargo.output import Target, read_built, read_errors, read_targets
@@ -152,4 +153,4 @@ def runtime_libraries(target: str, build: CargoBuild) -> str:
 
 def _append(path: Path, text: str) -> None:
     if path.is_file() and not path.is_symlink():
-        path.write_bytes(path.read_bytes() + text.encode())
+        path.write_bytes(foreign.read(path) + text.encode())

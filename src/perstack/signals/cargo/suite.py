@@ -16,6 +16,7 @@ import anyio.to_thread
 from perstack.core.sandbox import ExecResult, Mount
 from perstack.core.signals import SignalSpec, TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
+from perstack.infrastructure import foreign
 from perstack.signals.cargo.build import TARGET, CargoBuild, build_tests, cargo_environment, runtime_libraries
 from perstack.signals.cargo.lexer import Unreadable
 from perstack.signals.cargo.output import read_doctests, read_events, read_listed
@@ -169,7 +170,7 @@ def restore_tests(plan: CargoPlan, workspace: Path) -> None:
         name = path.relative_to(workspace).as_posix()
         if path.is_symlink() or not path.is_file() or plan.test_files(name):
             continue
-        text = path.read_text("utf-8", "replace")
+        text = foreign.read_text(path, below=workspace)
         if name not in plan.sources and "test" not in text:
             continue
         restored = plan.whole.get(name) or _restored(plan, name, text)

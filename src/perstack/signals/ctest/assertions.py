@@ -14,6 +14,7 @@ from random import Random
 
 from perstack.core.contracts import Session
 from perstack.core.signals import TestCase, TestStatus
+from perstack.infrastructure import foreign
 
 _SUFFIXES = frozenset({".c", ".cc", ".cpp", ".cxx", ".c++"})
 _USES = re.compile(r"^\s*#\s*include\s*<(?:assert\.h|cassert)>", re.MULTILINE)
@@ -25,6 +26,7 @@ __attribute__((constructor)) static void {token}(void) {{
 }}
 """
 _FILES, _LARGEST = 20, 1_000_000
+_LARGEST_PROGRAM = 1 << 30
 _ABORTED = 134
 _ENDS_S = 10.0
 
@@ -52,7 +54,7 @@ def plant_assertions(
         file = workspace / path
         if file.suffix not in _SUFFIXES or not is_test(path) or not file.is_file() or file.is_symlink():
             continue
-        text = file.read_text("utf-8", "surrogateescape") if file.stat().st_size < _LARGEST else ""
+        text = foreign.read_text(file, errors="surrogateescape") if file.stat().st_size < _LARGEST else ""
         if _USES.search(text) and _CALLS.search(text) and len(found) < _FILES:
             planted = Planted(path, _word(random), _word(random))
             file.write_text(text + _TEXT.format(token=planted.token, secret=planted.secret), "utf-8", "surrogateescape")
@@ -66,7 +68,7 @@ def programs_with(
     """Which programs of the build each planted assertion got into."""
     found: dict[Planted, list[str]] = {}
     for name in sorted(executables):
-        data = (build / name.removeprefix(f"{inside}/")).read_bytes()
+        data = foreign.read(build / name.removeprefix(f"{inside}/"), _LARGEST_PROGRAM, below=build)
         for one in planted:
             if one.token.encode() in data and not name.endswith(".so"):
                 found.setdefault(one, []).append(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
@@ -11,6 +10,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from posixpath import join
 
+from perstack.core.errors import ToolError
+from perstack.infrastructure import foreign
+from perstack.infrastructure.workspace import Workspace
 from perstack.signals.ctest.results import Canaries
 
 _LIST = "CTestTestfile.cmake"
@@ -29,8 +31,7 @@ def built_files(build: Path, only: Collection[str] | None = None) -> Mapping[str
                 continue
             mode = path.lstat().st_mode
             if stat.S_ISREG(mode) and (mode & 0o111 or name.endswith((".cmake", ".so")) or ".so." in name):
-                with path.open("rb") as file:
-                    found[key] = hashlib.file_digest(file, "sha256").hexdigest()
+                found[key] = foreign.digest(path, below=build)
             elif stat.S_ISLNK(mode):
                 found[key] = str(path.readlink())
     return found
@@ -42,15 +43,15 @@ def executables_of(build: Path, files: Collection[str], inside: str) -> dict[str
     for name in files:
         path = build / name
         if not path.is_symlink():
-            kind = _kind(path)
+            kind = _kind(path, build)
             if kind is not None:
                 found[join(inside, name)] = kind
     return found
 
 
-def _kind(path: Path) -> bool | None:
+def _kind(path: Path, build: Path) -> bool | None:
     """None for what is no ELF program or library; else whether it asks for the dynamic loader."""
-    with path.open("rb") as file:
+    with foreign.opened(path, below=build) as file:
         head = file.read(64)
         if len(head) < 64 or head[:4] != b"\x7fELF" or head[4] != 2 or head[5] != 1:
             return None
@@ -59,23 +60,31 @@ def _kind(path: Path) -> bool | None:
         if kind not in {2, 3}:
             return None
         file.seek(offset)
-        table = file.read(size * count)
+        table = file.read(size * count)  # at most 4 GiB by its form, and no more than the file has
     types = {struct.unpack_from("<I", table, at)[0] for at in range(0, len(table) - 3, size or 1)}
     return _INTERPRETER in types or path.suffix == ".so"
 
 
 def foreign_compiler(build: Path, folders: Collection[str]) -> str:
     """A compiler that lies in one of these folders; empty for none."""
-    text = (build / "CMakeCache.txt").read_text("utf-8", "replace")
+    text = foreign.read_text(build / "CMakeCache.txt", below=build)
     return next((path for path in _COMPILER.findall(text) if path.startswith(tuple(f"{f}/" for f in folders))), "")
 
 
-def plant_canaries(folder: Path, canaries: Canaries) -> bool:
-    """Put our tests before and after the project's in the built list; False where there is no list."""
-    path = folder / _LIST
-    if not path.is_file() or path.is_symlink():
+def plant_canaries(build: Path, folder: str, canaries: Canaries) -> bool:
+    """Put our tests before and after the project's in a folder's built list; False where there is no list.
+
+    The build made the list: a link in its place or on the way must not lead this process anywhere else.
+    """
+    built, name = Workspace(build), join(folder, _LIST)
+    try:
+        text = built.read(name).decode("utf-8", "surrogateescape")
+    except ToolError:
         return False
     lines = [f'add_test({name} "{canaries.program}" "{name.rpartition("_")[2]}")\n' for name in canaries.expected]
-    text = path.read_text("utf-8", "surrogateescape")
-    path.write_text("".join(lines[:2]) + text + "\n" + "".join(lines[2:]), "utf-8", "surrogateescape")
+    whole = "".join(lines[:2]) + text + "\n" + "".join(lines[2:])
+    try:
+        built.write(name, whole.encode("utf-8", "surrogateescape"))
+    except ToolError:
+        return False
     return True

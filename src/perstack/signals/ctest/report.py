@@ -8,7 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from perstack.core.signals import TestCase, TestStatus
-from perstack.signals.junit import iterate_junit
+from perstack.infrastructure import foreign
+from perstack.signals.junit import SIZE_LIMIT, iterate_junit
 
 _TAIL = 1500
 
@@ -30,7 +31,7 @@ def read_report(path: Path) -> Iterator[TestCase]:
 
 def _outputs(path: Path) -> dict[str, str]:
     control = bytes(code for code in range(32) if code not in b"\t\n\r")
-    root = ET.fromstring(path.read_bytes().translate(None, control))  # noqa: S314  # checked by `iterate_junit`
+    root = ET.fromstring(foreign.read(path, SIZE_LIMIT).translate(None, control))  # noqa: S314  # checked by `iterate_junit`
     return {
         case.get("name", ""): (case.findtext("system-out") or "").strip()[-_TAIL:] for case in root.iter("testcase")
     }

@@ -20,6 +20,7 @@ from perstack.core.contracts import Session
 from perstack.core.sandbox import ExecResult, Mount
 from perstack.core.signals import Diagnostic, SignalRun, SignalSpec, SignalStatus, TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
+from perstack.infrastructure import foreign
 from perstack.signals.command import OUTPUT_LIMIT, kept_output
 from perstack.signals.ctest.assertions import Planted, check_assertions, plant_assertions, programs_with
 from perstack.signals.ctest.built import built_files, executables_of, foreign_compiler, plant_canaries
@@ -195,7 +196,7 @@ async def _test(
     records = folders.out / secrets.token_hex(16)
     records.touch()
     records.chmod(0o666)
-    if not plant_canaries(folders.build / plan.folder, canaries):
+    if not plant_canaries(folders.build, plan.folder, canaries):
         raise _Stopped(Problem(ReasonCode.NO_TESTS, f"the build folder has no tests in {plan.folder}"))
     before = await anyio.to_thread.run_sync(built_files, folders.build)
     executables = executables_of(folders.build, before, _BUILD)
@@ -241,7 +242,7 @@ async def _in_sandbox(
     if result.timed_out:
         raise _Stopped(Problem(ReasonCode.TIMED_OUT, f"the tests were stopped after {timeout_s:g} s"), result)
     try:
-        programs = read_records(setup.records.read_text("utf-8", "surrogateescape"), setup.key)
+        programs = read_records(foreign.read_text(setup.records, errors="surrogateescape"), setup.key)
     except (Forged, OSError, ValueError) as error:
         raise _Stopped(Problem(ReasonCode.RESULTS_DISAGREE, str(error)), result) from error
     sources = await _sources(session, programs, setup.executables)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from perstack.infrastructure import foreign
+
 _FILES_LIMIT: Final = 20_000
 _SIZE_LIMIT: Final = 16_000_000
 _EXCERPT_LINES: Final = 30
@@ -61,23 +63,16 @@ def _entry(place: Path) -> tuple[str, bool, str]:
         return "link", False, str(place.readlink())
     if not stat.S_ISREG(mode):
         return "special", False, ""
-    descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        return "file", bool(mode & 0o100), hashlib.file_digest(file, "sha256").hexdigest()
+    return "file", bool(mode & 0o100), foreign.digest(place)
 
 
 def read_regular(root: Path, path: str) -> bytes | None:
     """A regular file's content, up to a size; None for everything else. No part of the path may be a link."""
-    place = root / path
-    if any(part.is_symlink() for part in (place, *place.parents) if part != root and root in part.parents):
-        return None
     try:
-        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        file = foreign.opened(root / path, below=root)
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
+    with file:
         head = file.read(_SIZE_LIMIT)
         rest = hashlib.file_digest(file, "sha256").digest() if len(head) == _SIZE_LIMIT else b""
         return head + rest

@@ -23,6 +23,7 @@ from perstack.core.contracts import Session
 from perstack.core.sandbox import ExecResult, Mount
 from perstack.core.signals import SignalSpec, TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
+from perstack.infrastructure import foreign
 from perstack.infrastructure.owned import remove_tree
 from perstack.signals.go.canary import canary_file, make_canaries
 from perstack.signals.go.output import Package, read_packages, test_functions
@@ -172,4 +173,4 @@ def _broken(package: Package, result: ExecResult) -> dict[str, TestCase]:
 
 def _text(path: Path) -> str:
     """A test file's text; a link leads nowhere."""
-    return "" if path.is_symlink() else path.read_text("utf-8", "replace")
+    return "" if path.is_symlink() else foreign.read_text(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from perstack.core.signals import SignalRun, TestStatus
+from perstack.infrastructure import foreign
 from perstack.signals.compare_tests import lies_in
 from perstack.signals.held_out.examples import Example, examples_of
 from perstack.signals.held_out.plain import Python
@@ -46,4 +47,4 @@ def _is_busy(conftest: Path) -> bool:
 
 
 def _text(path: Path) -> str:
-    return path.read_text("utf-8", "replace") if path.is_file() and not path.is_symlink() else ""
+    return foreign.read_text(path) if path.is_file() and not path.is_symlink() else ""

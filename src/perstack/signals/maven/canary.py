@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 from perstack.core.signals import TestCase, TestStatus
+from perstack.infrastructure import foreign
 
 _LOOKED_AT = 200
 _JUPITER = "import org.junit.jupiter.api.Assertions;\nimport org.junit.jupiter.api.Test;\n"
@@ -94,7 +95,7 @@ def plant_canaries(workspace: Path, modules: tuple[str, ...], random: Random) ->
 
 def _imports(files: list[Path]) -> str:
     """The framework most of the module's tests use; empty for one that is not known here (TestNG)."""
-    texts = [file.read_text("utf-8", "replace") for file in files]
+    texts = [foreign.read_text(file) for file in files]
     jupiter = sum("org.junit.jupiter" in text for text in texts)
     vintage = sum("import org.junit.Test" in text or "junit.framework" in text for text in texts)
     return _JUPITER if jupiter >= max(vintage, 1) else _VINTAGE if vintage else ""

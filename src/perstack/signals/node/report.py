@@ -11,6 +11,7 @@ from pathlib import Path
 from perstack.core.json import JsonObject
 from perstack.core.signals import TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
+from perstack.infrastructure import foreign
 from perstack.signals.node.canary import NodeCanaries
 from perstack.signals.node.results import Problem
 
@@ -21,9 +22,10 @@ def check_report(
     report: Path, tests: Mapping[str, TestCase], canaries: NodeCanaries, finish: JsonObject
 ) -> Problem | None:
     """Compare the tool's file with the channel: as many tests of each title, and as many of them passed."""
-    if not report.is_file() or report.is_symlink() or report.stat().st_size > _SIZE_LIMIT:
+    try:
+        data = foreign.read(report, _SIZE_LIMIT)
+    except OSError:
         return Problem(ReasonCode.REPORT_MISSING, "the runner's results file is missing")
-    data = report.read_bytes()
     if hashlib.sha256(data).hexdigest() != finish.get("report"):
         return Problem(ReasonCode.RESULTS_DISAGREE, "the runner's results file was changed after the run")
     try:

@@ -18,6 +18,7 @@ from perstack.core.json import JsonObject
 from perstack.core.sandbox import ExecResult, Mount
 from perstack.core.signals import SignalRun, SignalSpec, SignalStatus, TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
+from perstack.infrastructure import foreign
 from perstack.signals.channel import Channel, listening
 from perstack.signals.command import OUTPUT_LIMIT, kept_output
 from perstack.signals.node.canary import NodeCanaries, make_canaries
@@ -122,7 +123,7 @@ def _installed_digest(workspace: Path) -> str:
             continue
         for path in sorted(folder.rglob("*.[cm]js")) + sorted(folder.rglob("*.js")) + sorted(folder.rglob("*.json")):
             if path.is_file() and not path.is_symlink() and ".vite" not in path.parts:
-                digest.update(str(path).encode() + b"\0" + path.read_bytes())
+                digest.update(f"{path}\0{foreign.digest(path)}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 import shutil
@@ -16,6 +15,7 @@ import anyio.to_thread
 from perstack.core.sandbox import ExecResult, Mount, Snapshot
 from perstack.core.signals import SignalSpec
 from perstack.core.verdict import ReasonCode
+from perstack.infrastructure import foreign
 from perstack.signals.channel import Channel, listening
 from perstack.signals.command import OUTPUT_LIMIT
 from perstack.signals.environment import Variation
@@ -98,11 +98,12 @@ def _conclude(spec: SignalSpec, result: ExecResult, channel: Channel, *, expecte
 
 def _check_report(xml: Path, digest: str, results: Results, canaries: Canaries) -> Problem | None:
     """Compare the JUnit file with the channel."""
-    if not xml.is_file() or xml.is_symlink():
+    try:
+        seen = foreign.digest(xml)
+    except OSError:
         return Problem(ReasonCode.REPORT_MISSING, "the runner's JUnit file is missing")
-    with xml.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-            return Problem(ReasonCode.RESULTS_DISAGREE, "the runner's JUnit file was changed after the run")
+    if seen != digest:
+        return Problem(ReasonCode.RESULTS_DISAGREE, "the runner's JUnit file was changed after the run")
     try:
         return check_xml(results.tests, iterate_junit(xml), canaries)
     except ReportInvalid as error:

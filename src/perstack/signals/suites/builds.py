@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 
 from perstack.core.sandbox import Snapshot
+from perstack.infrastructure import foreign
 
 _Built = TypeVar("_Built")
 
@@ -57,6 +58,5 @@ def _digest(root: Path, more: tuple[str, ...]) -> str:
             if stat.S_ISLNK(mode):
                 digest.update(os.fsencode(path.readlink()))
             elif stat.S_ISREG(mode):
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
+                digest.update(foreign.digest(path).encode())
     return digest.hexdigest()
