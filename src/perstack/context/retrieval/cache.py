@@ -49,6 +49,11 @@ def poison(folder: Path, digest: str) -> None:
         file.write(f"{digest}\n")
 
 
+def current_file(folder: Path, name: str) -> Path:
+    """Where the worker of this name says which content it is learning."""
+    return folder / f"current.{name}"
+
+
 def collect(cache: Path, now: float | None = None) -> int:
     """Remove indexes that nobody used for long, then the oldest while all together are too large; how many were.
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from uuid import uuid4
 
 import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from perstack.context.retrieval.cache import collect, folder_of, poison
+from perstack.context.retrieval.cache import collect, current_file, folder_of, poison
+from perstack.context.retrieval.enclosure import enclosure
 from perstack.core.errors import ToolError
 from perstack.core.json import Json
 from perstack.infrastructure.process import open_process
@@ -27,8 +29,13 @@ _WORKER = "perstack.context.retrieval.serve"
 class RetrievalWorker:
     """A worker over one root; it is started by the first question. `repository` names the index to share."""
 
-    def __init__(self, root: Path, cache: Path, repository: str = "") -> None:
-        self._root, self._cache = root, cache
+    def __init__(
+        self, root: Path, cache: Path, repository: str = "", say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`say` takes sentences for the log of the job."""
+        self._root, self._cache, self._say = root.absolute(), cache.absolute(), say
+        self._enclosed: tuple[str, ...] | None = None
+        self._name = ""
         self._repository = repository or str(root.resolve())
         self._one = anyio.Lock()
         self._stack: AsyncExitStack | None = None
@@ -68,10 +75,9 @@ class RetrievalWorker:
                 if process.stdin is not None:
                     await process.stdin.send(line)
                 return await answers.receive_until(b"\n", _LARGEST)
-        pid = process.pid
         await self.close()
         folder = folder_of(self._cache, self._repository)
-        current = folder / f"current.{pid}"
+        current = current_file(folder, self._name)
         with contextlib.suppress(OSError):
             digest = current.read_text("ascii").strip()
             current.unlink()
@@ -84,7 +90,12 @@ class RetrievalWorker:
             return self._process, self._answers
         collect(self._cache)
         folder = folder_of(self._cache, self._repository)
-        argv = (sys.executable, "-I", "-m", _WORKER, str(self._root), str(folder))
+        if self._enclosed is None:
+            self._enclosed = await enclosure(self._root, folder)
+            if not self._enclosed:
+                self._say("bubblewrap does not work here: retrieval reads files in a plain process with limits.")
+        self._name = uuid4().hex
+        argv = (*self._enclosed, sys.executable, "-I", "-m", _WORKER, str(self._root), str(folder), self._name)
         self._stack = AsyncExitStack()
         self._process = await self._stack.enter_async_context(open_process(argv, env={}))
         if self._process.stdout is None:

@@ -43,7 +43,7 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All files that may be searched, sorted by path. `digest` names the whole of it.
+    """All files that may be searched, sorted by path. `digest` is another one for another listing of one root.
 
     `notes` are sentences about what was left out (a link that leads out, an unreadable folder).
     """

@@ -6,31 +6,34 @@ which one it was.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from perstack.context.retrieval.cache import locked, poisoned
+from perstack.context.retrieval.cache import current_file, locked, poisoned
 from perstack.context.retrieval.contract import MAX_FILE, DamagedIndex, Listing, Part, SourceFile
 from perstack.context.retrieval.listing import Tree
 
 _SECONDS_A_FILE = 20.0
 _DIGEST = 40
+_LISTINGS = 8  # kept listings: one for each place that the repository was last asked about in
 _BATCH = 20_000  # contents a commit: what an interruption can cost
 
 
 class RepositoryIndex:
     """The parts over one root. `folder` is this repository's, from `cache.folder_of`."""
 
-    def __init__(self, root: Path, folder: Path, parts: Iterable[Part]) -> None:
+    def __init__(self, root: Path, folder: Path, parts: Iterable[Part], name: str = "") -> None:
+        """`name` tells this worker from others over the same folder."""
         self.tree = Tree(root)
-        self._folder = folder
+        self._folder, self._current = folder, current_file(folder, name)
         self._parts = tuple(parts)
-        self._learnt: dict[str, str] = {}
-        self._saved = ""
-        name = os.fsencode(root).hex()[-60:]
+        self._pending: dict[str, dict[str, SourceFile]] = {part.name: {} for part in self._parts}
+        self._saved = False
+        name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
         self._stats = folder / f"listing.{name}"
         self.tree.load(self._stats)
         with locked(folder):
@@ -40,25 +43,31 @@ class RepositoryIndex:
     def listing(self) -> Listing:
         """The files of now."""
         found = self.tree.listing()
-        if found.digest != self._saved:
-            if not self._saved:
-                self.tree.save(self._stats)
-            self._saved = found.digest
+        fresh = {file.digest: file for file in self.tree.fresh() if file.size <= MAX_FILE}
+        for waiting in self._pending.values():
+            waiting.update(fresh)
         return found
+
+    def rest(self) -> float:
+        """What can wait until nobody asks: keep the listing, look for changes nobody told of. Seconds to the next."""
+        if not self._saved:
+            self._saved = True
+            self.tree.save(self._stats)
+            _keep_newest(self._folder)
+        elif self.tree.due() <= 0:
+            self.tree.listing(everything=True)
+        return self.tree.due()
 
     def learn(self, part: Part, listing: Listing) -> tuple[str, ...]:
         """Have a part know every content of a listing; sentences about those it does not."""
-        bad = poisoned(self._folder)
-        notes = tuple(f"{f.path}: not indexed, reading it ended the reader" for f in listing.files if f.digest in bad)
-        if self._learnt.get(part.name) == listing.digest:
-            return notes
-        files = [file for file in listing.files if file.size <= MAX_FILE and file.digest not in bad]
-        if part.missing(files):
-            with locked(self._folder):
-                missing = part.missing(files)
-                for start in range(0, len(missing), _BATCH):
-                    part.add(self._contents(missing[start : start + _BATCH]))
-        self._learnt[part.name] = listing.digest
+        bad, waiting = poisoned(self._folder), self._pending[part.name]
+        notes: tuple[str, ...] = ()
+        if bad:
+            paths = [file.path for file in listing.files if file.digest in bad]
+            notes = tuple(f"{path}: not indexed, reading it ended the reader" for path in paths)
+        if waiting:
+            self.learn_some(part, waiting.values())
+            waiting.clear()
         return notes
 
     def learn_some(self, part: Part, files: Collection[SourceFile]) -> None:
@@ -67,10 +76,12 @@ class RepositoryIndex:
         wanted = [file for file in files if file.size <= MAX_FILE and file.digest not in bad]
         if part.missing(wanted):
             with locked(self._folder):
-                part.add(self._contents(part.missing(wanted)))
+                missing = part.missing(wanted)
+                for start in range(0, len(missing), _BATCH):
+                    part.add(self._contents(missing[start : start + _BATCH]))
 
     def _contents(self, files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
-        marker = os.open(current_file(self._folder, os.getpid()), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        marker = os.open(self._current, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             for file in files:
                 data = self.tree.read(file)
@@ -82,7 +93,7 @@ class RepositoryIndex:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             os.close(marker)
-            current_file(self._folder, os.getpid()).unlink(missing_ok=True)
+            self._current.unlink(missing_ok=True)
 
     def _open(self, part: Part) -> None:
         place = self._folder / f"{part.name}-{part.version}"
@@ -95,6 +106,8 @@ class RepositoryIndex:
             part.open(place)
 
 
-def current_file(folder: Path, pid: int) -> Path:
-    """Where a worker names the content it is learning."""
-    return folder / f"current.{pid}"
+def _keep_newest(folder: Path) -> None:
+    """Remove the listings of places that were left: each job's copy lies somewhere else."""
+    found = sorted(folder.glob("listing.*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found[_LISTINGS:]:
+        path.unlink(missing_ok=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import math
+import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,21 @@ import tantivy
 from perstack.context.retrieval.contract import Contents, DamagedIndex, Found, Hit, Listing, Rejected, SourceFile
 
 _WORD = re.compile(rb"[A-Za-z0-9_]+")
+_APART = bytes(c if chr(c).isascii() and (chr(c).isalnum() or c == 95) else 32 for c in range(256))
 _PIECE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_NAME = 41  # bytes of a digest and its line break in the file of names
+_REMEMBERED = 300_000
 _LONG = 120  # characters of a word that is indexed; files with longer ones are candidates of every text search
 _MARK = "\x01long"
 _REPEATS = 4  # how often one word of a content counts at most
 _HEAP, _THREADS = 128_000_000, 1
+_SEGMENTS = 24  # more make every query slow: the writer then stays until they are merged
+_NAMED = 2_000  # a word that more paths hold tells nothing about a file that its contents do not tell
 _STOP = frozenset(
     {"a", "an", "and", "are", "as", "at", "be", "by", "do", "does", "for", "from", "how", "i", "in", "is", "it", "not"}
     | {"of", "on", "or", "that", "the", "this", "to", "was", "what", "when", "where", "which", "why", "with"}
 )
-_POOL, _WINDOW = 120, 12
+_POOL, _DEEPEST, _WINDOW = 120, 50_000, 12
 
 
 class RankedIndex:
@@ -35,6 +41,8 @@ class RankedIndex:
     def __init__(self) -> None:
         self._digests: list[str] = []
         self._ids: dict[str, int] = {}
+        self._read = 0  # bytes of the file of names
+        self._paths = _Paths((), "")
 
     def open(self, folder: Path) -> None:
         """Raises: DamagedIndex."""
@@ -46,7 +54,7 @@ class RankedIndex:
         place.mkdir(exist_ok=True)
         try:
             self._index: Any = tantivy.Index(self._schema, path=str(place))
-            self._refresh()
+            self._refresh(repair=True)
         except (OSError, ValueError) as error:
             raise DamagedIndex(str(error)) from error
 
@@ -56,13 +64,13 @@ class RankedIndex:
     def missing(self, files: Collection[SourceFile]) -> list[SourceFile]:
         """One file for each content that is not indexed."""
         wanted = {file.digest: file for file in files if file.digest not in self._ids}
-        if wanted and self._names.exists():
+        if wanted:
             self._refresh()
         return [file for digest, file in wanted.items() if digest not in self._ids]
 
     def add(self, contents: Iterable[tuple[SourceFile, bytes]]) -> None:
         """Index contents; the commit makes all of them visible at once."""
-        self._refresh()
+        self._refresh(repair=True)
         writer, added = self._index.writer(_HEAP, _THREADS), list[str]()
         for file, data in contents:
             document = tantivy.Document()
@@ -74,6 +82,9 @@ class RankedIndex:
             names.writelines(f"{digest}\n" for digest in added)
         writer.commit()
         self._refresh()
+        if self._index.searcher().num_segments > _SEGMENTS:
+            writer.wait_merging_threads()
+            self._index.reload()
 
     def files_with(self, words: Collection[str], listing: Listing, *, limit: int) -> tuple[SourceFile, ...]:
         """Files that hold all words; what cannot be known by the index is among them."""
@@ -102,26 +113,36 @@ class RankedIndex:
         words = [w for w in _terms(query) if w not in _STOP] or list(_terms(query))
         if not words:
             raise Rejected("The query has no word to look for; name what the code is about.")
-        scores = self._scores(words)
+        if self._paths.listing != listing.digest or self._paths.files is not listing.files:
+            self._paths = _Paths(listing.files, listing.digest)
+        scores = self._scores(words, self._paths.by_digest, limit)
         total = self._index.searcher().num_docs + 1
         weights = {w: math.log(1 + total / (1 + self._index.searcher().doc_freq("body", w))) for w in words}
         ranked: list[tuple[float, SourceFile]] = []
-        for file in listing.files:
-            score = scores.get(file.digest, 0.0)
-            lowered = file.path.lower()
+        named = self._paths.naming([word for word in weights if len(word) > 2])
+        near = [self._paths.by_digest.get(digest, ()) for digest in scores]
+        for file in {file.path: file for files in (*near, named) for file in files}.values():
+            score, lowered = scores.get(file.digest, 0.0), file.path.lower()
             bonus = sum(weight for word, weight in weights.items() if len(word) > 2 and word in lowered)
-            if score or bonus:
-                ranked.append((score + bonus * (1.2 if score else 0.6), file))
+            ranked.append((score + bonus * (1.2 if score else 0.6), file))
         ranked.sort(key=lambda one: (-one[0], one[1].path))
         hits = [_region(file, score, weights, contents) for score, file in ranked[: min(limit, 50)]]
         return Found(tuple(hits), len(ranked))
 
-    def _scores(self, words: Collection[str]) -> dict[str, float]:
+    def _scores(self, words: Collection[str], now: Collection[str], enough: int) -> dict[str, float]:
+        """Scores by digest, of contents that are `now`: what other branches left in the index is passed over."""
         query = tantivy.Query.boolean_query([(tantivy.Occur.Should, self._term(word)) for word in words])
-        searcher = self._index.searcher()
-        hits = searcher.search(query, _POOL, count=False).hits
-        ids = searcher.fast_field_values("id", [address for _, address in hits])
-        return {self._digests[i]: score for (score, _), i in zip(hits, ids, strict=True) if i < len(self._digests)}
+        searcher, pool = self._index.searcher(), _POOL
+        while True:
+            hits = searcher.search(query, pool, count=False).hits
+            ids = searcher.fast_field_values("id", [address for _, address in hits])
+            named = [
+                (self._digests[i], score) for (score, _), i in zip(hits, ids, strict=True) if i < len(self._digests)
+            ]
+            found = {digest: score for digest, score in named if digest in now}
+            if len(found) >= enough or len(hits) < pool or pool > _DEEPEST:
+                return found
+            pool *= 8
 
     def _matching(self, groups: list[list[Any]], limit: int) -> set[str]:
         must = [
@@ -139,44 +160,92 @@ class RankedIndex:
     def _term(self, word: str) -> Any:
         return tantivy.Query.term_query(self._schema, "body", word)
 
-    def _refresh(self) -> None:
-        """What other processes added. A name without its document (a writer was killed) is forgotten."""
+    def _refresh(self, *, repair: bool = False) -> None:
+        """What other processes added. `repair` (the lock is held): a name without its document, left by a writer that
+        was killed, is taken away; else it is one that is being written.
+        """
         self._index.reload()
         count = self._index.searcher().num_docs
-        names = self._names.read_text("ascii").split() if self._names.exists() else []
-        if count > len(names):
+        size = self._names.stat().st_size if self._names.exists() else 0
+        if size < self._read or count < len(self._digests):
+            self._digests, self._ids, self._read = [], {}, 0
+        if count > len(self._digests):
+            with self._names.open("rb") as file:
+                file.seek(self._read)
+                fresh = file.read((count - len(self._digests)) * _NAME).decode("ascii").split()
+            self._ids.update({digest: number for number, digest in enumerate(fresh, len(self._digests))})
+            self._digests += fresh
+            self._read += len(fresh) * _NAME
+        if count != len(self._digests):
             raise DamagedIndex("documents without a name")
-        if len(names) > count:
-            self._names.write_text("".join(f"{name}\n" for name in names[:count]), "ascii")
-        self._digests = names[:count]
-        self._ids = {digest: number for number, digest in enumerate(self._digests)}
+        if repair and size > self._read:
+            os.truncate(self._names, self._read)
 
 
-@lru_cache(200_000)
-def _spoken(word: str) -> str:
-    """A word and, where it is made of several, its pieces; all in lower case."""
-    pieces = _PIECE.findall(word)
-    low = word.lower()
-    return f"{low} {' '.join(pieces).lower()}" if len(pieces) > 1 else low
+class _Paths:
+    """The paths of one listing, made ready to be searched for words."""
+
+    def __init__(self, files: Sequence[SourceFile], listing: str) -> None:
+        self.files, self.listing = files, listing
+        self._joined = "\n".join([file.path for file in files]).lower()
+        self._starts: list[int] = []
+        self.by_digest: dict[str, list[SourceFile]] = {}
+        start = 0
+        for file in files:
+            self._starts.append(start)
+            start += len(file.path.lower()) + 1
+            self.by_digest.setdefault(file.digest, []).append(file)
+
+    def naming(self, words: Collection[str]) -> list[SourceFile]:
+        """Files with one of the words in their path; for a word that is in very many, not all of them."""
+        found: dict[int, None] = {}
+        for word in words:
+            at, count = self._joined.find(word), 0
+            while at >= 0 and count < _NAMED:
+                number = bisect.bisect_right(self._starts, at) - 1
+                found[number] = None
+                count += 1
+                end = self._starts[number + 1] if number + 1 < len(self._starts) else len(self._joined)
+                at = self._joined.find(word, end)
+        return [self.files[number] for number in found]
+
+
+class _Spoken(dict[bytes, bytes]):
+    """A word as it is indexed, remembered: in lower case, and with its pieces where it is made of several."""
+
+    def __missing__(self, word: bytes) -> bytes:
+        if len(self) > _REMEMBERED:
+            self.clear()
+        text = word.decode("ascii")
+        pieces = _PIECE.findall(text)
+        if len(word) > _LONG:
+            made = _MARK
+        else:
+            made = f"{text.lower()} {' '.join(pieces).lower()}" if len(pieces) > 1 else text.lower()
+        self[word] = found = made.encode()
+        return found
+
+
+_SPOKEN = _Spoken()
 
 
 def _terms(text: str) -> dict[str, None]:
-    return dict.fromkeys(
-        part for word in _WORD.findall(text.encode("utf-8", "replace")) for part in _spoken(word.decode()).split()
-    )
+    words = _WORD.findall(text.encode("utf-8", "replace"))
+    return dict.fromkeys(part for word in words if len(word) <= _LONG for part in _SPOKEN[word].decode().split())
 
 
 def _body(data: bytes) -> str:
     """What of a content is indexed; nothing of a binary one."""
     if b"\0" in data[:8192]:
         return ""
-    parts, long = [], False
-    for word, count in Counter(_WORD.findall(data)).items():
-        if len(word) > _LONG:
-            long = True
-            continue
-        parts += [_spoken(word.decode())] * min(count, _REPEATS)
-    return " ".join([*parts, _MARK] if long else parts)
+    parts, spoken = [], _SPOKEN
+    for word, count in Counter(data.translate(_APART).split()).items():
+        said = spoken[word]
+        if count == 1:
+            parts.append(said)
+        else:
+            parts += [said] * min(count, _REPEATS)
+    return b" ".join(parts).decode("ascii")
 
 
 def _region(file: SourceFile, score: float, weights: dict[str, float], contents: Contents) -> Hit:

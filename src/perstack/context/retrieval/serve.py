@@ -6,9 +6,13 @@ One request a line on standard input, one answer a line on standard output, both
 from __future__ import annotations
 
 import json
+import os
 import resource
+import select
 import sys
-from collections.abc import Callable, Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,10 @@ from perstack.context.retrieval.text import TextQuery, search_text
 
 _MEMORY = 6 << 30
 _MAP_FILES = 3000
+_MAP_S = 3.0  # a map waits so long for files that were not read before; the rest is read while nobody asks
+_REST_S = 0.5  # reading ahead in pieces so short that a question hardly waits
+_FEW = 25
+_SOON_S = 0.2  # after an answer: the next question may follow at once
 
 Arguments = Mapping[str, Any]
 
@@ -30,9 +38,12 @@ Arguments = Mapping[str, Any]
 class Server:
     """Answers over one root."""
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, root: Path, folder: Path, name: str) -> None:
         self._ranked, self._symbols = RankedIndex(), SymbolIndex()
-        self._index = RepositoryIndex(root, folder, (self._ranked, self._symbols))
+        self._index = RepositoryIndex(root, folder, (self._ranked, self._symbols), name)
+        self._seen = Listing((), "")
+        self._all: Sequence[SourceFile] = ()
+        self._ahead: Iterator[SourceFile] = iter(())
         self._answers: Mapping[str, Callable[[Listing, Arguments], str]] = {
             "searchText": self._text,
             "searchRanked": self._search,
@@ -47,41 +58,68 @@ class Server:
     def answer(self, name: str, arguments: Arguments) -> str:
         """One answer. Raises: Rejected."""
         listing = self._index.listing()
+        if listing.digest != self._seen.digest or listing.files is not self._all:
+            self._seen, self._all = _visible(listing), listing.files
+            self._ahead = iter(self._seen.files)
         notes = self._index.learn(self._ranked, listing)
         text = self._answers[name](listing, arguments)
         return "\n".join((text, *notes[:3]))
+
+    def rest(self) -> float:
+        """Something useful while nobody asks; seconds until there is more of it."""
+        wait = self._index.rest()
+        if not self._learn_for(self._ahead, _REST_S):
+            return 0.0
+        return max(wait, 0.5)
+
+    def _learn_for(self, files: Iterator[SourceFile], seconds: float) -> bool:
+        """Read symbols for a while; whether that was all of them."""
+        deadline = time.monotonic() + seconds
+        while few := list(islice(files, _FEW)):
+            self._learn(few)
+            if time.monotonic() > deadline:
+                return False
+        return True
 
     def _text(self, listing: Listing, arguments: Arguments) -> str:
         query = TextQuery(**{**arguments, **{key: tuple(arguments.get(key, ())) for key in ("paths", "types")}})
         return render.shown(search_text(query, listing, self._index.tree, self._ranked), numbered=True)
 
-    def _search(self, listing: Listing, arguments: Arguments) -> str:
-        seen = _visible(listing)
-        return render.shown(self._ranked.search(arguments["query"], seen, self._index.tree, limit=arguments["limit"]))
+    def _search(self, _listing: Listing, arguments: Arguments) -> str:
+        limit = arguments["limit"]
+        return render.shown(self._ranked.search(arguments["query"], self._seen, self._index.tree, limit=limit))
 
-    def _symbol(self, listing: Listing, arguments: Arguments) -> str:
-        return render.shown(self._names(listing).definitions(arguments["name"], path=arguments.get("path", "")))
+    def _symbol(self, _listing: Listing, arguments: Arguments) -> str:
+        return render.shown(self._names().definitions(arguments["name"], path=arguments.get("path", "")))
 
-    def _references(self, listing: Listing, arguments: Arguments) -> str:
-        return render.shown(self._names(listing).references(arguments["name"], path=arguments.get("path", "")))
+    def _references(self, _listing: Listing, arguments: Arguments) -> str:
+        return render.shown(self._names().references(arguments["name"], path=arguments.get("path", "")))
 
-    def _outline(self, listing: Listing, arguments: Arguments) -> str:
-        return render.shown(self._names(listing).outline(arguments["path"]))
+    def _outline(self, _listing: Listing, arguments: Arguments) -> str:
+        return render.shown(self._names().outline(arguments["path"]))
 
-    def _map(self, listing: Listing, arguments: Arguments) -> str:
-        """Of a large repository, the map of the files that speak of the focus."""
-        files = [file for file in _visible(listing).files if file.language]
+    def _map(self, _listing: Listing, arguments: Arguments) -> str:
+        """Of a large repository, the map of the files that speak of the focus and of those near them."""
+        files = [file for file in self._seen.files if file.language]
         focus = arguments.get("focus", "")
-        if len(files) > _MAP_FILES:
-            best = self._ranked.search(focus or "main", _visible(listing), self._index.tree, limit=50)
-            near = {hit.path.rpartition("/")[0] for hit in best.hits}
-            files = [file for file in files if file.path.rpartition("/")[0] in near] or files
+        if len(files) > _FEW:
+            best = self._ranked.search(focus or "main", self._seen, self._index.tree, limit=50)
+            places = {hit.path: number for number, hit in enumerate(best.hits)}
+            near = {path.rpartition("/")[0] for path in places}
+            files.sort(
+                key=lambda file: (
+                    places.get(file.path, 50), file.path.rpartition("/")[0] not in near, file.path.count("/")
+                )
+            )  # fmt: skip
         chosen = files[:_MAP_FILES]
-        self._learn(chosen)
-        wanted = repository_map.interest(focus)
-        text = repository_map.render(self._symbols.outlines(chosen), wanted, budget=arguments["budget"])
-        left = len(files) - len(chosen)
-        return (text or "No definitions found.") + (f"\n({left} more files: give a focus.)" if left else "")
+        self._learn_for(iter(chosen), _MAP_S)
+        outlines = self._symbols.outlines(chosen)
+        text = repository_map.render(outlines, repository_map.interest(focus), budget=arguments["budget"])
+        unread = sum(file.path not in outlines for file in chosen)
+        notes = [f"({unread} files are not read yet: ask again later for a full map.)"] if unread else []
+        if left := len(files) - len(chosen):
+            notes.append(f"({left} more files are not in it: give a focus.)")
+        return "\n".join((text or "No definitions found.", *notes))
 
     def _failures(self, listing: Listing, arguments: Arguments) -> str:
         found = slices.places((), (), arguments["output"], listing.by_path.keys())
@@ -94,8 +132,8 @@ class Server:
         text = slices.render(found, read, self._symbols.outlines(files), budget=4000)
         return text or "The output names no file of this repository."
 
-    def _names(self, listing: Listing) -> Names:
-        return Names(_visible(listing), self._ranked, self._symbols, self._learn)
+    def _names(self) -> Names:
+        return Names(self._seen, self._ranked, self._symbols, self._learn)
 
     def _learn(self, files: Collection[SourceFile]) -> None:
         self._index.learn_some(self._symbols, files)
@@ -110,15 +148,30 @@ def main() -> None:
     """Serve until standard input ends. The limits hold before the first byte of a repository is read."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    server = Server(Path(sys.argv[1]), Path(sys.argv[2]))
-    for line in sys.stdin.buffer:
-        request = json.loads(line)
-        try:
-            answer = {"text": server.answer(request["name"], request["arguments"])}
-        except Rejected as error:
-            answer = {"rejected": str(error)}
-        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
-        sys.stdout.buffer.flush()
+    server, waiting, wait = Server(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]), b"", 600.0
+    while True:
+        line, found, rest = waiting.partition(b"\n")
+        if found:
+            waiting = rest
+            _reply(server, line)
+            wait = _SOON_S
+        elif select.select([0], [], [], wait)[0]:
+            data = os.read(0, 1 << 20)
+            if not data:
+                return
+            waiting += data
+        else:
+            wait = server.rest()
+
+
+def _reply(server: Server, line: bytes) -> None:
+    request = json.loads(line)
+    try:
+        answer = {"text": server.answer(request["name"], request["arguments"])}
+    except Rejected as error:
+        answer = {"rejected": str(error)}
+    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

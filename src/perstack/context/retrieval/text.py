@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +52,10 @@ def search_text(
     pattern, wanted = _compiled(query), _filter(query)
     held = _held(query, index)
     deadline, hits, seen, notes = clock() + _SECONDS, list[Hit](), 0, list[str]()
-    for file in listing.files:
-        if held is not None and index is not None and file.digest not in held and index.knows(file.digest):
-            continue
+    files: Iterable[SourceFile] = listing.files
+    if held is not None and index is not None:
+        files = [file for file in files if file.digest in held or not index.knows(file.digest)]
+    for file in files:
         if not wanted(file):
             continue
         data = contents.read(file, _LARGEST)
