@@ -9,6 +9,17 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from perstack.api.adding import (
+        Access,
+        Dependencies,
+        Proposal,
+        accept,
+        local_source,
+        propose,
+        remove,
+        renewed,
+        stale,
+    )
     from perstack.api.artifacts import red_cases, unpacked
     from perstack.api.auditing import EvidenceRefused, audited, differences
     from perstack.api.checkout import (
@@ -22,11 +33,19 @@ if TYPE_CHECKING:
         verify_checkout,
     )
     from perstack.api.choice import choose_provider
-    from perstack.api.configuration import CONFIG_NAME, parse_config, read_config, validate
+    from perstack.api.configuration import CONFIG_NAME, committed_config, parse_config, read_config, validate
     from perstack.api.creating import Create, Definition, create_expert
     from perstack.api.deferred import DeferredEngine, Jobs
     from perstack.api.engine import Engine, Job
-    from perstack.api.examining import Inside, ask_model, chosen_model, git_version, look_inside, try_sandboxes
+    from perstack.api.examining import (
+        Inside,
+        ask_model,
+        chosen_model,
+        git_version,
+        look_inside,
+        try_sandboxes,
+        way_out,
+    )
     from perstack.api.following import Following
     from perstack.api.hidden import redactor
     from perstack.api.history import Archive, JobHistory, Standing
@@ -36,12 +55,14 @@ if TYPE_CHECKING:
     from perstack.api.keys import operators_names
     from perstack.api.machine import surroundings
     from perstack.api.models import ModelFacts, ProviderFacts, survey
+    from perstack.api.publishing import Publication, examine
     from perstack.api.repository import GitRemote, commit, detect_signals, open_bare
     from perstack.api.running import require_possible
     from perstack.api.snapshots import Pruned, keeping, prune
     from perstack.context.prompts import fence as as_data
     from perstack.definition.document import json_schema_text, reference
     from perstack.definition.load import find_config
+    from perstack.definition.package import permissions
     from perstack.definition.topology import resolve_expert
     from perstack.definition.topology import tree_lines as expert_lines
     from perstack.infrastructure.apply import apply_tree
@@ -60,6 +81,18 @@ if TYPE_CHECKING:
     from perstack.signals.sensitivity import Sensitivity, gates
 
 __all__ = [
+    "Access",
+    "Dependencies",
+    "Proposal",
+    "Publication",
+    "accept",
+    "examine",
+    "local_source",
+    "permissions",
+    "propose",
+    "remove",
+    "renewed",
+    "stale",
     "CONFIG_NAME",
     "Archive",
     "Audit",
@@ -105,6 +138,7 @@ __all__ = [
     "chosen_model",
     "collect",
     "commit",
+    "committed_config",
     "create_expert",
     "detect_signals",
     "differences",
@@ -139,20 +173,24 @@ __all__ = [
     "unpacked",
     "validate",
     "verify_checkout",
+    "way_out",
     "write_lock",
 ]
 
 # Module below `perstack` → the names it gives; `new=old` where a name differs there.
 _PLACES = {
+    "api.adding": "Access Dependencies Proposal accept local_source propose remove renewed stale",
+    "api.publishing": "Publication examine",
+    "definition.package": "permissions",
     "api.artifacts": "red_cases unpacked",
     "api.auditing": "EvidenceRefused audited differences",
     "api.checkout": "Checkout FixCheckout NotApplied VerifyCheckout fix_checkout plan_shards run_shard verify_checkout",
     "api.choice": "choose_provider",
-    "api.configuration": "CONFIG_NAME parse_config read_config validate",
+    "api.configuration": "CONFIG_NAME committed_config parse_config read_config validate",
     "api.creating": "Create Definition create_expert",
     "api.deferred": "DeferredEngine Jobs",
     "api.engine": "Engine Job",
-    "api.examining": "Inside ask_model chosen_model git_version look_inside try_sandboxes",
+    "api.examining": "Inside ask_model chosen_model git_version look_inside try_sandboxes way_out",
     "api.following": "Following",
     "api.history": "Archive JobHistory Standing",
     "api.hidden": "redactor",

@@ -21,6 +21,7 @@ from perstack.core.experts import Config
 from perstack.core.messages import ModelRequest, TextPart, UserMessage
 from perstack.core.sandbox import SandboxSpec
 from perstack.infrastructure import process
+from perstack.infrastructure.egress.ready import can_install, is_installed
 from perstack.infrastructure.git_command import environment
 from perstack.providers import catalogue
 
@@ -114,6 +115,11 @@ async def look_inside(host: Host, config: Config, suggestion: SandboxSpec, progr
 def bare(spec: SandboxSpec) -> SandboxSpec:
     """Without what needs the files of a commit: set-up, and what is read or built from there."""
     return replace(spec, setup=(), build="", devcontainer="", compose="", services=())
+
+
+def way_out(host: Host) -> tuple[bool, bool]:
+    """Whether the proxy that set-up and skills need is installed here, and whether a job would install it."""
+    return is_installed(), can_install(host.env)
 
 
 async def ask_model(host: Host, config: Config) -> str:

@@ -50,9 +50,10 @@ def key_names() -> tuple[str, ...]:
 
 
 def operators_names() -> frozenset[str]:
-    """Variables that only the process's own environment may set: they say where a key is, or which program runs."""
+    """Variables that only the process's own environment may set: where a key is, what runs, what may be reached."""
     names = {f"{name}{end}" for name in (*key_names(), *_NOT_OURS) for end in (FILE, COMMAND)}
-    return frozenset(names | {"XDG_CONFIG_HOME", "HOME", "PATH", "LD_PRELOAD", "LD_LIBRARY_PATH"})
+    machine = {"DOCKER_HOST", "XDG_RUNTIME_DIR", "PERSTACK_SETUP_MIRRORS", "RUNNER_ENVIRONMENT"}
+    return frozenset(names | machine | {"XDG_CONFIG_HOME", "HOME", "PATH", "LD_PRELOAD", "LD_LIBRARY_PATH"})
 
 
 def fetched(env: Mapping[str, str]) -> Keys:

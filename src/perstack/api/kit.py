@@ -27,6 +27,7 @@ from perstack.core.messages import ToolCall, ToolDefinition, ToolResult
 from perstack.core.sandbox import Mount, Snapshot
 from perstack.definition.lock import source
 from perstack.infrastructure.egress.proxy import open_egress
+from perstack.infrastructure.egress.ready import PROXY_GATE, make_ready
 from perstack.infrastructure.packages import Launch, installed
 from perstack.runtime.concurrency import in_order
 from perstack.runtime.equipment import CLOSING_S
@@ -181,6 +182,7 @@ class Kit:
         if origin in self._launches:
             return self._launches[origin]
         place = self._place
+        await self._proxy_ready(place.sandbox.name != "host" and place.snapshot.network.open)
         words = (spec.package_name,) if spec.package_name else spec.args
         launch = await installed(
             place.sandbox,
@@ -195,11 +197,16 @@ class Kit:
         self._launches[origin] = launch
         return launch
 
+    async def _proxy_ready(self, needed: bool) -> None:
+        if needed:
+            await make_ready(self._host.env, self._say, self._host.scratch / PROXY_GATE)
+
     @asynccontextmanager
     async def _serve(self, spec: SkillSpec, env: Mapping[str, str]) -> AsyncIterator[Service]:
         """A skill's server in a sandbox of its own: its package installed before, its network its domains only."""
         place = self._place
         launch = await self._launch(spec)
+        await self._proxy_ready(bool(spec.allowed_domains))
         async with AsyncExitStack() as stack:
             network = None
             if spec.allowed_domains:

@@ -16,6 +16,7 @@ from perstack.core.errors import SandboxUnavailable, UserError
 from perstack.core.experts import Config
 from perstack.core.json import JsonObject
 from perstack.core.sandbox import SandboxSpec, Snapshot
+from perstack.infrastructure.egress.ready import PROXY_GATE, make_ready
 from perstack.infrastructure.git import Repository
 
 
@@ -69,6 +70,8 @@ class Places:
         for name, variant in attempts(host.sandbox, with_mirrors(spec, host.env), suggestion or SandboxSpec()):
             try:
                 sandbox = await working_sandbox(name, host.path, host=host, tell=self.emit, spec=variant)
+                if name != "host" and variant.network.open and (variant.setup or variant.devcontainer):
+                    await make_ready(host.env, self.say, host.scratch / PROXY_GATE)
                 snapshot = await sandbox.prepare(variant, source, self.say)
                 await guaranteed(sandbox, snapshot, variant.require)
             except (SandboxUnavailable, UserError) as error:

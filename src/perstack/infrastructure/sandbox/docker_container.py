@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,10 @@ _UID = 10001
 # Of one user, on the whole machine; `pids_limit` is the one that counts. Unless told, Podman asks for more than some
 # machines allow, and starts nothing.
 _MOST_PROCESSES = 32768
+OPEN_FILES_AND_PROCESSES = (
+    Ulimit(name="nofile", soft=4096, hard=4096),
+    Ulimit(name="nproc", soft=_MOST_PROCESSES, hard=_MOST_PROCESSES),
+)
 _TIMEOUT_S = 120
 
 # What a container is attached to: each entry is a connection of its own.
@@ -97,13 +101,37 @@ def writable(plan: Plan) -> tuple[Path, ...]:
 
 
 def create(client: docker.DockerClient, options: Mapping[str, Any]) -> Container:
-    """A container of these options. Podman without its init program gets none: then the first shell reaps."""
-    try:
-        return client.containers.create(**options)
-    except APIError as error:
-        if "container-init binary not found" not in str(error.explanation):
-            raise
-        return client.containers.create(**{**options, "init": False})
+    """A container of these options, without those few that Podman refuses.
+
+    Where it has no init program, the first shell reaps; where it cannot count a tmpfs's files, its size bounds them.
+    """
+    left = dict(_REFUSED)
+    while True:
+        try:
+            return client.containers.create(**options)
+        except APIError as error:
+            word = next((word for word in left if word in str(error.explanation)), None)
+            if word is None:
+                raise
+            options = left.pop(word)(options)
+
+
+def _without_init(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {**options, "init": False}
+
+
+def _without_inodes(options: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {
+        place: ",".join(part for part in text.split(",") if not part.startswith("nr_inodes="))
+        for place, text in options.get("tmpfs", {}).items()
+    }
+    return {**options, "tmpfs": plain}
+
+
+_REFUSED: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "container-init binary not found": _without_init,
+    '"nr_inodes=': _without_inodes,
+}
 
 
 def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict[str, Any]:
@@ -142,8 +170,7 @@ def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict
         "ulimits": [
             Ulimit(name="fsize", soft=limits.file_mb * 2**20, hard=limits.file_mb * 2**20),
             Ulimit(name="core", soft=0, hard=0),
-            Ulimit(name="nofile", soft=4096, hard=4096),
-            Ulimit(name="nproc", soft=_MOST_PROCESSES, hard=_MOST_PROCESSES),
+            *OPEN_FILES_AND_PROCESSES,
         ],
         "log_config": LogConfig(type="none"),
         "mounts": mounts,

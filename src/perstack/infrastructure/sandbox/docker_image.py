@@ -35,7 +35,7 @@ from perstack.infrastructure.sandbox import snapshot
 from perstack.infrastructure.sandbox.compose import Build, Service
 from perstack.infrastructure.sandbox.devcontainer import resolved
 from perstack.infrastructure.sandbox.docker_beside import kept
-from perstack.infrastructure.sandbox.docker_container import create
+from perstack.infrastructure.sandbox.docker_container import OPEN_FILES_AND_PROCESSES, create
 from perstack.infrastructure.sandbox.docker_stream import raw_socket, read_frames
 from perstack.infrastructure.sandbox.installing import outward_mounts, outward_variables
 from perstack.infrastructure.sandbox.snapshot_store import Made
@@ -195,6 +195,7 @@ def _setup_options(spec: SandboxSpec, network: Network | None) -> dict[str, Any]
         "stop_signal": "SIGKILL",
         "labels": {_LABEL: "setup", f"{_LABEL}.owner": owned_name()},
         "security_opt": ["no-new-privileges"],
+        "ulimits": list(OPEN_FILES_AND_PROCESSES),
     }  # fmt: skip
 
 
@@ -252,7 +253,7 @@ def _keep_products(container: Container, source: Path, draft: Path) -> None:
     except tarfile.TarError as error:
         raise SandboxUnavailable(f"Docker: the workspace cannot be copied out: {error}") from error
     finally:
-        shutil.rmtree(workspace, ignore_errors=True)
+        remove_tree(workspace)
 
 
 def _unpack(archive: tarfile.TarFile, into: Path) -> None:

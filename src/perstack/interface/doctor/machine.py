@@ -45,7 +45,8 @@ async def inside(
         seen = await api.look_inside(host, config, suggestion, programs)
     except PerstackError as error:
         return (failed("isolation", error),)
-    return (*_guarantees(seen, config), _egress(seen), _secrets(seen), *_programs(seen, config, suggestion))
+    proxy = _proxy(host, seen, config, suggestion)
+    return (*_guarantees(seen, config), _egress(seen), *proxy, _secrets(seen), *_programs(seen, config, suggestion))
 
 
 def _guarantees(seen: api.Inside, config: Config) -> tuple[Finding, ...]:
@@ -77,6 +78,26 @@ def _egress(seen: api.Inside) -> Finding:
         hint = "Tried for real only with python3, bash or node in the image."
         return Finding("egress", State.NOTE, f"{seen.sandbox}: nothing inside can try to connect{others}", hint)
     return well("egress", f"closed: from inside {seen.sandbox}, {seen.probe} reached nothing{others}")
+
+
+def _proxy(host: api.Host, seen: api.Inside, config: Config, suggestion: SandboxSpec) -> tuple[Finding, ...]:
+    """Whether what is to reach something has the proxy to reach it with; nothing where nothing is."""
+    skills = [skill for expert in config.experts.values() for skill in expert.skills.values()]
+    named = any(skill.allowed_domains for skill in skills)
+    made = config.sandbox.setup or config.sandbox.devcontainer or (suggestion.setup and seen.sandbox == "docker")
+    fetched = bool(made) or any(skill.command for skill in skills)
+    if not named and not (fetched and config.sandbox.network.open and seen.sandbox != "host"):
+        return ()
+    installed, comes = api.way_out(host)
+    if installed:
+        return (well("proxy", "squid is installed: set-up and skills reach what they may"),)
+    if comes:
+        return (Finding("proxy", State.NOTE, "squid is not installed: a job installs it when something needs it"),)
+    hint = (
+        "Install squid (`apt-get install squid`, `dnf install squid`; its service need not run), "
+        'or write setupNetwork = "none" under [sandbox].'
+    )
+    return (Finding("proxy", State.PROBLEM, "squid is not installed: set-up and skills cannot fetch", hint),)
 
 
 def _secrets(seen: api.Inside) -> Finding:
