@@ -35,16 +35,16 @@ Finished: 2025-10-09 08:53:24 (4.2 s)
 Next: perstack run app "your answer" --continue-job job -i
 
 Runs:
-  app                   asks       steps 1–9  85 ms  105 tokens  e1
-  ├─ @app/plan          completed  steps 3–6  28 ms   45 tokens  e24
-  │  └─ @app/plan/deep  completed  step 4      6 ms   15 tokens  e35
-  ├─ @app/check #1      completed  step 3      6 ms   15 tokens  e60
-  └─ @app/check #2      error      step 3      3 ms    0 tokens  e72
+  app                   asks       steps 1–9  103 ms  105 tokens  e1
+  ├─ @app/plan          completed  steps 3–6   34 ms   45 tokens  e28
+  │  └─ @app/plan/deep  completed  step 4       8 ms   15 tokens  e41
+  ├─ @app/check #1      completed  step 3       8 ms   15 tokens  e70
+  └─ @app/check #2      error      step 3       5 ms    0 tokens  e84
 
 Summary:
 """
 ALL = """\
-  Events: 39
+  Events: 40
   Steps: 1-9
   Errors: 2
   Tool calls: 3

@@ -26,6 +26,7 @@ from perstack.providers.exchange import Tuning
 from perstack.providers.failures import Endpoint
 from perstack.providers.openai_chat import OpenAIChatProvider
 from perstack.providers.openai_chat_stream import ChatReader
+from perstack.providers.repairs import settled
 from perstack.providers.stream import EventDecoder
 from tests.providers.builders import answer, ask, collector, ignore, provider, sse
 from tests.providers.loopback import Exchange, loopback, refuse, stream
@@ -116,7 +117,9 @@ def test_usage_may_come_late_in_another_shape_or_not_at_all() -> None:
 
 
 def test_usage_that_a_server_leaves_out_is_estimated_and_said_to_be() -> None:
-    usage = read(chunk({"content": "twelve words" * 10}, "stop", usage=None)).usage
+    reply = settled(read(chunk({"content": "twelve words" * 10}, "stop", usage=None)), ask())
+    assert reply.troubles == ("the server did not say what the call used: it is estimated",)
+    usage = reply.usage
     assert usage.input_tokens > 0
     assert usage.output_tokens == 40
     assert usage.estimated_tokens == usage.total_tokens

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from perstack.core.errors import BudgetExceeded, UserError
-from perstack.core.usage import Usage
+from perstack.core.usage import ModelUsage, Usage
 from perstack.runtime.budget import TokenBudget
 
 
@@ -44,6 +44,10 @@ def test_what_each_model_used_and_cost_is_kept_apart() -> None:
     budget = TokenBudget(cost_of=_price)
     budget.add(Usage(1000, 500), "a")
     budget.add(Usage(10, 0), "mystery")
-    budget.add(Usage(1000, 0), "a")
-    assert budget.models == {"a": (Usage(2000, 500), Decimal(3)), "mystery": (Usage(10), None)}
+    budget.add(Usage(1000, 0), "a", repairs=2)
+    assert budget.models == (
+        ModelUsage("a", Usage(2000, 500), 3.0, replies=2, repairs=2),
+        ModelUsage("mystery", Usage(10), None, replies=1),
+    )
+    assert budget.usage == Usage(2010, 500)
     assert budget.cost is None

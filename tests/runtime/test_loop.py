@@ -50,7 +50,7 @@ async def test_a_run_emits_the_published_event_order() -> None:
     assert [t for t in bench.collect.types() if "Streaming" not in t] == [
         "initializeRuntime", "skillConnected", "startRun",
         "startGeneration", "callTools", "startToolCall", "resolveToolResults", "finishToolCall", "continueToNextStep",
-        "startGeneration", "callTools", "completeRun",
+        "startGeneration", "callTools", "completeRun", "reportUsage",
     ]  # fmt: skip
     assert outcome.usage == Usage(20, 10)
 

@@ -181,7 +181,7 @@ class Job:
             outcome: FixOutcome = await proving.fixed(
                 fix, pipeline, staff, ground, host=self.engine.host, out=self.folder
             )
-        outcome = replace(outcome, cost_usd=staff.cost_usd)
+        outcome = staff.billed(outcome)
         self.steps, self.usage = sum(r.steps for r in outcome.rounds), outcome.usage
         self.emit("finishJob", {"outcome": outcome.ending.value, "verdict": outcome.verdict.value,
                                 "rounds": len(outcome.rounds), "usage": outcome.usage.to_json()})  # fmt: skip
@@ -199,7 +199,7 @@ class Job:
             planned: Planned = await proving.planned(
                 fix, pipeline, staff, ground, host=self.engine.host, out=self.folder
             )
-        planned = replace(planned, cost_usd=staff.cost_usd)
+        planned = staff.billed(planned)
         self.steps, self.usage = staff.next_step - 1, planned.usage
         self.emit("finishJob", {"outcome": "planned" if planned.text else "no-plan", "usage": planned.usage.to_json()})
         return planned
@@ -214,7 +214,7 @@ class Job:
             with self.stage("prepare"):
                 ground = await self.places.to_review(review)
             reviewed: Reviewed = await proving.reviewed(review, staff, ground, host=self.engine.host)
-        reviewed = replace(reviewed, cost_usd=staff.cost_usd)
+        reviewed = staff.billed(reviewed)
         self.steps, self.usage = staff.next_step - 1, reviewed.usage
         self.emit("finishJob", {"outcome": "reviewed", "usage": reviewed.usage.to_json()})
         return reviewed

@@ -51,6 +51,8 @@ JOB_EVENTS = frozenset(
         "computeCandidate",  # round, digest, files, insertions, deletions, patch
         "decideVerdict",  # round, report
         "remark",  # expertKey-free soft remark of the verify expert: text
+        "repairReply",  # message: what was wrong with a model's reply and was put right; names expert and step
+        "reportUsage",  # usage, costUsd, models, repairs: of the job so far, at the end of a run
         "refuse",  # code, message: something was not allowed
         "publish",  # what, where
         "finishJob",  # outcome, verdict, rounds, usage

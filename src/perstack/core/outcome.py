@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from perstack.core.json import JsonObject
 from perstack.core.signals import TestCase
-from perstack.core.usage import Usage
+from perstack.core.usage import ModelUsage, Usage
 from perstack.core.verdict import Report, Verdict
 
 
@@ -78,6 +78,7 @@ class FixOutcome:
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     cost_usd: float | None = None  # None where a price is not known
+    models: tuple[ModelUsage, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -105,6 +106,7 @@ class FixOutcome:
             "usage": self.usage.to_json(),
             "seconds": round(self.seconds, 3),
             "costUsd": self.cost_usd,
+            "models": [one.to_json() for one in self.models],
         }
 
 
@@ -120,6 +122,7 @@ class Planned:
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     cost_usd: float | None = None
+    models: tuple[ModelUsage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +133,4 @@ class Reviewed:
     usage: Usage = field(default_factory=Usage)
     error: str = ""  # how the expert was stopped, empty where it came to its end
     cost_usd: float | None = None
+    models: tuple[ModelUsage, ...] = ()

@@ -26,6 +26,11 @@ class Usage:
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
+    @property
+    def cached_share(self) -> float:
+        """The part of what was read that came from a cache, 0 to 1."""
+        return min(1.0, self.cached_input_tokens / self.input_tokens) if self.input_tokens else 0.0
+
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input_tokens + other.input_tokens,
@@ -55,4 +60,27 @@ class Usage:
             "cachedInputTokens": self.cached_input_tokens,
             **({"cacheWrittenTokens": self.cache_written_tokens} if self.cache_written_tokens else {}),
             **({"estimatedTokens": self.estimated_tokens} if self.estimated_tokens else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsage:
+    """What one model used in a job: `replies` of it, of which `repairs` things had to be put right.
+
+    `cost_usd` is None where its price is not known.
+    """
+
+    model: str
+    usage: Usage
+    cost_usd: float | None = None
+    replies: int = 0
+    repairs: int = 0
+
+    def to_json(self) -> JsonObject:
+        return {
+            "model": self.model,
+            "usage": self.usage.to_json(),
+            "costUsd": self.cost_usd,
+            "replies": self.replies,
+            "repairs": self.repairs,
         }

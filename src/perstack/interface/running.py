@@ -25,7 +25,7 @@ from perstack.interface.render.facts import visible
 from perstack.interface.settings import Settings
 
 TERMINATED = 143
-_TOLD = {"progress": "message", "skillStderr": "message"}
+_TOLD = {"progress": "message", "skillStderr": "message", "repairReply": "message"}
 
 
 @dataclass(slots=True)

@@ -104,8 +104,14 @@ class MessagesProvider:
                 return reply
             so_far = ExpertMessage(f"{request.messages[-1].id}.pause{number}", reply.contents)
             more = await self._once(replace(request, messages=(*request.messages, so_far)), on_delta)
-            reply = replace(more, contents=reply.contents + more.contents, usage=reply.usage + more.usage)
-        return replace(reply, stop_reason=StopReason.UNKNOWN)
+            reply = replace(
+                more,
+                contents=reply.contents + more.contents,
+                usage=reply.usage + more.usage,
+                troubles=reply.troubles + more.troubles,
+            )
+        told = f"the provider's own tools paused {_MOST_PAUSES} times: what the reply holds until then is used"
+        return replace(reply, stop_reason=StopReason.UNKNOWN, troubles=(*reply.troubles, told))
 
     async def _once(self, request: ModelRequest, on_delta: Callable[[Delta], None]) -> ModelReply:
         return await self._exchange.ask(

@@ -11,6 +11,7 @@ from perstack.core.messages import Delta, ModelReply, ModelRequest, StopReason, 
 from perstack.core.usage import Usage
 from perstack.providers.failures import Endpoint
 from perstack.providers.hosted import kept
+from perstack.providers.repairs import UNORDERED, unknown_stop
 from perstack.providers.stream import ServerEvent
 from perstack.providers.wire import count, items, mapping, read_args, text
 
@@ -45,6 +46,7 @@ class MessageReader:
         self._model = ""
         self._stop = ""
         self._begun = False
+        self._ordered = True
 
     def feed(self, event: ServerEvent) -> bool:
         """Take one event; True at `message_stop`."""
@@ -56,6 +58,7 @@ class MessageReader:
                 self._delta(data)
             case "content_block_start":
                 block = mapping(data["content_block"])
+                self._ordered = self._ordered and _index(data) >= len(self._blocks)
                 self._blocks[_index(data)] = _Block(text(block.get("type")), block)
             case "message_start":
                 self._start(mapping(data["message"]))
@@ -92,7 +95,9 @@ class MessageReader:
         stop = _STOP.get(self._stop, StopReason.UNKNOWN)
         if stop is StopReason.END and any(isinstance(part, ToolCall) for part in contents):
             stop = StopReason.TOOL_CALLS
-        return ModelReply(contents, stop, self._total(), self._model)
+        unknown = () if self._stop in _STOP else (unknown_stop(self._stop),)
+        troubles = unknown if self._ordered else (*unknown, UNORDERED)
+        return ModelReply(contents, stop, self._total(), self._model, troubles=troubles)
 
     def _start(self, message: Mapping[str, Json]) -> None:
         self._begun = True

@@ -17,6 +17,7 @@ from perstack.core.errors import ProviderError
 from perstack.core.messages import ModelReply, ModelRequest
 from perstack.providers.catalogue import Credentials
 from perstack.providers.failures import Endpoint
+from perstack.providers.repairs import settled
 from perstack.providers.retry import Backoff, OnRetry, retry_after_s, with_retries
 from perstack.providers.stream import EventDecoder, ServerEvent
 
@@ -191,7 +192,7 @@ class Exchange:
                     raise self._endpoint.lost(error) from error
         if scope.cancelled_caught and not progress.complete:
             raise self._late(progress, request, ends_at)
-        return reader.reply()
+        return settled(reader.reply(), request)
 
     async def _read(
         self, response: httpx2.Response, reader: Reader, progress: _Progress, scope: anyio.CancelScope, ends_at: float

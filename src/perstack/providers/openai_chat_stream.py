@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from perstack.core.json import Json, compact
 from perstack.core.messages import Delta, ModelReply, ModelRequest, StopReason, TextPart, ThinkingPart, ToolCall
 from perstack.core.usage import Usage
-from perstack.providers.estimate import estimated
 from perstack.providers.failures import Endpoint
+from perstack.providers.repairs import NO_ID, unknown_stop
 from perstack.providers.stream import ServerEvent
 from perstack.providers.wire import CALL_MARK, count, items, mapping, read_args, text
 
@@ -84,7 +84,9 @@ class ChatReader:
         stop = _STOP.get(self._stop, StopReason.UNKNOWN if self._stop else StopReason.END)
         if stop is StopReason.END:
             stop = StopReason.TOOL_CALLS if calls else StopReason.REFUSAL if self._refused else StopReason.END
-        return ModelReply((*contents, *calls), stop, self._total(), self._model)
+        troubles = (unknown_stop(self._stop),) if self._stop and self._stop not in _STOP else ()
+        nameless = tuple(NO_ID for call in self._calls if not call.id)
+        return ModelReply((*contents, *calls), stop, self._total(), self._model, troubles=(*troubles, *nameless))
 
     def _take(self, data: Mapping[str, Json], key: str) -> None:
         if data.get("error"):
@@ -145,13 +147,8 @@ class ChatReader:
         call_id = call.id or f"call_{len(self._request.messages)}_{number}"
         return ToolCall(call_id, call.name, args, problem=problem)
 
-    def _arguments(self) -> list[str]:
-        return [piece for call in self._calls for piece in (call.name, *call.pieces)]
-
     def _total(self) -> Usage:
         usage = self._usage
-        if not usage:
-            return estimated(self._request, "".join((*self._text, *self._thinking, *self._arguments())))
         read, written = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
         thought = count(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens"))
         unsaid = max(count(usage.get("total_tokens")) - read - written, 0)  # Gemini's thoughts are in the total alone

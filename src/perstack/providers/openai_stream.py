@@ -10,6 +10,7 @@ from perstack.core.messages import Delta, ModelReply, ModelRequest, StopReason, 
 from perstack.core.usage import Usage
 from perstack.providers.failures import Endpoint
 from perstack.providers.hosted import kept
+from perstack.providers.repairs import UNORDERED, unknown_stop
 from perstack.providers.stream import ServerEvent
 from perstack.providers.wire import REASONING_MARK, count, items, mapping, read_args, text
 
@@ -69,7 +70,10 @@ class ResponseReader:
         refused = any(_refuses(item) for item in output)
         calls = any(isinstance(part, ToolCall) for part in parts)
         usage = mapping(self._response.get("usage"))
-        return ModelReply(tuple(parts), self._stop(refused, calls), _usage(usage), text(self._response.get("model")))
+        model, stop = text(self._response.get("model")), self._stop(refused, calls)
+        unknown = (unknown_stop(text(self._response.get("status"))),) if stop is StopReason.UNKNOWN else ()
+        troubles = unknown if [*self._items] == sorted(self._items) else (*unknown, UNORDERED)
+        return ModelReply(tuple(parts), stop, _usage(usage), model, troubles=troubles)
 
     def _end(self, response: Mapping[str, Json]) -> bool:
         if response.get("status") == "failed" or response.get("error"):

@@ -137,9 +137,14 @@ def tool_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:128] or "unnamed"
 
 
+def is_plain_id(given: str) -> bool:
+    """Whether every server takes a call's id as it is."""
+    return _PLAIN_ID.fullmatch(given) is not None
+
+
 def call_id(given: str) -> str:
     """A call's id as strict servers take it: letters, digits, `_` and `-`. Another server may have given an odd one."""
-    if _PLAIN_ID.fullmatch(given):
+    if is_plain_id(given):
         return given
     return f"call_{hashlib.sha256(given.encode('utf-8', 'replace')).hexdigest()[:24]}"
 

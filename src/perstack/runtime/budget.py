@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
 from perstack.core.errors import COST, BudgetExceeded, UserError
-from perstack.core.usage import Usage
+from perstack.core.usage import ModelUsage, Usage
 
 _SHORT_ANSWER = 1024  # tokens; a call that may not even write so much is not worth its reading
 CostOf = Callable[[str, Usage], Decimal | None]
@@ -21,7 +21,7 @@ def _unknown(_model: str, _usage: Usage) -> Decimal | None:
 class TokenBudget:
     """Counts input and output tokens of all model calls, and what they cost. A limit of 0 means no limit."""
 
-    __slots__ = ("_cost", "_cost_limit", "_cost_of", "_limit", "_models", "_priced", "_used")
+    __slots__ = ("_cost", "_cost_limit", "_cost_of", "_limit", "_models", "_paid", "_priced", "_used")
 
     def __init__(self, limit: int = 0, *, cost_limit: float = 0.0, cost_of: CostOf = _unknown) -> None:
         self._limit = limit
@@ -30,7 +30,8 @@ class TokenBudget:
         self._used = 0
         self._cost = Decimal(0)
         self._priced = True
-        self._models: dict[str, tuple[Usage, Decimal | None]] = {}
+        self._models: dict[str, ModelUsage] = {}
+        self._paid: dict[str, Decimal] = {}
 
     @property
     def used(self) -> int:
@@ -43,9 +44,14 @@ class TokenBudget:
         return self._cost if self._priced else None
 
     @property
-    def models(self) -> Mapping[str, tuple[Usage, Decimal | None]]:
-        """What each model used so far and what that cost, by its name."""
-        return dict(self._models)
+    def models(self) -> tuple[ModelUsage, ...]:
+        """What each model used so far, in the order they were first asked."""
+        return tuple(self._models.values())
+
+    @property
+    def usage(self) -> Usage:
+        """All of it together."""
+        return sum((one.usage for one in self._models.values()), Usage())
 
     def check(self, model: str = "", expected: Usage | None = None) -> None:
         """Call before spending; `expected` is what the next call of `model` may use at most; without a model, whether
@@ -102,13 +108,20 @@ class TokenBudget:
                 high = middle - 1
         return low
 
-    def add(self, usage: Usage, model: str = "") -> None:
-        """Count one reply of `model`."""
+    def add(self, usage: Usage, model: str = "", *, replies: int = 1, repairs: int = 0) -> None:
+        """Count `replies` of `model`, in which so many things had to be put right."""
         self._used += usage.total_tokens
         if not usage.total_tokens:
             return
         price = self._cost_of(model, usage)
-        known, paid = self._models.get(model, (Usage(), Decimal(0)))
-        self._models[model] = (known + usage, None if price is None or paid is None else paid + price)
+        before = self._models.get(model, ModelUsage(model, Usage(), 0.0))
+        self._paid[model] = self._paid.get(model, Decimal(0)) + (price or 0)
+        self._models[model] = ModelUsage(
+            model,
+            before.usage + usage,
+            None if price is None or before.cost_usd is None else float(self._paid[model]),
+            before.replies + replies,
+            before.repairs + repairs,
+        )
         self._priced = self._priced and price is not None
         self._cost += price or 0

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import partial
 
 from perstack.core.contracts import Provider
 from perstack.core.errors import BudgetExceeded, InvariantBroken, PerstackError, SandboxUnavailable
 from perstack.core.events import EventSink
 from perstack.core.experts import Expert
+from perstack.core.json import JsonObject
 from perstack.core.messages import TextPart, ToolCall, UserMessage
+from perstack.core.usage import ModelUsage
 from perstack.infrastructure.secrets import Redactor
 from perstack.providers.facts import Traits
 from perstack.runtime.announcement import initialize_runtime
@@ -91,10 +92,16 @@ class Runner:
         self._traits_for = traits_for or _unknown
 
     @property
-    def cost(self) -> Decimal | None:
+    def cost_usd(self) -> float | None:
         """US dollars of all runs so far; None where a price is not known. What a resumed job had used before is
         counted at the price of the model that goes on."""
-        return self._tokens.cost
+        cost = self._tokens.cost
+        return None if cost is None else float(cost)
+
+    @property
+    def models(self) -> tuple[ModelUsage, ...]:
+        """What each model used in all runs so far, delegates included."""
+        return self._tokens.models
 
     async def run(self, request: RunRequest) -> RunOutcome:
         """Run one expert to its end. A run that a model or its limits stopped is an outcome, not an exception.
@@ -103,7 +110,7 @@ class Runner:
         fit).
         """
         require_input(request.query)
-        return self._told(await self._execute(request, _Place()), request)
+        return await self._carried_out(request, _Place())
 
     async def resume(self, request: RunRequest, job: JobState) -> RunOutcome:
         """Go on with the newest top-level run of a folded job, from wherever its log ends.
@@ -114,8 +121,8 @@ class Runner:
         """
         found = newest(request, job)
         require_unfinished(job, found)
-        self._tokens.add(job.usage, request.model)
-        return self._told(await self._execute(request, _Place(job=job), found), request)
+        self._tokens.add(job.usage, request.model, replies=0)
+        return await self._carried_out(request, _Place(job=job), found)
 
     async def proceed(self, request: RunRequest, job: JobState) -> RunOutcome:
         """Say `request.query` to the newest top-level run of a job, in its own history. One that crashed has ended.
@@ -147,12 +154,27 @@ class Runner:
         return await self._go_on(request, job, found, answering(job, found, text, branch=checkpoint_id))
 
     async def _go_on(self, request: RunRequest, job: JobState, found: RunState, opening: Opening) -> RunOutcome:
-        self._tokens.add(job.usage, request.model)
-        return self._told(await self._execute(request, _Place(), found, opening), request)
+        self._tokens.add(job.usage, request.model, replies=0)
+        return await self._carried_out(request, _Place(), found, opening)
 
-    def _told(self, end: _End, request: RunRequest) -> RunOutcome:
-        cost = self._tokens.cost
-        return replace(_outcome(end, request), cost_usd=None if cost is None else float(cost))
+    async def _carried_out(
+        self, request: RunRequest, place: _Place, found: RunState | None = None, opening: Opening | None = None
+    ) -> RunOutcome:
+        """A top-level run; what the job has used until its end is put on record, unless it was cancelled."""
+        end = await self._execute(request, place, found, opening)
+        self._report_usage(end.state)
+        return replace(_outcome(end, request), cost_usd=self.cost_usd, models=self.models)
+
+    def _report_usage(self, state: RunState) -> None:
+        models = self.models
+        if models:
+            told: JsonObject = {
+                "usage": self._tokens.usage.to_json(),
+                "costUsd": self.cost_usd,
+                "models": [one.to_json() for one in models],
+                "repairs": sum(one.repairs for one in models),
+            }
+            self._journal.tell(state.job_id, state.run_id, "reportUsage", told)
 
     async def _execute(
         self, request: RunRequest, place: _Place, found: RunState | None = None, opening: Opening | None = None

@@ -36,7 +36,7 @@ _TAIL = len(_MARK) + 64 + len(b'"}')
 _KNOWN = JOB_EVENTS | RECORD_EVENTS | RUN_EVENTS | RUNTIME_EVENTS
 # Written through to the disk at the end of a run and at each fact of the pipeline but mere progress, and once a step:
 # before a call that may not be made twice, which has to be found again, or else at the step's end.
-_SYNCED = (JOB_EVENTS - {"progress", "startSignal", "finishSignal"}) | {
+_SYNCED = (JOB_EVENTS - {"progress", "startSignal", "finishSignal", "repairReply", "reportUsage"}) | {
     "startToolCall", "completeRun", "stopRunByError", "stopRunByDelegate", "stopRunByInteractiveTool",
     "stopRunByExceededMaxSteps",
 }  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from perstack.core.contracts import Skill
 from perstack.core.experts import ContextSpec, Expert
-from perstack.core.usage import Usage
+from perstack.core.usage import ModelUsage, Usage
 from perstack.runtime.state import RunState
 
 # Makes the skills of an expert, not open yet.
@@ -56,3 +56,4 @@ class RunOutcome:
     run_id: str
     error: str = ""
     cost_usd: float | None = None  # of the job so far; None where a price is not known
+    models: tuple[ModelUsage, ...] = ()  # the same, by model

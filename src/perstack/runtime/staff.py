@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from perstack.core.errors import BudgetExceeded, UserError
 from perstack.core.experts import Config, Expert
+from perstack.core.outcome import FixOutcome, Planned, Reviewed
 from perstack.runtime.driver import Runner, RunOutcome, RunRequest
 from perstack.runtime.request import MakeSkills
 
+E = TypeVar("E", FixOutcome, Planned, Reviewed)
 REASONING_TOKENS = {"none": 0, "minimal": 1024, "low": 2048, "medium": 5000, "high": 10_000}
 
 
@@ -29,11 +32,9 @@ class Staff:
     max_steps: int
     next_step: int = 1
 
-    @property
-    def cost_usd(self) -> float | None:
-        """What the job has cost so far; None where a price is not known."""
-        cost = self.runner.cost
-        return None if cost is None else float(cost)
+    def billed(self, ending: E) -> E:
+        """The end of a job with what it has cost, and what each model used."""
+        return replace(ending, cost_usd=self.runner.cost_usd, models=self.runner.models)
 
     def check(self, keys: tuple[str, ...]) -> None:
         """Raises: UserError when a pipeline names an expert that is not defined."""

@@ -145,9 +145,7 @@ class RunLoop:
                 return
             break
         relay.finish(reply)
-        for trouble in reply.troubles:
-            self._tell(trouble)
-        around.tokens.add(reply.usage, reply.asked or around.request.model)
+        self._count(reply)
         stamp = around.journal.stamp()
         self._append(decide_reply(self.state, around.rules, reply, stamp), stamp)
 
@@ -171,8 +169,15 @@ class RunLoop:
         room = min(self._room(), tokens + around.request.reasoning_budget)
         request = replace(self._model_request(room), messages=messages)
         reply = await self._generate(DeltaRelay(lambda _kind, _payload: None), request)
-        around.tokens.add(reply.usage, reply.asked or around.request.model)
+        self._count(reply)
         return reply
+
+    def _count(self, reply: ModelReply) -> None:
+        """What the reply used, and one event for everything that was put right in it."""
+        around = self._around
+        for trouble in reply.troubles:
+            around.journal.stream(self.state, "repairReply", {"message": trouble})
+        around.tokens.add(reply.usage, reply.asked or around.request.model, repairs=len(reply.troubles))
 
     @property
     def _tools(self) -> tuple[ToolDefinition, ...]:

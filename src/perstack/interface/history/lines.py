@@ -206,6 +206,24 @@ def _tokens(event: Event) -> Iterator[Text]:
         yield Text(f"Tokens: in {usage.input_tokens:,}, out {usage.output_tokens:,}", style="dim")
 
 
+def _repair(event: Event, view: View) -> Iterator[Text]:
+    yield Text(f"Reply: {view.cut(text_of(event.payload.get('message')), 200)}", style="yellow")
+
+
+def _usage(event: Event, view: View) -> Iterator[Text]:
+    """One line a model."""
+    for row in objects_of(event.payload.get("models")):
+        usage, cost, repairs = usage_of(row.get("usage")), row.get("costUsd"), row.get("repairs")
+        cached = f" ({usage.cached_share:.0%} from cache)" if usage.cached_input_tokens else ""
+        words = [
+            f"{usage.input_tokens:,} in{cached}, {usage.output_tokens:,} out",
+            f"${cost:,.4f}" if isinstance(cost, int | float) else "price not known",
+        ]
+        if isinstance(repairs, int) and repairs:
+            words.append(f"{repairs:,} repaired")
+        yield Text(f"{view.cut(text_of(row.get('model')), 80)}: {', '.join(words)}", style="dim")
+
+
 def _nothing(_event: Event, _view: View) -> Iterator[Text]:
     return iter(())
 
@@ -238,6 +256,8 @@ _DETAILS: Mapping[str, Callable[[Event, View], Iterator[Text]]] = {
     "computeCandidate": _candidate,
     "decideVerdict": _verdict,
     "startGeneration": _nothing,
+    "repairReply": _repair,
+    "reportUsage": _usage,
 }
 
 

@@ -37,7 +37,9 @@ def objects_of(value: Json) -> tuple[JsonObject, ...]:
 def usage_of(value: Json) -> Usage:
     """Usage from its public JSON; what is missing counts 0."""
     data = object_of(value)
-    names = ("inputTokens", "outputTokens", "reasoningTokens", "cachedInputTokens")
+    names = (
+        "inputTokens", "outputTokens", "reasoningTokens", "cachedInputTokens", "cacheWrittenTokens", "estimatedTokens",
+    )  # fmt: skip
     return Usage(*(number if isinstance(number := data.get(name), int) else 0 for name in names))
 
 

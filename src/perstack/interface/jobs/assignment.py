@@ -7,7 +7,7 @@ from pathlib import Path
 
 from perstack.core.experts import Config
 from perstack.core.json import JsonObject
-from perstack.core.usage import Usage
+from perstack.core.usage import ModelUsage, Usage
 from perstack.forge.contract import Action, PullRequest, Trigger
 from perstack.forge.trust import Allowed
 from perstack.interface.jobs.desk import Desk
@@ -101,6 +101,7 @@ class Answer:
     outcome: str
     usage: Usage = field(default_factory=Usage)
     data: JsonObject = field(default_factory=dict)
+    models: tuple[ModelUsage, ...] = ()
 
 
 Done = Story | Answer

@@ -19,7 +19,7 @@ from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Answer, Assignment
 from perstack.interface.jobs.desk import Desk, JobResult
 from perstack.interface.jobs.fence import Fence, Overtaken, Stopped, external_id, run_of_check
-from perstack.interface.jobs.outputs import outputs
+from perstack.interface.jobs.outputs import models_json, outputs
 from perstack.interface.jobs.permitted import permitted
 from perstack.interface.jobs.record import Record, fitted, read_record, timestamp
 from perstack.interface.progress import JobView
@@ -147,6 +147,7 @@ class Board:
         values = {
             "verdict": "", "outcome": answer.outcome, "head-sha": self._assignment.head,
             "tokens-in": str(usage.input_tokens), "tokens-out": str(usage.output_tokens),
+            "tokens-cached": str(usage.cached_input_tokens), "models": models_json(answer.models),
         }  # fmt: skip
         await call(self._forge.set_outputs, values)
         return JobResult(ExitCode.OK, outcome=answer.outcome)

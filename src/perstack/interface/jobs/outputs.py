@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perstack.core.json import compact
+from perstack.core.usage import ModelUsage
 from perstack.interface.shares import matrix_of
 from perstack.interface.story import Story
 
@@ -23,12 +24,19 @@ def outputs(story: Story) -> dict[str, str]:
         "rounds": str(len(outcome.rounds)) if outcome else "0",
         "tokens-in": str(outcome.usage.input_tokens) if outcome else "0",
         "tokens-out": str(outcome.usage.output_tokens) if outcome else "0",
+        "tokens-cached": str(outcome.usage.cached_input_tokens) if outcome else "0",
+        "models": models_json(outcome.models if outcome else ()),
         "cost-usd": "" if story.cost_usd is None else f"{story.cost_usd:.4f}",
         "report": "",
     }
     if outcome is not None and outcome.candidate is not None:
         values["patch"] = outcome.candidate.patch
     return values
+
+
+def models_json(models: Sequence[ModelUsage]) -> str:
+    """What each model used, as a workflow takes it."""
+    return compact([one.to_json() for one in models])
 
 
 def sharing_outputs(shares: Sequence[Sequence[str]]) -> dict[str, str]:

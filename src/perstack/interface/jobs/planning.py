@@ -42,7 +42,7 @@ async def plan(work: Work, fence: Fence, job: api.Job) -> Done:
         warnings=_warnings(work) if kept == planned.text.strip() else cut,
     )
     data = {"plan": packed, "plan_sha256": story.sha256}
-    return Answer(markdown.plan_comment(story), "planned", planned.usage, data)
+    return Answer(markdown.plan_comment(story), "planned", planned.usage, data, planned.models)
 
 
 def _warnings(work: Work) -> tuple[str, ...]:

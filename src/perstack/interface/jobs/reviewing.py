@@ -42,7 +42,7 @@ async def review(work: Work, fence: Fence, job: api.Job) -> Answer:
         run_url=work.desk.process.url,
         warnings=(*one.config.warnings, *trigger.notes, *warnings),
     )
-    return Answer(markdown.review_comment(story), "reviewed", reviewed.usage)
+    return Answer(markdown.review_comment(story), "reviewed", reviewed.usage, models=reviewed.models)
 
 
 def remarks_of(text: str) -> tuple[Diagnostic, ...]:

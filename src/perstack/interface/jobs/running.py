@@ -44,7 +44,7 @@ async def run(work: Work, fence: Fence, job: api.Job) -> Answer:
         warnings=(*one.config.warnings, *trigger.notes, *warnings),
     )
     data = {"verdict": report.verdict.value} if report else {}
-    return Answer(markdown.expert_answer(story), "answered", outcome.usage, data)
+    return Answer(markdown.expert_answer(story), "answered", outcome.usage, data, outcome.models)
 
 
 def _known(work: Work) -> str:

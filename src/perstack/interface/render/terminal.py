@@ -17,6 +17,7 @@ from rich.text import Text
 
 from perstack.core.outcome import Candidate, Ending, FixOutcome
 from perstack.core.signals import SignalStatus
+from perstack.core.usage import Usage
 from perstack.core.verdict import Report, SignalReport, Verdict
 from perstack.interface.render import facts
 from perstack.interface.render.facts import count, readable_patch, rows_of_tests, visible
@@ -179,15 +180,22 @@ def cost(cost_usd: float | None) -> str:
     return "cost unknown" if cost_usd is None else f"${cost_usd:,.4f}"
 
 
+def tokens(usage: Usage) -> str:
+    """What was read and written, and how much of it came from a cache."""
+    cached = f" ({usage.cached_share:.0%} from cache)" if usage.cached_input_tokens else ""
+    return (
+        f"{usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out" if usage.total_tokens else "no tokens"
+    )
+
+
 def effort(outcome: FixOutcome) -> str:
     """Rounds, steps, tokens and time in one line."""
-    tokens = f"{outcome.usage.input_tokens:,} tokens in, {outcome.usage.output_tokens:,} out"
     steps = sum(one.steps for one in outcome.rounds)
     return ", ".join(
         (
             count(len(outcome.rounds), "round"),
             count(steps, "step"),
-            tokens if outcome.usage.total_tokens else "no tokens",
+            tokens(outcome.usage),
             cost(outcome.cost_usd),
             f"{outcome.seconds:.0f} s",
         )

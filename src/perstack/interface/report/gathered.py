@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from perstack.core.events import Event
 from perstack.core.json import Json, JsonObject, compact
-from perstack.core.usage import Usage
+from perstack.core.usage import ModelUsage, Usage
 from perstack.core.verdict import ReasonCode
 from perstack.interface.history.reading import object_of, objects_of, text_of, usage_of
 from perstack.interface.history.runs import Run, runs_of
@@ -99,6 +99,7 @@ class Gathered:
     usage: Usage = field(default_factory=Usage)
     steps: int = 0
     models: tuple[str, ...] = ()
+    by_model: tuple[ModelUsage, ...] = ()  # as far as the log says it
     problem: str = ""
     report: Mapping[str, Json] = field(default_factory=dict)
 
@@ -145,6 +146,7 @@ def gather(
         usage=usage,
         steps=max((e.step_number for e in events), default=0),
         models=tuple(dict.fromkeys(m for e in events if (m := text_of(e.payload.get("model"))))),
+        by_model=_by_model(_last(events, "reportUsage")),
         problem=problem,
         report=last,
     )
@@ -259,6 +261,19 @@ def _tools(events: Sequence[Event], started: int) -> Iterable[Bar]:
             if name:
                 ok = result.get("isError") is not True
                 yield Bar("tool", name, start, event.timestamp - started, ok, shown, 2)
+
+
+def _by_model(told: JsonObject) -> tuple[ModelUsage, ...]:
+    return tuple(
+        ModelUsage(
+            text_of(row.get("model")),
+            usage_of(row.get("usage")),
+            float(cost) if isinstance(cost := row.get("costUsd"), int | float) else None,
+            _number(row.get("replies")),
+            _number(row.get("repairs")),
+        )
+        for row in objects_of(told.get("models"))
+    )
 
 
 def _total(runs: Iterable[Run]) -> Usage:

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from perstack.core.events import Event
 from perstack.core.json import compact
 from perstack.core.outcome import Ending
+from perstack.core.usage import ModelUsage, Usage
 from perstack.core.verdict import Verdict
 from perstack.core.version import __version__
 from perstack.interface.render.sentences import AFTER_VERDICT, ENDING, VERIFIED
@@ -77,13 +78,26 @@ def headline(it: Gathered) -> str:
 
 def facts_of(it: Gathered) -> list[tuple[str, str]]:
     """Names and values of the head of the page; what is not known is left out."""
-    tokens = f"{it.usage.input_tokens:,} in, {it.usage.output_tokens:,} out" if it.usage.total_tokens else "none"
+    tokens = _tokens(it.usage) if it.usage.total_tokens else "none"
+    costs = [one.cost_usd for one in it.by_model]
+    known = [cost for cost in costs if cost is not None]
+    cost = "" if not costs else f"${sum(known):,.4f}" if len(known) == len(costs) else "not known"
     found = [
         ("job", it.job), ("base", it.base[:12]), ("candidate", it.candidate[:12]), ("time", f"{it.seconds:.1f} s"),
         ("steps", str(it.steps) if it.steps else ""), ("tokens", tokens if it.steps else ""),
-        ("models", ", ".join(it.models)),
+        ("cost", cost), ("models", "; ".join(map(_model, it.by_model)) or ", ".join(it.models)),
+        ("repaired replies", str(repairs) if (repairs := sum(one.repairs for one in it.by_model)) else ""),
     ]  # fmt: skip
     return [(name, value) for name, value in found if value]
+
+
+def _tokens(usage: Usage) -> str:
+    cached = f" ({usage.cached_share:.0%} from cache)" if usage.cached_input_tokens else ""
+    return f"{usage.input_tokens:,} in{cached}, {usage.output_tokens:,} out"
+
+
+def _model(one: ModelUsage) -> str:
+    return f"{one.model}: {_tokens(one.usage)}" + (f", ${one.cost_usd:,.4f}" if one.cost_usd is not None else "")
 
 
 def event_lines(events: Sequence[Event]) -> tuple[list[str], int]:

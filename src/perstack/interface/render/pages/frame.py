@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from urllib.parse import quote as percent_encode
 
-from perstack.core.usage import Usage
+from perstack.core.usage import ModelUsage, Usage
 from perstack.forge.limits import shorten, utf8_bytes, utf16_units
 from perstack.forge.sanitise import neutralise
 from perstack.interface.render import facts
@@ -17,6 +17,7 @@ CHECK_ROOM = 60_000  # of a check run's text; the forge takes 65,535, and notes 
 SUMMARY_ROOM = 900_000  # bytes of a job summary; the runner takes 1 MiB of all that a step writes
 MAX_SOFT = 5_000
 MAX_WARNINGS = 10
+_MOST_MODELS = 6
 _BLOCK = re.compile(r"\s*(?:~~~|```|[#>=|<]|[-*+_](?:\s|[-*_]|$))")  # starts something else than a paragraph
 
 
@@ -90,8 +91,30 @@ def warnings_fold(warnings: Sequence[str]) -> str:
 
 def spent(usage: Usage, cost_usd: float | None, seconds: float = 0.0) -> str:
     """Tokens, money and time in a few words."""
-    tokens = f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out" if usage.total_tokens else "no tokens"
+    tokens = f"{usage.input_tokens:,} tokens in{cached(usage)}, {usage.output_tokens:,} out"
+    tokens = tokens if usage.total_tokens else "no tokens"
     return ", ".join(filter(None, (tokens, money(cost_usd), f"{seconds:.0f} s" if seconds else "")))
+
+
+def cached(usage: Usage) -> str:
+    """How much of what was read came from a cache; empty for nothing."""
+    return f" ({usage.cached_share:.0%} from cache)" if usage.cached_input_tokens else ""
+
+
+def by_model(models: Sequence[ModelUsage]) -> list[str]:
+    """A line for each model: what it used, and how often a reply of it had to be put right."""
+    lines = []
+    for one in models[:_MOST_MODELS]:
+        written = one.usage.cache_written_tokens
+        words = [
+            facts.count(one.replies, "call") if one.replies else "",
+            spent(one.usage, one.cost_usd),
+            f"{written:,} written to the cache" if written else "",
+            f"{one.usage.estimated_tokens:,} of the tokens estimated" if one.usage.estimated_tokens else "",
+            facts.count(one.repairs, "repair") if one.repairs else "",
+        ]
+        lines.append(f"- model {facts.code(one.model, 80)}: {', '.join(filter(None, words))}")
+    return lines
 
 
 def money(cost_usd: float | None) -> str:

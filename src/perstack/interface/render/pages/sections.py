@@ -239,6 +239,7 @@ def evidence(story: Story) -> list[str]:
         effort = [facts.count(len(outcome.rounds), "round")] if outcome.rounds else []
         effort.append(frame.spent(outcome.usage, story.cost_usd, outcome.seconds))
         lines += [facts.rounds_table(outcome.rounds), ""] if outcome.rounds else []
+        lines += [*frame.by_model(outcome.models), ""] if outcome.models else []
     elif report is not None:
         effort.append(f"{report.seconds:.0f} s")
     if story.view.lines:
