@@ -11,13 +11,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from perstack.core.untrusted import without_hidden
+
 _HTML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_INVISIBLE = re.compile(
-    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"  # controls, escape sequences included
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"  # soft hyphen, joiners, fillers
-    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, bidirectional
-    "\U0001bca0-\U0001bca3\U000e0000-\U000e0fff]"  # shorthand controls, tag characters, supplementary selectors
-)
 _IMAGE = re.compile(r"!\[[^\]\n]{0,500}\](?:\([^)\n]{0,2000}\)|\[[^\]\n]{0,500}\])")
 _CLEAN_ROUNDS = 8  # bounds the work a hostile text can cause; what is left is still broken by `neutralise`
 _BREAK = "\u200b"
@@ -40,7 +36,7 @@ class Cleaned:
 
 def clean(text: str) -> Cleaned:
     """Remove HTML comments, invisible and control characters, and images (their alternative text is unseen too)."""
-    text, hidden = _INVISIBLE.subn("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text, hidden = without_hidden(text)
     for _ in range(_CLEAN_ROUNDS):  # taking one piece out can join the ends of another
         text, comments = _HTML_COMMENT.subn("", text)
         text, images = _IMAGE.subn("", text)
@@ -66,7 +62,7 @@ def neutralise(text: str, *, link_host: str = "github.com") -> str:
 
 def code_block(text: str, language: str = "") -> str:
     """A fenced block that its content cannot end. Images, mentions and links are inert in it; controls are removed."""
-    text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text, _ = without_hidden(text)
     fence = fence_for(text)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
@@ -78,7 +74,7 @@ def fence_for(text: str) -> str:
 
 def inline_code(text: str) -> str:
     """A code span on one line that its content cannot end. `|` is escaped, so it may stand in a table."""
-    text = " ".join(_INVISIBLE.sub("", text).split()).replace("|", "\\|") or " "
+    text = " ".join(without_hidden(text)[0].split()).replace("|", "\\|") or " "
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     ticks = "`" * (longest + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
