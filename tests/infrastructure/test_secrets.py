@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import base64
+import codecs
+import hashlib
+import json
+import random
+import re
 import time
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from perstack.infrastructure.secrets import MASK, Redactor, find_secrets
 
@@ -31,6 +38,73 @@ def test_a_secret_is_redacted_however_it_is_written(written: str) -> None:
     assert text.endswith("< after")
     for start in range(len(written) - 12):
         assert written[start : start + 12] not in text
+
+
+@pytest.mark.parametrize(
+    "taken_apart",
+    [
+        "\u200b".join(SECRET), "\n".join(SECRET), " ".join(SECRET), "', '".join(SECRET), "-".join(SECRET.upper()),
+        json.dumps(SECRET), "".join(f"\\u{ord(sign):04x}" for sign in SECRET),
+        "".join(f"&#{ord(sign)};" for sign in SECRET), "".join(f"&#x{ord(sign):x};" for sign in SECRET),
+        ", ".join(str(byte) for byte in SECRET.encode()), ", ".join(hex(byte) for byte in SECRET.encode()),
+        "".join(f"\\{byte:03o}" for byte in SECRET.encode()), base64.b32encode(SECRET.encode()).decode(),
+        base64.b64encode(base64.b64encode(SECRET.encode())).decode(), codecs.encode(SECRET, "rot13"),
+        base64.b64encode(SECRET[::-1].encode()).decode(), base64.b64encode(SECRET.encode().hex().encode()).decode(),
+        base64.b64encode(SECRET.encode()).decode()[:20] + "\n" + base64.b64encode(SECRET.encode()).decode()[20:],
+        "".join(chr(ord(sign) + 0xFEE0) for sign in SECRET), SECRET[7:-7], SECRET[3:18],
+    ],
+)  # fmt: skip
+def test_no_piece_of_a_secret_is_left_when_it_is_taken_apart(taken_apart: str) -> None:
+    text = Redactor([SECRET]).redact(f"before >{taken_apart}< after")
+    assert MASK in text
+    assert text.startswith("befor")
+    assert text.endswith("after")
+    assert len(text) < len("before >< after") + len(MASK) + 16
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=40), st.text(max_size=40), st.sampled_from(("", " ", "\u200b", "\n", "%")), st.integers(0, 20))
+def test_a_secret_anywhere_in_any_text_leaves_no_twelve_characters_in_a_row(
+    before: str, after: str, between: str, cut: int
+) -> None:
+    secret = "Zq7-canary+8Lw3/Kx9_Tm2Vb5Rc1Nd"
+    text = Redactor([secret]).redact(before + between.join(secret[cut:]) + after)
+    plain = re.sub("[^a-z0-9]", "", text.lower())
+    bare = re.sub("[^a-z0-9]", "", secret.lower())
+    if len(bare) - cut >= 12:
+        assert not [bare[at : at + 12] for at in range(len(bare) - 11) if bare[at : at + 12] in plain]
+
+
+def test_hashes_ids_and_lock_files_hold_no_secret() -> None:
+    text = "\n".join(
+        [
+            *(hashlib.sha256(str(n).encode()).hexdigest() for n in range(2000)),
+            *(base64.b64encode(hashlib.sha512(str(n).encode()).digest()).decode() for n in range(2000)),
+            '"integrity": "sha512-9vKFb3xNqRZQm7pVJmTf4ZHWqgXbYkzC0d1E2s3u4w5x6y7z8A9B+/=="',
+            "AKIAIOSFODNN7EXAMPLE", "sk-your-key-goes-here-please-change", "ghp_" + "x" * 36,
+            "task-runner-of-the-project",
+            "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx1",
+        ]
+    )  # fmt: skip
+    assert find_secrets(text) == []
+    assert Redactor([SECRET]).redact(text).count(MASK) <= 3, "examples of keys alone"
+
+
+def test_what_is_learned_later_is_redacted_as_well() -> None:
+    redactor = Redactor()
+    assert (redactor.knows, redactor.redact(SECRET)) == (False, SECRET)
+    redactor.learn([SECRET])
+    assert (redactor.knows, redactor.redact(SECRET)) == (True, MASK)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alphabet", ["0123456789abcdef", "abcdef ghij\n", "-"])
+def test_ten_megabytes_take_seconds_and_not_minutes(alphabet: str) -> None:
+    redactor = Redactor([SECRET, *(f"key-{n}-" + hashlib.sha256(bytes([n])).hexdigest() for n in range(20))])
+    text = "".join(random.Random(1).choices(alphabet, k=1_000_000)) * 10
+    started = time.process_time()
+    redactor.redact(text)
+    assert time.process_time() - started < 10
 
 
 def test_text_without_secrets_stays_as_it_is() -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from perstack.core.experts import VerifySpec
 from perstack.core.signals import SignalKind, SignalSpec
 from perstack.core.verdict import PolicyFinding, ReasonCode
-from perstack.infrastructure.secrets import find_secrets
+from perstack.infrastructure.secrets_shapes import find_shapes
 from perstack.signals.policy_patch import FileChange
 
 _SUPPRESSIONS: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -52,9 +52,11 @@ def check_text(
     """Judge added lines and the size of the whole patch."""
     yield from _size(changes, verify)
     strict = any(_checks_style(spec) for spec in specs)
+    # What a change only moves was there before: its being there is no news of this change.
+    moved = {found for change in changes for _, _, found in find_shapes("\n".join(change.removed_lines()))}
     for change in changes:
         added = change.added_lines()
-        yield from _secrets(change.path, added)
+        yield from _secrets(change.path, added, moved)
         yield from _rejected(change.path, added, verify.reject)
         if not change.path.lower().endswith(_FREE_OF_CODE):
             yield from _suppressions(change, added, strict)
@@ -78,8 +80,10 @@ def _size(changes: Sequence[FileChange], verify: VerifySpec) -> Iterator[PolicyF
         yield PolicyFinding(ReasonCode.PATCH_TOO_LARGE, "", detail)
 
 
-def _secrets(path: str, added: Sequence[tuple[int, str]]) -> Iterator[PolicyFinding]:
-    for at, what in find_secrets("\n".join(line for _, line in added)):
+def _secrets(path: str, added: Sequence[tuple[int, str]], moved: Container[str]) -> Iterator[PolicyFinding]:
+    for at, what, found in find_shapes("\n".join(line for _, line in added)):
+        if found in moved:
+            continue
         number = added[at - 1][0] if 0 < at <= len(added) else 0
         yield PolicyFinding(ReasonCode.SECRET_IN_PATCH, path, what, number)
 
