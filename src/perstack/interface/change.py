@@ -15,6 +15,7 @@ from perstack.core.errors import UserError
 from perstack.core.json import compact
 from perstack.core.verdict import Report
 from perstack.interface.options import config_option, read_config, repo_option
+from perstack.interface.readers import reader_may_leave
 from perstack.interface.render.terminal import report_table, verdict_line
 
 P = ParamSpec("P")
@@ -75,12 +76,13 @@ class Change:
 
 def told(report: Report, output: str) -> int:
     """Print a report as `text` or `json`; the exit code it means."""
-    if output == "json":
-        click.echo(compact(report.to_json()))
-    else:
-        console = Console()
-        console.print(report_table(report))
-        console.print(verdict_line(report.verdict, f"evidence: {report.evidence}" if report.evidence else ""))
+    with reader_may_leave():
+        if output == "json":
+            click.echo(compact(report.to_json()))
+        else:
+            console = Console()
+            console.print(report_table(report))
+            console.print(verdict_line(report.verdict, f"evidence: {report.evidence}" if report.evidence else ""))
     return report.verdict.exit_code
 
 

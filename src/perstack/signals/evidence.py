@@ -149,7 +149,7 @@ def _decide(
 def _write(out: Path, evidence: Evidence) -> Report:
     results = out / "results"
     results.mkdir(parents=True, exist_ok=True)
-    (out / "candidate.patch").write_bytes(evidence.patch.encode("utf-8", "surrogateescape"))
+    _put(out / "candidate.patch", evidence.patch.encode("utf-8", "surrogateescape"))
     rows: list[Json] = []
     for tree, measurements in evidence.measurements.items():
         for number, spec in enumerate(evidence.specs):
@@ -157,17 +157,28 @@ def _write(out: Path, evidence: Evidence) -> Report:
             for index, run in enumerate(measurement.runs if measurement else ()):
                 for picture in run.pictures:
                     (out / picture.path).parent.mkdir(exist_ok=True)
-                    (out / picture.path).write_bytes(picture.data)
+                    _put(out / picture.path, picture.data)
                 data = canonical(run_to_json(run)).encode()
                 path = f"results/{tree}-{number + 1}-{index + 1}.json"
-                (out / path).write_bytes(data)
+                _put(out / path, data)
                 digest = hashlib.sha256(data).hexdigest()
                 rows.append({"tree": tree, "signal": spec.name, "run": index + 1, "path": path, "sha256": digest})
     target = out / "evidence.json"
     statement = _statement(evidence, rows)
     predicate = {**_object(statement["predicate"]), "seal": seal_of(statement)}
-    target.write_bytes(f"{canonical({**statement, 'predicate': predicate})}\n".encode())
+    _put(target, f"{canonical({**statement, 'predicate': predicate})}\n".encode())
     return replace(evidence.report, evidence=str(target))
+
+
+def _put(path: Path, data: bytes) -> None:
+    """A whole file or none: on a full disk nobody finds half of one."""
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        fresh.write_bytes(data)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def _statement(evidence: Evidence, rows: Sequence[Json]) -> JsonObject:

@@ -21,6 +21,7 @@ from perstack.interface.options import (
     repo_option,
     warn,
 )
+from perstack.interface.readers import reader_may_leave
 from perstack.interface.render.terminal import LiveView, outcome_report
 
 
@@ -75,7 +76,8 @@ def command(
 
 
 def _tell(outcome: FixOutcome, output: str) -> None:
-    if output == "json":
-        click.echo(compact(outcome.to_json()))
-    else:
-        Console().print(outcome_report(outcome))
+    with reader_may_leave():
+        if output == "json":
+            click.echo(compact(outcome.to_json()))
+        else:
+            Console().print(outcome_report(outcome))
