@@ -146,7 +146,9 @@ class Handlers:
     async def report(self, call: Call) -> Response:
         """A job's report."""
         job_id, form = call.path["job"], call.query.get("format", "html")
-        await self._require_record(job_id)
+        await self._require(job_id)
+        if not await to_thread.run_sync(self._is_there, job_id):
+            raise Problem("conflict", f"nothing is on record of job {job_id}", "Ask again when it has begun.")
         text = await to_thread.run_sync(report_of, self.views.archive, job_id, form)
         policy = {"content-security-policy": _PAGE_POLICY} if form == "html" else {}
         return Response(text.encode("utf-8", "replace"), media_type=REPORTS[form], headers=policy)
@@ -162,7 +164,7 @@ class Handlers:
     async def files(self, call: Call) -> Response:
         """A job's files."""
         job_id = call.path["job"]
-        await self._require_record(job_id)
+        await self._require(job_id)
         found = await to_thread.run_sync(listed, self._folder(job_id))
         base = f"/v1/jobs/{job_id}/files/"
         return _json(Files(files=[FileLine(path=path, size=size, link=base + path) for path, size in found]))
@@ -181,17 +183,12 @@ class Handlers:
         return _json(view, 202, {"location": f"/v1/jobs/{ticket.job_id}"})
 
     async def _file(self, job_id: str, path: str) -> bytes:
-        await self._require_record(job_id)
+        await self._require(job_id)
         return await to_thread.run_sync(content, self._folder(job_id), path, self.limits.file)
 
     async def _require(self, job_id: str) -> None:
         """Raises: Problem where there is no such job, on record or here."""
-        if self.workshop.ticket(job_id) is None:
-            await self._require_record(job_id)
-
-    async def _require_record(self, job_id: str) -> None:
-        """Raises: Problem where nothing of the job is on record."""
-        if not await to_thread.run_sync(lambda: self._is_there(job_id)):
+        if self.workshop.ticket(job_id) is None and not await to_thread.run_sync(self._is_there, job_id):
             raise no_such_job(job_id)
 
     def _is_there(self, job_id: str) -> bool:

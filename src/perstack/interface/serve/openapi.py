@@ -112,7 +112,7 @@ def _schemas(table: Sequence[Operation]) -> dict[str, Any]:
     bodies = {one.body for one in table if one.body is not None}
     answers = {answer.model for one in table for answer in one.answers.values() if answer.model is not None}
     wanted = [(model, "validation") for model in bodies] + [(model, "serialization") for model in answers]
-    wanted.append((ProblemDocument, "serialization"))
+    wanted.append((ProblemDocument, "validation"))  # what has a default may be missing
     ordered = sorted(wanted, key=lambda it: (it[0].__name__, it[1]))
     _, found = models_json_schema(ordered, by_alias=True, ref_template=_REF)  # type: ignore[arg-type]
     return dict(sorted(found["$defs"].items()))

@@ -80,10 +80,11 @@ async def _served(
 
 def tell_end(stopped: Stopped, settings: Settings) -> None:
     """Which jobs were interrupted, and how to go on with them."""
-    for job_id in stopped.jobs:
-        click.echo(
-            f"perstack: job {job_id} was at work; go on with: {command_line('resume', [job_id], settings)}", err=True
-        )
+    for ticket in stopped.jobs:
+        can_go_on = ticket.kind == "run"
+        again = command_line("resume", [ticket.job_id], settings) if can_go_on else "start it again"
+        told = "go on with: " if can_go_on else ""
+        click.echo(f"perstack: {ticket.kind} job {ticket.job_id} was at work; {told}{again}", err=True)
 
 
 def _machine(settings: Settings, env: Mapping[str, str]) -> AbstractContextManager[api.Host]:

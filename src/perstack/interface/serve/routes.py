@@ -163,7 +163,7 @@ def _results(it: Handlers) -> Sequence[Operation]:
             "GET", f"{_JOB}/report", "getReport", "A job's report", it.report,
             {200: Answer("The report: for people one page that needs nothing else, or for other tools.", media=forms)},
             query=(Parameter("format", "`html` where it is left out.", choices=tuple(REPORTS)),),
-            problems=(*_QUERY, "no-such-job"),
+            problems=(*_QUERY, "no-such-job", "conflict"),
         ),
         Operation(
             "GET", f"{_JOB}/evidence", "getEvidence", "The evidence of a verdict", it.evidence,

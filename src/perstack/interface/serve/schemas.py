@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 from pydantic.alias_generators import to_camel
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$", description="Made up where it is left out.")]
 Revision = Annotated[str, Field(max_length=500, description="A git revision of the served repository.")]
 Targets = Annotated[list[Annotated[str, Field(min_length=1, max_length=2000)]], Field(max_length=1000)]
+Whole = Annotated[int, BeforeValidator(lambda it: int(it) if isinstance(it, float) and it.is_integer() else it)]
 Text = Annotated[str, Field(min_length=1, max_length=1_000_000)]
 
 JobStatus = Literal[
@@ -46,8 +47,8 @@ class RunBody(Body):
     expert: str = Field(min_length=1, max_length=300)
     query: Text
     job_id: Id | None = None
-    max_steps: int | None = Field(None, ge=1, le=1_000_000)
-    max_tokens: int | None = Field(None, ge=1, le=1_000_000_000)
+    max_steps: Whole | None = Field(None, ge=1, le=1_000_000)
+    max_tokens: Whole | None = Field(None, ge=1, le=1_000_000_000)
     max_cost: float | None = Field(None, gt=0, le=1_000_000, description="US dollars.")
 
 

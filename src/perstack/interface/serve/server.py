@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from perstack.core.errors import UserError
 from perstack.interface.serve.guard import Guard
 from perstack.interface.serve.limits import Access, Limits
-from perstack.interface.serve.work import Workshop
+from perstack.interface.serve.work import Ticket, Workshop
 
 _ABORT = "perstack.abort"
 _CONNECTIONS = 256
@@ -31,7 +31,7 @@ class Stopped:
     """How a server ended: by which signal, and which jobs were at work then."""
 
     by: signal.Signals | None
-    jobs: tuple[str, ...]
+    jobs: tuple[Ticket, ...]
 
 
 def bound(address: str, port: int) -> socket.socket:
@@ -95,7 +95,7 @@ async def serve(it: Service, opened: socket.socket, ready: Callable[[], None]) -
         ready,
     )
     caught: list[signal.Signals] = []
-    jobs: list[str] = []
+    jobs: list[Ticket] = []
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as tasks:
 

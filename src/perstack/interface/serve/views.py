@@ -117,7 +117,7 @@ def no_such_job(job_id: str) -> Problem:
 
 def document(it: Any) -> bytes:
     """A document as it goes over the wire."""
-    return str(it.model_dump_json(by_alias=True, exclude_none=True)).encode()
+    return str(it.model_dump_json(by_alias=True)).encode()
 
 
 def _unrecorded(ticket: Ticket) -> JobDocument:

@@ -106,10 +106,10 @@ class Workshop:
             raise Problem("stopping", "the server is stopping: it starts no jobs", "Ask the next one.")
         if self.is_here(ticket.job_id):
             raise Problem("conflict", f"job {ticket.job_id} is being worked on", "Follow it, or cancel it first.")
-        if sum(one.state == QUEUED for one in self._tickets.values()) >= self._limits.queued:
+        if (there := sum(one.is_open for one in self._tickets.values())) >= self._limits.running + self._limits.queued:
             raise Problem(
                 "too-many-jobs",
-                f"{self._limits.queued} jobs wait already",
+                f"{there} jobs are at work or wait",
                 "Ask again when one has ended; --max-queue sets how many may wait.",
                 headers={"retry-after": "10"},
             )
@@ -130,10 +130,10 @@ class Workshop:
             self._portal.start_task_soon(_cancel, ticket)
         return True
 
-    async def stop(self) -> tuple[str, ...]:
-        """Cancel everything and wait until it has ended; the ids of the jobs that were at work."""
+    async def stop(self) -> tuple[Ticket, ...]:
+        """Cancel everything and wait until it has ended; the jobs that were at work."""
         self.is_stopping = True
-        at_work = tuple(one.job_id for one in self._tickets.values() if one.state == RUNNING)
+        at_work = tuple(one for one in self._tickets.values() if one.state == RUNNING)
         for job_id in list(self._tickets):
             self.cancel(job_id)
         with anyio.move_on_after(self._limits.stop_s):
