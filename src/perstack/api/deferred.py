@@ -11,7 +11,6 @@ from anyio import to_thread
 
 from perstack.api.host import Host
 from perstack.core.events import EventSink
-from perstack.infrastructure.secrets import Redactor
 
 if TYPE_CHECKING:
     from perstack.api.engine import Engine, Job
@@ -30,13 +29,12 @@ class DeferredEngine:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self._secrets = Redactor(host.secrets())
-        self.redact = self._secrets.redact
+        self.redact = host.redactor().redact
 
     @asynccontextmanager
     async def job(self, kind: str, watch: EventSink | None = None) -> AsyncIterator[Job]:
         """A new job of the real engine."""
         module = await to_thread.run_sync(importlib.import_module, _ENGINE)
-        engine: Engine = module.Engine(self.host, self._secrets)
+        engine: Engine = module.Engine(self.host)
         async with engine.job(kind, watch) as job:
             yield job

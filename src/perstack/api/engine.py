@@ -42,7 +42,6 @@ from perstack.definition.load import read_experts
 from perstack.definition.topology import check_delegates, resolve_expert
 from perstack.infrastructure.git import Repository
 from perstack.infrastructure.sandbox.ownership import given_back
-from perstack.infrastructure.secrets import Redactor
 from perstack.providers import catalogue
 from perstack.providers.facts import facts
 from perstack.providers.prices import pricing
@@ -65,9 +64,9 @@ _PROVING = "perstack.api.proving"
 class Engine:
     """Makes jobs. One a process."""
 
-    def __init__(self, host: Host, secrets: Redactor | None = None) -> None:
+    def __init__(self, host: Host) -> None:
         self.host = host
-        self.secrets = secrets or Redactor(host.secrets())
+        self.secrets = host.redactor()
         self.redact = self.secrets.redact
         self.store: Store = host.store or JobStore(host.storage, self.redact)
 

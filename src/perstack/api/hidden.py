@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from perstack.core.errors import PerstackError
@@ -41,6 +44,25 @@ def secrets_of(config: Config, env: Mapping[str, str]) -> tuple[str, ...]:
         # `Bearer KEY`, `Basic KEY`
         found += [_SPOKEN.sub("", value, count=1) for value in headers.values() if isinstance(value, str)]
     return tuple(value for value in found if _may_be_secret(value))
+
+
+@contextmanager
+def logging_without(secrets: Redactor) -> Iterator[None]:
+    """What libraries log meanwhile is redacted: with OPENAI_LOG=debug they write whole requests, headers included."""
+    before = logging.getLogRecordFactory()
+
+    def made(*given: Any, **more: Any) -> logging.LogRecord:
+        record = before(*given, **more)
+        record.msg, record.args = secrets.redact(record.getMessage()), ()
+        if record.exc_info and record.exc_info[1] is not None:
+            without_secrets(record.exc_info[1], secrets)
+        return record
+
+    logging.setLogRecordFactory(made)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(before)
 
 
 def without_secrets(error: BaseException, secrets: Redactor) -> None:

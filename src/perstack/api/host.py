@@ -14,6 +14,7 @@ from perstack.core.sandbox import Snapshot
 from perstack.core.signals import SignalSpec
 from perstack.core.storage import Store
 from perstack.infrastructure.git import Repository
+from perstack.infrastructure.secrets import Redactor
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,12 @@ class Host:
     key_origins: Mapping[str, str] = field(default_factory=dict)
     masks: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
+    hiding: Redactor = field(default_factory=Redactor, repr=False, compare=False)
+
+    def redactor(self) -> Redactor:
+        """One for all that works on this machine: what a configuration adds is hidden everywhere."""
+        self.hiding.learn(self.secrets())
+        return self.hiding
 
     @property
     def cache(self) -> Path:

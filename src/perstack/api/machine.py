@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from perstack.api.choice import SANDBOXES
-from perstack.api.hidden import secrets_in, without_secrets
+from perstack.api.hidden import logging_without, secrets_in, without_secrets
 from perstack.api.host import Host
 from perstack.api.keys import Keys, fetched
 from perstack.core.contracts import Provider
 from perstack.core.errors import UserError
 from perstack.core.storage import Store
 from perstack.infrastructure.owned import owned_folder, sweep
-from perstack.infrastructure.secrets import Redactor
 
 STORAGE = "perstack"
 _RUNNERS_OWN = ("GITHUB_", "ACTIONS_", "RUNNER_", "PERSTACK_GITHUB_TOKEN")
@@ -62,11 +61,13 @@ def surroundings(
             masks=_masks(keys),
             warnings=keys.warnings,
         )
+        secrets = host.redactor()
         try:
-            yield host
+            with logging_without(secrets):
+                yield host
         except BaseException as error:
             # Whoever tells it (a message, a traceback) has no secrets to look for.
-            without_secrets(error, Redactor(host.secrets()))
+            without_secrets(error, secrets)
             raise
 
 
