@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from genai_prices.data import providers
 
 from perstack.core.json import Json
 from perstack.providers.facts import UNKNOWN_REPLY, Reasoning, Traits, facts
@@ -37,6 +38,16 @@ def test_a_model_has_the_traits_of_its_family(provider: str, model: str, traits:
     )
     if model != "claude-opus-4-10":  # the price data looks names up leniently
         assert found.window == traits.window
+
+
+def test_no_window_is_said_to_be_larger_than_the_price_data_knows_it() -> None:
+
+    known = {"anthropic", "openai", "google", "deepseek"}
+    models = [(p.id, m) for p in providers if p.id in known for m in p.models if m.context_window]
+    assert len(models) > 80
+    for provider, model in models:
+        found = facts(provider, model.id).window
+        assert found is None or found <= model.context_window, model.id
 
 
 def test_what_the_configuration_says_goes_before_what_is_known() -> None:

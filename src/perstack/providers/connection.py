@@ -18,7 +18,7 @@ _LIMITS = httpx2.Limits(max_connections=200, max_keepalive_connections=50)
 
 
 def http_client(base_url: str, env: Mapping[str, str]) -> httpx2.AsyncClient:
-    """A client for one server.
+    """A client for one server. It follows no redirect: a header with a key would go to whoever is named there.
 
     Raises: UserError where a proxy or a file of certificates cannot be used.
     """
@@ -26,7 +26,7 @@ def http_client(base_url: str, env: Mapping[str, str]) -> httpx2.AsyncClient:
     try:
         verify = ssl.create_default_context(cafile=bundle) if bundle else True
         return httpx2.AsyncClient(
-            proxy=proxy or None, verify=verify, trust_env=False, limits=_LIMITS, follow_redirects=True
+            proxy=proxy or None, verify=verify, trust_env=False, limits=_LIMITS, follow_redirects=False
         )
     except (OSError, ssl.SSLError) as error:
         raise UserError(

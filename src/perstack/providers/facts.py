@@ -1,7 +1,7 @@
 """What a model can do: how much it reads and writes, whether it sees images and PDF, how it is told to reason.
 
-From the price data where that holds it, else from a small table, else unknown: `None`, never a guess. A configuration
-may say otherwise. Asks no server.
+From the price data and a small table (of two windows the smaller one), else unknown: `None`, never a guess. A
+configuration may say otherwise. Asks no server.
 """
 
 from __future__ import annotations
@@ -64,10 +64,13 @@ _TABLE: tuple[tuple[str, Traits], ...] = (
     (r"gpt-5[\w.]*-chat|gpt-5-chat", Traits(128_000, 16_384, True, True, _R.NONE)),
     (r"gpt-[5-9]", Traits(None, 128_000, True, True, _R.EFFORT)),
     (r"gpt-4\.1", Traits(1_047_576, 32_768, True, True, _R.NONE)),
+    (r"gpt-4o-2024-05-13", Traits(128_000, 4096, True, True, _R.NONE)),
     (r"(?:chat)?gpt-4o", Traits(128_000, 16_384, True, True, _R.NONE)),
     (r"gpt-4-turbo", Traits(128_000, 4096, True, None, _R.NONE)),
     (r"gpt-4|gpt-3", Traits(None, 4096, False, False, _R.NONE)),
-    (r"o3-mini|o1-mini", Traits(200_000, 65_536, False, False, _R.EFFORT)),
+    (r"o1-mini", Traits(128_000, 65_536, False, False, _R.EFFORT)),
+    (r"o1-preview", Traits(128_000, 32_768, False, False, _R.EFFORT)),
+    (r"o3-mini", Traits(200_000, 100_000, False, False, _R.EFFORT)),
     (r"o[134]", Traits(200_000, 100_000, True, True, _R.EFFORT)),
     (r"gpt-oss", Traits(131_072, None, False, False, _R.EFFORT)),
     (r"gemini-1\.5|gemini-2\.0", Traits(1_048_576, 8192, True, True, _R.NONE)),
@@ -89,8 +92,13 @@ def facts(provider: str, model: str, own: Mapping[str, Mapping[str, Json]] | Non
     found = next((traits for pattern, traits in _TABLE if re.match(pattern, plain)), Traits())
     if not _speaks_pdf(provider, plain):
         found = replace(found, pdf=False if found.pdf is not None else None)
-    found = replace(found, window=found.window or known_window(provider, model))
+    found = replace(found, window=_smaller(found.window, known_window(provider, model)))
     return _told(found, (own or {}).get(model, {}))
+
+
+def _smaller(first: int | None, second: int | None) -> int | None:
+    """Too small a window compacts early; too large a one is refused. The price data takes similar names for one."""
+    return min(first, second) if first and second else first or second
 
 
 def _speaks_pdf(provider: str, model: str) -> bool:

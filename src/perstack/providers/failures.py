@@ -120,6 +120,9 @@ class Endpoint:
     def _sentence(self, status: int, kind: str, said: str, model: str) -> tuple[str, str]:
         where = f"({self.label}, {status})"
         key = self.key_name or "the API key"
+        if 300 <= status < 400:
+            hint = "Set the provider's base URL to where it leads, if you trust that: a key is never sent on."
+            return f"the server sends the request to another address {where}", hint
         if status == 401:
             return f"{key} was rejected {where}", f"Set {key} to a valid key of {self.label}."
         if status == 403:

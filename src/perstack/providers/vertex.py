@@ -6,13 +6,14 @@ Application default credentials come from google-auth: perstack[vertex].
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import anthropic
 import httpx2
 import openai
+import requests
 from anyio import to_thread
 from google.auth import compute_engine, identity_pool
 from google.auth.exceptions import GoogleAuthError
@@ -24,13 +25,14 @@ from perstack.core.errors import ProviderError, UserError
 from perstack.core.messages import Delta, ModelReply, ModelRequest
 from perstack.providers.anthropic import MessagesProvider
 from perstack.providers.catalogue import Credentials
-from perstack.providers.connection import http_client
+from perstack.providers.connection import http_client, proxy_for
 from perstack.providers.exchange import Timeouts, Tuning, tuning_of
 from perstack.providers.failures import Endpoint
 from perstack.providers.google import GeminiProvider
 from perstack.providers.platforms import PlatformBody
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_TOKENS = "https://oauth2.googleapis.com"
 _WELL_KNOWN = ".config/gcloud/application_default_credentials.json"
 _REGIONS = {"global": "aiplatform.googleapis.com"}
 _KINDS: dict[str, Callable[..., Any]] = {
@@ -56,9 +58,11 @@ class Login(Protocol):
 class DefaultLogin:
     """Application default credentials: the named file, else the well-known one, else the machine's own."""
 
-    def __init__(self, account: str, home: str) -> None:
+    def __init__(self, account: str, home: str, network: Mapping[str, str] | None = None) -> None:
+        """`network` are variables that name a proxy and certificates; the process's own are not read."""
         self._account = account
         self._home = home
+        self._network = network or {}
         self._found: Any = None
         self._project = ""
 
@@ -76,7 +80,8 @@ class DefaultLogin:
             if self._found is None:
                 self._found, self._project = self._load()
             if not self._found.valid:
-                self._found.refresh(Request())
+                with self._session() as session:
+                    self._found.refresh(Request(session))
         except (GoogleAuthError, OSError, ValueError) as error:
             raise ProviderError(
                 f"no access to Vertex AI: {' '.join(str(error).split())[:200]}",
@@ -84,6 +89,16 @@ class DefaultLogin:
                 "GOOGLE_APPLICATION_CREDENTIALS.",
             ) from error
         return str(self._found.token)
+
+    def _session(self) -> requests.Session:
+        """By the proxy for Google's servers; the machine's own metadata server speaks plain HTTP, without one."""
+        session = requests.Session()
+        session.trust_env = False
+        proxy = proxy_for(_TOKENS, self._network)
+        if proxy:
+            session.proxies = {"https": proxy}
+        session.verify = self._network.get("SSL_CERT_FILE") or True
+        return session
 
     def _load(self) -> tuple[Any, str]:
         known = Path(self._home) / _WELL_KNOWN if self._home else None
@@ -186,5 +201,5 @@ class VertexGemini(GeminiProvider):
 
 def create(credentials: Credentials, say: Callable[[str], None]) -> VertexProvider:
     """The provider for these credentials; `say` hears of retries."""
-    login = DefaultLogin(credentials.values["account"], credentials.values["home"])
+    login = DefaultLogin(credentials.values["account"], credentials.values["home"], credentials.network)
     return VertexProvider(credentials, tuning_of(credentials, say, _TIMEOUTS), login)
