@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -178,3 +179,30 @@ async def test_a_new_name_that_is_another_one_elsewhere_is_refused(
         (workspace / name).write_text("x\n")
     with pytest.raises(ToolError, match=said):
         await repository.snapshot("HEAD", workspace)
+
+
+async def test_a_repository_that_a_workspace_makes_gives_no_objects_of_the_machine(
+    repository: Repository, workspace: Path, tmp_path: Path
+) -> None:
+    """Threat: `objects/info/alternates` names any directory, and git reads objects from there."""
+    other = checkout(tmp_path / "other", {"secret.txt": "of another repository\n"})
+    secret = git(other, "rev-parse", "HEAD:secret.txt")
+    base = await repository.resolve("HEAD")
+    write(
+        workspace,
+        {
+            ".git/HEAD": "ref: refs/heads/main\n",
+            ".git/config": "[core]\n\trepositoryformatversion = 0\n",
+            ".git/objects/info/alternates": f"{other}/.git/objects\n",
+            ".git/refs/heads/main": git(other, "rev-parse", "HEAD") + "\n",
+            "info/alternates": f"{other}/.git/objects\n",
+        },
+    )
+    tree, patch = await repository.snapshot(base, workspace)
+    assert patch.files == ("info/alternates",)
+    assert "of another repository" not in patch.text
+    assert secret not in {entry.sha for entry in await repository.list_files(tree)}
+    shutil.rmtree(workspace / ".git")
+    write(workspace, {"sub/.git/objects/info/alternates": f"{other}/.git/objects\n", "sub/.git/HEAD": "ref: x\n"})
+    with pytest.raises(ToolError):
+        await repository.snapshot(base, workspace)

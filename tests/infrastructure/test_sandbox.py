@@ -12,6 +12,7 @@ import pytest
 from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import SandboxUnavailable, ToolError
 from perstack.core.sandbox import Limits, Mount
+from perstack.infrastructure.sandbox import channel
 from tests.infrastructure.sandboxes import BACK_ENDS, all_gone, back_end, plain, sh, started
 
 pytestmark = pytest.mark.anyio
@@ -227,3 +228,48 @@ async def test_sessions_share_nothing_but_the_workspace(sandbox: Sandbox, tmp_pa
         await sh(first, "echo x >/tmp/a; echo x >~/b; echo x >c")
         assert await sh(second, "ls /tmp ~") == before
         assert await sh(second, "test ! -e /tmp/a && test ! -e ~/b && cat c") == (0, "x\n")
+
+
+async def test_a_command_that_stops_itself_runs_into_its_time_and_is_dead(session: Session) -> None:
+    result = await session.run(["sh", "-c", "sleep 66.0625 & kill -STOP $!; kill -STOP $$"], timeout_s=1)
+    assert result.timed_out
+    assert await sh(session, "echo next") == (0, "next\n")
+    assert await all_gone("66.0625")
+
+
+async def test_a_stopped_driver_is_said_and_everything_is_dead(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "_SEAL_S", 1.0)
+    work = tmp_path / "w"
+    work.mkdir()
+    with anyio.fail_after(20):
+        async with sandbox.open(await plain(sandbox, tmp_path), work) as opened:
+            with pytest.raises(SandboxUnavailable, match="does not answer"):
+                await sh(opened, "setsid sleep 66.1875 & kill -STOP -1; sleep 66.1875", timeout_s=1)
+    assert await all_gone("66.1875")
+
+
+def _descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+async def test_zombies_and_open_descriptors_are_nobodys_but_their_commands(session: Session) -> None:
+    hold = (
+        "import os, time\n"
+        "for _ in range(40):\n"
+        "    if os.fork() == 0: os._exit(0)\n"  # never reaped
+        "files = []\n"
+        "try:\n"
+        "    while True: files.append(os.open('here.txt', os.O_RDONLY))\n"
+        "except OSError: print(len(files))\n"
+        "if os.fork() == 0: time.sleep(66.3125)\n"
+    )
+    before = _descriptors()
+    for _ in range(3):  # of 64 processes: those of the last time are gone, or there were not enough
+        result = await session.run(["python3", "-c", hold], timeout_s=20)
+        assert result.exit_code == 0, result.text()
+        assert 3000 < int(result.stdout) <= 4096
+    states = "cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | cut -c1 | grep -c Z"
+    assert (await sh(session, states))[1] == "0\n"
+    assert _descriptors() <= before

@@ -153,8 +153,11 @@ def _read(folder: Path, place: str) -> str:
 
 def _entries(folder: Path) -> Iterator[tuple[str, int, str, os.stat_result]]:
     """Everything below a folder in a fixed order: its path, the open folder it is in, its name, what it is."""
-    for place, folders, files, fd in os.fwalk(folder, follow_symlinks=False):
-        folders.sort()
-        below = os.path.relpath(place, folder)
-        for name in sorted((*folders, *files)):
-            yield os.path.join(below, name), fd, name, os.stat(name, dir_fd=fd, follow_symlinks=False)  # noqa: PTH118
+    try:
+        for place, folders, files, fd in os.fwalk(folder, follow_symlinks=False):
+            folders.sort()
+            below = os.path.relpath(place, folder)
+            for name in sorted((*folders, *files)):
+                yield os.path.join(below, name), fd, name, os.stat(name, dir_fd=fd, follow_symlinks=False)  # noqa: PTH118
+    except RecursionError as error:
+        raise UserError(f"{folder.name}: its folders are nested too deeply for a package") from error

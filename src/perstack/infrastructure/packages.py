@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from perstack.core.errors import UserError
 from perstack.core.sandbox import ExecResult, Mount, Snapshot
 from perstack.infrastructure import package_tree
 from perstack.infrastructure.file_lock import locked
+from perstack.infrastructure.owned import remove_tree
 from perstack.infrastructure.package_tree import Package
 from perstack.infrastructure.package_words import Wanted, package_name, pinned, plain_name, wanted
 
@@ -130,7 +130,7 @@ async def _install(sandbox: Sandbox, snapshot: Snapshot, want: Wanted, folder: M
         _check(sandbox, want, await sandbox.install(snapshot, argv, folder, timeout_s=_INSTALL_S))
         return await anyio.to_thread.run_sync(_described, want, folder.source)
     except BaseException:
-        shutil.rmtree(folder.source, ignore_errors=True)
+        remove_tree(folder.source)
         raise
 
 
@@ -159,8 +159,7 @@ def _holds(found: _Record | None, want: Wanted, version: str) -> bool:
 
 def _emptied(folder: Path) -> None:
     if folder.is_dir() and not folder.is_symlink():
-        package_tree.make_readable(folder)
-        shutil.rmtree(folder)
+        remove_tree(folder)
     folder.mkdir()
 
 

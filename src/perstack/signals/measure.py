@@ -159,6 +159,9 @@ class Meter:
                 raise
             text = f"what the run left cannot be read: {error.strerror} ({Path(str(error.filename)).name})"
             return SuiteRun(failed_run(text, code=ReasonCode.RESULTS_DISAGREE))
+        except RecursionError:  # what walks a tree goes one call deeper for each folder
+            text = "what the run left cannot be read: folders nested too deeply"
+            return SuiteRun(failed_run(text, code=ReasonCode.RESULTS_DISAGREE))
 
     async def _dispatch(self, subject: Subject, place: Place) -> SuiteRun:
         spec = subject.spec

@@ -32,7 +32,7 @@ from perstack.infrastructure.egress.inside import (
     network_variables,
 )
 from perstack.infrastructure.egress.proxy import open_setup_egress
-from perstack.infrastructure.owned import new_owned_folder, owned_folder
+from perstack.infrastructure.owned import new_owned_folder, owned_folder, remove_tree
 from perstack.infrastructure.sandbox import control_group, snapshot, toolchain
 from perstack.infrastructure.sandbox.bubblewrap_view import (
     Machine,
@@ -273,7 +273,7 @@ class Bubblewrap:
                     if result.exit_code:
                         raise snapshot.setup_failed(command, result)
         await anyio.to_thread.run_sync(snapshot.keep_products, source, copy, draft)
-        await anyio.to_thread.run_sync(shutil.rmtree, copy)
+        await anyio.to_thread.run_sync(remove_tree, copy)
         return Made()
 
     @contextlib.asynccontextmanager
@@ -295,7 +295,7 @@ class Bubblewrap:
                     with watched(plan.limits, writable(plan)) as disk:
                         yield ChannelSession(channel, disk)
         finally:
-            shutil.rmtree(control, ignore_errors=True)
+            remove_tree(control)
 
     @contextlib.contextmanager
     def _command(self, plan: Plan, argv: Sequence[str], machine: Machine) -> Iterator[_Command]:
@@ -316,7 +316,7 @@ class Bubblewrap:
                 whole = (*_joining(groups), *own, *_program(plan, bool(groups), odd), *argv)
                 yield _Command(whole, (args, status.fileno(), *_open(filtered)), status)
         finally:
-            shutil.rmtree(control, ignore_errors=True)
+            remove_tree(control)
 
     async def _known(self) -> Machine:
         if self._machine is None:

@@ -27,7 +27,7 @@ from perstack.core.errors import InvariantBroken, SandboxUnavailable, UserError
 from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure.egress.inside import network_mounts, network_script, network_variables
 from perstack.infrastructure.egress.proxy import open_setup_egress
-from perstack.infrastructure.owned import new_owned_folder
+from perstack.infrastructure.owned import new_owned_folder, remove_tree
 from perstack.infrastructure.sandbox import docker_image, snapshot
 from perstack.infrastructure.sandbox.channel import DRIVER, Channel, Inside
 from perstack.infrastructure.sandbox.disk import watched
@@ -215,7 +215,7 @@ class Docker:
                     with watched(plan.limits, writable(whole)) as disk:
                         yield ChannelSession(channel, disk)
         finally:
-            shutil.rmtree(control, ignore_errors=True)
+            remove_tree(control)
 
     @contextlib.asynccontextmanager
     async def _served(self, made: Snapshot, plan: Plan, argv: Sequence[str]) -> AsyncIterator[DockerService]:

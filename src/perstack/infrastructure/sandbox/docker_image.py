@@ -29,7 +29,7 @@ from perstack.core.errors import SandboxUnavailable, UserError
 from perstack.core.json import JsonObject
 from perstack.core.sandbox import ExecResult, Network, SandboxSpec
 from perstack.infrastructure.egress.inside import behind
-from perstack.infrastructure.owned import owned_name
+from perstack.infrastructure.owned import owned_name, remove_tree
 from perstack.infrastructure.process import BoundedBuffer
 from perstack.infrastructure.sandbox import snapshot
 from perstack.infrastructure.sandbox.compose import Build, Service

@@ -25,7 +25,7 @@ from perstack.core.contracts import Tell
 from perstack.core.errors import ToolError
 from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure import process
-from perstack.infrastructure.owned import owned_folder
+from perstack.infrastructure.owned import owned_folder, remove_tree
 from perstack.infrastructure.sandbox import snapshot
 from perstack.infrastructure.sandbox.installing import (
     INSTALL_OUTPUT,
@@ -244,7 +244,7 @@ class Host:
             if result.exit_code:
                 raise snapshot.setup_failed(command, result)
         await anyio.to_thread.run_sync(snapshot.keep_products, source, copy, draft)
-        await anyio.to_thread.run_sync(shutil.rmtree, copy)
+        await anyio.to_thread.run_sync(remove_tree, copy)
         return Made()
 
     def _environment(self, home: Path, env: Mapping[str, str]) -> dict[str, str]:

@@ -7,13 +7,13 @@ its authority is known here and not in an image. Authorities are public; nothing
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from perstack.core.json import JsonObject
 from perstack.core.sandbox import Mount, Network
 from perstack.infrastructure.egress.inside import network_mounts, setup_variables
+from perstack.infrastructure.owned import remove_tree
 
 INSTALL_OUTPUT = 200_000  # bytes of each stream
 
@@ -35,7 +35,7 @@ def installing(folder: Mount) -> Iterator[dict[str, str]]:
     try:
         yield {"HOME": f"{folder.target}/{_HOME}"}
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        remove_tree(home)
 
 
 def silent(kind: str, payload: JsonObject) -> None:

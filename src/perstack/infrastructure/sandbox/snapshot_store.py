@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import tempfile
 import time
 import weakref
@@ -21,8 +20,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from perstack.infrastructure.file_lock import lock, try_lock
-from perstack.infrastructure.owned import owned_name, sweep
-from perstack.infrastructure.package_tree import make_readable
+from perstack.infrastructure.owned import owned_name, remove_tree, sweep
 
 RECORD = "snapshot.json"
 PRUNED_AT_START = 3  # a job must not wait for what others left
@@ -155,7 +153,7 @@ class SnapshotStore:
             draft.chmod(0o755)
             draft.rename(place)
         finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            remove_tree(draft)
 
     def _found(self, name: str, usable: Callable[[Kept], bool]) -> bool:
         one = self._read(name)
@@ -189,8 +187,7 @@ class SnapshotStore:
         trash = Path(tempfile.mkdtemp(prefix=f"{owned_name('trash')}-", dir=self.root))
         with contextlib.suppress(FileNotFoundError):
             place.rename(trash / "snapshot")
-            make_readable(trash)  # what may not be written, as Go keeps its modules, cannot be removed either
-        shutil.rmtree(trash, ignore_errors=True)
+        remove_tree(trash)
 
 
 def _size(folder: Path) -> int:
@@ -198,10 +195,14 @@ def _size(folder: Path) -> int:
 
 
 def _sizes(folder: Path) -> Iterator[int]:
-    for place, _, files in os.walk(folder):
-        for name in files:
-            with contextlib.suppress(OSError):
-                yield Path(place, name).lstat().st_blocks * 512
+    waiting = [str(folder)]
+    while waiting:
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                with contextlib.suppress(OSError):
+                    yield entry.stat(follow_symlinks=False).st_blocks * 512
 
 
 def _close(leases: dict[str, int]) -> None:
