@@ -48,7 +48,7 @@ async def working_sandbox(
     """
     if name not in SANDBOXES:
         raise UserError(f"unknown sandbox `{name}`", hint=f"choose one of {', '.join(SANDBOXES)} or auto")
-    _require_services(name, spec or SandboxSpec())
+    _require_engine(name, spec or SandboxSpec())
     module = importlib.import_module(f"{_PLACE}.{name}")
     problem, make = "", partial(getattr(module, name.capitalize()), path=path)
     if name == "docker":
@@ -68,32 +68,35 @@ async def working_sandbox(
     return cast("Sandbox", make(**kept, **({"tell": tell} if tell else {})))
 
 
-def _require_services(name: str, spec: SandboxSpec) -> None:
+def _require_engine(name: str, spec: SandboxSpec) -> None:
     if name != "docker" and (spec.compose or spec.services):
         raise SandboxUnavailable(
             f"[sandbox] services cannot run beside {name}: they are containers", hint="Start Docker or Podman."
         )
+    if name != "docker" and spec.runtime:
+        raise SandboxUnavailable(
+            f"[sandbox] runtime: {name} has no {spec.runtime}, a container engine may", hint="Start one that has it."
+        )
 
 
-async def guaranteed(sandbox: Sandbox, made: Snapshot, wanted: Sequence[str]) -> None:
-    """Make sure, inside a sandbox that is started for it, that it has what the configuration demands.
+async def guaranteed(sandbox: Sandbox, made: Snapshot, wanted: Sequence[str]) -> Capabilities:
+    """What a sandbox that is started for it guarantees, made sure that it is what the configuration demands.
 
     Raises: SandboxUnavailable with what is missing and what to do.
     """
-    if not wanted:
-        return
-    found = await capabilities_of(sandbox, made)
+    found = await capabilities_of(sandbox, made, thorough=bool(wanted))
     if missing := found.missing(wanted):
         raise SandboxUnavailable(
             f"[sandbox] require: {sandbox.name} does not guarantee {'; '.join(missing)}",
             hint="Use a machine or an engine that does (`perstack doctor` shows each), or take it out of `require`.",
         )
+    return found
 
 
-async def capabilities_of(sandbox: Sandbox, made: Snapshot) -> Capabilities:
-    """What a sandbox of this snapshot guarantees, measured."""
+async def capabilities_of(sandbox: Sandbox, made: Snapshot, *, thorough: bool = True) -> Capabilities:
+    """What a sandbox of this snapshot guarantees, measured; limits that cannot be seen are tried where `thorough`."""
     module = importlib.import_module(f"{_PLACE}.capabilities")
-    return cast("Capabilities", await module.measured(sandbox, made))
+    return cast("Capabilities", await module.measured(sandbox, made, thorough=thorough))
 
 
 def choose_provider(host: Host, config: Config) -> ProviderSpec:
@@ -135,7 +138,7 @@ def attempts(wanted: str, spec: SandboxSpec, suggestion: SandboxSpec) -> tuple[t
     and else the image that fits the repository.
     """
     configured = spec.needs_images
-    names = (wanted,) if wanted != "auto" else ("docker",) if configured else AUTOMATIC
+    names = (wanted,) if wanted != "auto" else ("docker",) if configured or spec.runtime else AUTOMATIC
     if configured or not suggestion.image:
         return tuple((name, spec) for name in names)
     fitting = replace(spec, image=suggestion.image, setup=spec.setup or suggestion.setup)

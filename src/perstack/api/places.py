@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from perstack.api.choice import attempts, guaranteed, working_sandbox
+from perstack.api.choice import attempts, working_sandbox
 from perstack.api.configuration import CONFIG_NAME
+from perstack.api.guarantees import ESSENTIAL, known, lacks
 from perstack.api.host import Ground, Host, Review
 from perstack.api.repository import detect_signals
 from perstack.api.snapshots import with_mirrors
+from perstack.core.capabilities import Capabilities
 from perstack.core.contracts import Sandbox
 from perstack.core.errors import SandboxUnavailable, UserError
 from perstack.core.experts import Config
@@ -66,28 +68,45 @@ class Places:
         Raises: SandboxUnavailable; UserError where what the configuration asks for is wrong.
         """
         problems: list[str] = []
+        found: list[tuple[Sandbox, Snapshot, Capabilities]] = []
         host = self.host
         for name, variant in attempts(host.sandbox, with_mirrors(spec, host.env), suggestion or SandboxSpec()):
             try:
-                sandbox = await working_sandbox(name, host.path, host=host, tell=self.emit, spec=variant)
-                if name != "host" and variant.network.open and (variant.setup or variant.devcontainer):
-                    await make_ready(host.env, self.say, host.scratch / PROXY_GATE)
-                snapshot = await sandbox.prepare(variant, source, self.say)
-                await guaranteed(sandbox, snapshot, variant.require)
+                found.append(await self._prepared(name, variant, source))
             except (SandboxUnavailable, UserError) as error:
                 if isinstance(error, UserError) and (spec.needs_images or spec.setup):
                     raise  # what the configuration says is wrong, and no other back end makes it right
                 problems.append(f"{name}: {error.message}")
                 self.say(f"sandbox {name} cannot be used: {error.message}")
                 continue
-            self.say(f"sandbox: {name}")
-            return sandbox, snapshot
+            if not lacks(found[-1][2]):
+                break  # otherwise the next one may hold more
+        if found:
+            return self._chosen(found)
         raise SandboxUnavailable(
             "no sandbox can be used (" + "; ".join(dict.fromkeys(problems)) + ")",
             hint=f"start a Docker engine{' (the configuration needs one)' if spec.needs_images else ''}, "
             "or install bubblewrap (apt-get install bubblewrap) and choose `--sandbox bubblewrap`; "
             "`--sandbox host` runs without isolation, for code you trust",
         )
+
+    async def _prepared(self, name: str, variant: SandboxSpec, source: Path) -> tuple[Sandbox, Snapshot, Capabilities]:
+        host = self.host
+        sandbox = await working_sandbox(name, host.path, host=host, tell=self.emit, spec=variant)
+        if name != "host" and variant.network.open and (variant.setup or variant.devcontainer):
+            await make_ready(host.env, self.say, host.scratch / PROXY_GATE)
+        snapshot = await sandbox.prepare(variant, source, self.say)
+        return sandbox, snapshot, await known(host, sandbox, snapshot, variant)
+
+    def _chosen(self, found: Sequence[tuple[Sandbox, Snapshot, Capabilities]]) -> tuple[Sandbox, Snapshot]:
+        """The one that lacks least, the first of equals; told, and put on record with what it guarantees."""
+        sandbox, snapshot, capabilities = min(found, key=lambda one: lacks(one[2]))
+        missing = [each.value for each in ESSENTIAL if not capabilities.holds(each)]
+        without = f" (it does not guarantee: {', '.join(missing)})" if missing else ""
+        self.say(f"sandbox: {sandbox.name}{without}")
+        self.emit("useSandbox", capabilities.document())
+        held = tuple(each.value for each in capabilities.facts if capabilities.holds(each))
+        return sandbox, replace(snapshot, guarantees=held)
 
     def scratch(self, name: str) -> Path:
         """A private directory of the job."""

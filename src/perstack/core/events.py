@@ -45,6 +45,7 @@ JOB_EVENTS = frozenset(
         "startStage",  # stage: prepare | baseline | plan | checks | build | verify | publish, round
         "finishStage",  # stage, round, seconds, ok
         "progress",  # message
+        "useSandbox",  # backEnd, engine, guarantees: what was measured of the sandbox that was chosen
         "startSignal",  # name, tree: base | candidate, run
         "finishSignal",  # name, tree, run, status, seconds
         "measureBaseline",  # signals

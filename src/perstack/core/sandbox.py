@@ -65,13 +65,17 @@ class SandboxSpec:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What `prepare` made. `reference` is for the back end; `digest` identifies the content for evidence."""
+    """What `prepare` made. `reference` is for the back end; `digest` identifies the content for evidence.
+
+    `guarantees` are names of those that were known to hold when the sandbox was chosen.
+    """
 
     reference: str
     digest: str
     limits: Limits = field(default_factory=Limits)
     env: tuple[tuple[str, str], ...] = ()
     network: SetupNetwork = field(default_factory=SetupNetwork)
+    guarantees: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

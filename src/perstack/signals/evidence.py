@@ -191,7 +191,11 @@ def _statement(evidence: Evidence, rows: Sequence[Json]) -> JsonObject:
             "base": report.base,
             "baseTree": evidence.base_tree,
             "candidateTree": evidence.candidate_tree,
-            "snapshot": {"reference": evidence.snapshot.reference, "digest": evidence.snapshot.digest},
+            "snapshot": {
+                "reference": evidence.snapshot.reference,
+                "digest": evidence.snapshot.digest,
+                "guarantees": list(evidence.snapshot.guarantees),
+            },
             "signals": [{"digest": spec_digest(s), "spec": spec_to_json(s)} for s in evidence.specs],
             "targets": list(evidence.targets),
             "needsRed": evidence.needs_red,

@@ -1,7 +1,7 @@
 """What a sandbox guarantees, seen from inside one that was started for it. Judges nothing that a change brought.
 
-A shell script reads what the kernel says of its own process; the same facts of this process are beside it. Where the
-kernel hides a fact, the guarantee counts as missing.
+A shell script reads what the kernel says of its own process; the same facts of this process are beside it, and the
+limits of its control groups as they are seen from outside. Where a fact stays hidden, the guarantee counts as missing.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio.to_thread
+
 from perstack.core.capabilities import Capabilities, Fact, Guarantee, Known
 from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import SandboxUnavailable
 from perstack.core.sandbox import Limits, Snapshot
+from perstack.infrastructure.sandbox.exhausting import exhausted
+from perstack.infrastructure.sandbox.outside import group_limits
 
 _SCRIPT = r"""
 for n in net pid ipc user; do echo "ns.$n=$(readlink /proc/self/ns/$n)"; done
@@ -30,7 +34,7 @@ for d in /sys/fs/cgroup /sys/fs/cgroup/memory /sys/fs/cgroup/pids /sys/fs/cgroup
 echo "tmp=$(df -k /tmp 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d' ' -f2)"
 """
 _PROBE_S = 20.0
-_PER_PROCESS = "bubblewrap bounds each process, not all together: control groups are closed to this user"
+_TRIED = (Guarantee.MEMORY, Guarantee.PROCESSES, Guarantee.CPU)
 _HOST = "`host` gives no isolation"
 
 
@@ -59,16 +63,21 @@ class _Seen:
         return _fact(False, "no limit of a control group is seen")
 
 
-async def measured(
-    sandbox: Sandbox, made: Snapshot, *, engine: str = "", group: Mapping[Guarantee, Fact] | None = None
-) -> Capabilities:
-    """Start one sandbox over an empty folder and look. Raises: SandboxUnavailable where it does not start."""
+async def measured(sandbox: Sandbox, made: Snapshot, *, engine: str = "", thorough: bool = True) -> Capabilities:
+    """Start one sandbox over an empty folder and look.
+
+    `thorough`: limits that cannot be seen are tried in further sandboxes, with small ones; it takes seconds.
+
+    Raises: SandboxUnavailable where none starts.
+    """
     if sandbox.name == "host":
         return Capabilities("host", "", {each: _fact(False, _HOST) for each in Guarantee} | _host_facts())
     with tempfile.TemporaryDirectory(prefix="perstack-look-") as folder:
         async with sandbox.open(made, Path(folder)) as session:
             facts = await look(session, sandbox.name, made.limits)
-    return Capabilities(sandbox.name, engine, {**facts, **(group or {})})
+    unseen = {each for each in _TRIED if thorough and not facts[each].holds}
+    tried = await exhausted(sandbox, made, unseen) if unseen else {}
+    return Capabilities(sandbox.name, engine, {**facts, **tried})
 
 
 async def look(session: Session, back_end: str, limits: Limits) -> dict[Guarantee, Fact]:
@@ -77,8 +86,9 @@ async def look(session: Session, back_end: str, limits: Limits) -> dict[Guarante
     values = dict(line.split("=", 1) for line in told.text().splitlines() if "=" in line)
     if "status.Uid" not in values:
         raise SandboxUnavailable(f"{back_end}: what it guarantees cannot be measured: {told.text().strip()[:200]}")
-    seen = _Seen(values, limits)
-    return {**_isolation(seen), **_bounds(seen, back_end), **_by_design(back_end)}
+    outside = await anyio.to_thread.run_sync(group_limits, values.get("ns.pid", ""))
+    seen = _Seen({**{f"group.{name}": value for name, value in outside.items()}, **values}, limits)
+    return {**_isolation(seen), **_bounds(seen), **_by_design(back_end)}
 
 
 def _isolation(seen: _Seen) -> dict[Guarantee, Fact]:
@@ -107,14 +117,12 @@ def _isolation(seen: _Seen) -> dict[Guarantee, Fact]:
 _IDLE = frozenset({"tunl0", "sit0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "ip6gre0"})
 
 
-def _bounds(seen: _Seen, back_end: str) -> dict[Guarantee, Fact]:
+def _bounds(seen: _Seen) -> dict[Guarantee, Fact]:
     limits = seen.limits
     size, temporary = seen.values.get("fsize", ""), seen.values.get("tmp", "")
     bounded = size.isdecimal() and int(size) * 512 <= limits.file_mb * 2**20
     small = temporary.isdecimal() and int(temporary) <= limits.tmp_mb * 1024
     memory = seen.group("memory.max", "memory.limit_in_bytes", most=limits.memory_mb * 2**20)
-    if not memory.holds and back_end == "bubblewrap":
-        memory = _fact(False, _PER_PROCESS)
     return {
         Guarantee.MEMORY: memory,
         Guarantee.PROCESSES: seen.group("pids.max", most=limits.processes),

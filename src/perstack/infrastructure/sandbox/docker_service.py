@@ -19,6 +19,7 @@ from docker.models.containers import Container
 from requests.exceptions import RequestException
 
 from perstack.core.errors import SandboxUnavailable
+from perstack.infrastructure.sandbox.channel import STDERR, STDOUT
 from perstack.infrastructure.sandbox.docker_container import first_sentence
 from perstack.infrastructure.sandbox.docker_stream import Attached
 from perstack.infrastructure.sandbox.service import ENDED, KEPT_HOME_SCRIPT, passable
@@ -75,11 +76,11 @@ class DockerService:
 
     async def receive(self) -> bytes:
         """See `core.contracts.Service.receive`."""
-        return self._noted(await _bytes(self.out.readers[0]))
+        return self._noted(await _bytes(self.out.readers[0], STDOUT))
 
     async def receive_errors(self) -> bytes:
         """See `core.contracts.Service.receive_errors`."""
-        return self._noted(await _bytes(self.err.readers[0]))
+        return self._noted(await _bytes(self.err.readers[0], STDERR))
 
     async def wait(self) -> int:
         """See `core.contracts.Service.wait`. Raises: SandboxUnavailable where the engine does not answer."""
@@ -93,15 +94,23 @@ class DockerService:
     def _ended(self) -> int:
         if self._code is None:
             try:
-                self._code = int(self.client.api.wait(str(self.container.id), timeout=None)["StatusCode"])
+                code = int(self.client.api.wait(str(self.container.id), timeout=None)["StatusCode"])
+                if code == 0:  # Podman says so of what has ended already, whatever it ended with
+                    self.container.reload()
+                    code = int(self.container.attrs["State"].get("ExitCode") or 0)
+                self._code = code
             except (DockerException, RequestException, OSError) as error:
                 raise SandboxUnavailable(f"Docker: {first_sentence(error)}") from error
         self._over = True
         return self._code
 
 
-async def _bytes(reader: Callable[[], Awaitable[tuple[int, bytes]]]) -> bytes:
+async def _bytes(reader: Callable[[], Awaitable[tuple[int, bytes]]], wanted: int) -> bytes:
+    """What comes next of one stream. Podman sends both streams over a connection that asked for one."""
     try:
-        return (await reader())[1]
+        while True:
+            stream, data = await reader()
+            if stream == wanted or not data:
+                return data
     except (anyio.EndOfStream, anyio.ClosedResourceError, OSError):
         return b""
