@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from perstack.api.configuration import CONFIG_NAME, parse_config
+from perstack.api.configuration import committed_config
 from perstack.api.engine import Engine
 from perstack.api.host import Fix, Host, Verify
 from perstack.core.errors import UserError
@@ -111,8 +111,11 @@ class Checkout:
 
     async def config(self, base: str) -> Config:
         """The configuration of a commit, over the built-in experts."""
-        data = await self.repository.read_file(base, CONFIG_NAME)
-        return parse_config(None if data is None else data.decode("utf-8", errors="replace"))
+
+        async def read(name: str) -> bytes | None:
+            return await self.repository.read_file(base, name)
+
+        return await committed_config(read)
 
     async def change(self, base: str, head: str) -> str:
         """The diff from `base` to the commit `head`, or to the working tree where that is empty."""

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from perstack.api.configuration import parse_config
+from perstack.api.configuration import beside, parse_config
 from perstack.api.engine import Job
 from perstack.api.install import put
 from perstack.api.kit import Shared
@@ -72,7 +72,7 @@ class Definition:
 
     def config(self) -> Config:
         """What it says, over the built-in experts. Raises: UserError with every problem at its line."""
-        return parse_config(None if self.data is None else self.text(), str(self.path))
+        return parse_config(None if self.data is None else self.text(), str(self.path), beside(self.path))
 
     def with_tables(self, tables: str) -> str:
         """Its text with tables at the end. Raises: UserError where both together are no valid definition."""

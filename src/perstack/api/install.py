@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from perstack.api.configuration import read_config
+from perstack.api.configuration import brought_experts, read_config
 from perstack.api.engine import Engine, Job, new_id, now_ms
 from perstack.api.host import Host
 from perstack.api.kit import Kit, Shared
@@ -67,7 +67,7 @@ async def collect(
     """
     say("Resolving experts...")
     settings = read_config(config)
-    experts = _reached(settings, load_file(config).experts)
+    experts = _reached(settings, {**load_file(config).experts, **brought_experts(config)})
     say(f"Found {len(experts)} expert(s)")
     path = config.with_name(LOCK_NAME)
     old, problem = _old(path)
@@ -79,7 +79,7 @@ async def collect(
         async with job.kit(settings, config.resolve().parent, shared) as kit:
             collector = _Collector(job, kit)
             locked = {expert.key: await collector.expert(expert, say) for expert in experts}
-    lock = Lock(now_ms(), config.name, locked)
+    lock = Lock(now_ms(), config.name, locked, old.dependencies if old else {})
     changes = differences(old, lock) if old is not None else (problem,)
     if old is not None and not changes:
         lock = replace(lock, generated_at=old.generated_at)  # the same lock gives the same file

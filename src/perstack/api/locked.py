@@ -74,7 +74,8 @@ def locked_by(config: Config) -> Locked:
     """
     path = Path(config.path)
     lock = read_lock(path.with_name(LOCK_NAME)) if config.path and path.is_file() else None
-    return Locked(lock, experts=config.experts)
+    # One that only pins dependencies was not written by `perstack install`: it says nothing about tools.
+    return Locked(lock if lock and lock.experts else None, experts=config.experts)
 
 
 def package_of(spec: SkillSpec, launch: Launch | None) -> LockedPackage:

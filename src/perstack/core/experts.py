@@ -231,4 +231,5 @@ class Config:
     pipelines: Mapping[str, PipelineSpec] = field(default_factory=dict)
     context: ContextSpec = field(default_factory=ContextSpec)
     github: GithubSpec = field(default_factory=GithubSpec)
+    dependencies: Mapping[str, str] = field(default_factory=dict)  # name → source, as `perstack add` takes it
     warnings: tuple[str, ...] = ()

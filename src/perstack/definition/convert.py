@@ -34,6 +34,7 @@ def to_config(document: schema_harness.Document, *, path: str, warnings: Sequenc
         pipelines={name: _pipeline(name, pipeline) for name, pipeline in document.pipelines.items()},
         context=_context(document.context or schema_provider.Context()),
         github=_github(document.github or schema_github.Github()),
+        dependencies=dict(document.dependencies),
         warnings=tuple(warnings),
     )
 

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from pydantic import ValidationError
 
@@ -54,6 +55,34 @@ def read_experts(tables: Mapping[str, object]) -> Mapping[str, Expert]:
         told = "; ".join(f"{dotted(problem.path[1:])}: {problem.message}" for problem in problems)
         raise UserError(f"not a valid expert: {told}", hint="Correct it and try again.")
     return to_config(document, path="", warnings=()).experts
+
+
+def package_tables(text: str, path: str) -> tuple[Mapping[str, object], tuple[str, ...]]:
+    """The `[experts…]` tables of somebody else's definition as they are written, and the tables and keys left out.
+
+    Nothing but experts is looked at: what else is in the file is neither taken nor checked.
+    Raises: UserError that lists every problem with its line.
+    """
+    text = text.removeprefix("\ufeff")
+    data = _parse(text, path)
+    document, problems = _validate({"experts": data.get("experts", {})})
+    problems += rules.errors(document)
+    if problems:
+        raise failure(Place(path, locate(text)), problems)
+    unknown = [item.path for item in unknown_keys(document)]
+    tables = _pruned(data.get("experts", {}), {path[1:] for path in unknown}, ())
+    left_out = [f"[{key}]" if isinstance(value, Mapping) else key for key, value in data.items() if key != "experts"]
+    return cast("Mapping[str, object]", tables), (*left_out, *(dotted(path) for path in unknown))
+
+
+def _pruned(value: object, paths: Collection[KeyPath], here: KeyPath) -> object:
+    """A copy without what is at `paths`."""
+    if isinstance(value, Mapping):
+        kept = {key: (*here, key) for key in value if (*here, key) not in paths}
+        return {key: _pruned(value[key], paths, place) for key, place in kept.items()}
+    if isinstance(value, list):
+        return [_pruned(item, paths, (*here, index)) for index, item in enumerate(value)]
+    return value
 
 
 def load_file(path: Path) -> Config:

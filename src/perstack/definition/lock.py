@@ -54,12 +54,29 @@ class LockedExpert:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """A dependency as it was taken. `commit` is empty for a folder of a machine.
+
+    Its experts are in `tables`, as their author wrote them, or in `file` beside the lock: then `tables` is empty.
+    """
+
+    digest: str
+    commit: str = ""
+    file: str = ""
+    tables: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
-    """A whole lock file. `generated_at` is in milliseconds since 1970, `config_path` the definition's base name."""
+    """A whole lock file. `generated_at` is in milliseconds since 1970, `config_path` the definition's base name.
+
+    `dependencies` has a pin for each source.
+    """
 
     generated_at: int
     config_path: str
     experts: Mapping[str, LockedExpert] = field(default_factory=dict)
+    dependencies: Mapping[str, Pin] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from perstack.definition.lock import (
     LockedExpert,
     LockedPackage,
     LockedSkill,
+    Pin,
     digest,
     skills_digest,
     specs,
@@ -85,12 +86,20 @@ class _Expert(_Table):
     integrity: str = ""
 
 
+class _Pin(_Table):
+    digest: str
+    commit: str = ""
+    file: str = ""
+    experts: dict[str, object] = Field(default_factory=dict)
+
+
 class _Document(_Table):
     version: Literal["1"]
     generated_at: int
     config_path: str
     integrity: str = ""
     experts: dict[str, _Expert] = Field(default_factory=dict)
+    dependencies: dict[str, _Pin] = Field(default_factory=dict)
 
 
 def read_lock(path: Path) -> Lock | None:
@@ -128,7 +137,8 @@ def parse_lock(text: str, path: str = LOCK_NAME) -> Lock:
     problems = [*_broken(document, experts), *_changed(document, data)]
     if problems:
         _refuse(text, path, problems)
-    return Lock(document.generated_at, document.config_path, experts)
+    pins = {source: _pin(pin) for source, pin in document.dependencies.items()}
+    return Lock(document.generated_at, document.config_path, experts, pins)
 
 
 def _refuse(text: str, path: str, problems: list[Problem]) -> NoReturn:
@@ -159,6 +169,9 @@ def _broken(document: _Document, experts: Mapping[str, LockedExpert]) -> Iterato
                 yield Problem((*place, "skills", name, "digest"), "its tool definitions were changed")
         if written.integrity and written.integrity != skills_digest(specs(expert)):
             yield Problem((*place, "integrity"), "its skills were changed")
+    for source, pin in document.dependencies.items():
+        if not pin.file and pin.digest != _digest_of(pin.experts):
+            yield Problem(("dependencies", source, "digest"), "its experts were changed after they were taken")
 
 
 def _changed(document: _Document, data: Mapping[str, object]) -> Iterator[Problem]:
@@ -182,6 +195,10 @@ def _expert(expert: _Expert) -> LockedExpert:
         delegates=tuple(expert.delegates),
         tags=tuple(expert.tags),
     )
+
+
+def _pin(pin: _Pin) -> Pin:
+    return Pin(pin.digest, pin.commit, pin.file, _object(pin.experts))
 
 
 def _skill(name: str, skill: _Skill, tools: list[ToolDefinition]) -> LockedSkill:

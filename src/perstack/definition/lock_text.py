@@ -16,6 +16,7 @@ from perstack.definition.lock import (
     Lock,
     LockedExpert,
     LockedSkill,
+    Pin,
     digest,
     skills_digest,
     specs,
@@ -34,9 +35,17 @@ def render_lock(lock: Lock) -> str:
         "configPath": lock.config_path,
         "experts": {key: _expert_table(lock.experts[key]) for key in sorted(lock.experts)},
     }
-    experts = body.pop("experts")
-    body["integrity"] = digest({**body, "experts": experts})
-    return _HEADER + tomli_w.dumps({**body, "experts": experts})
+    tables: dict[str, Json] = {"experts": body.pop("experts")}
+    if lock.dependencies:
+        tables["dependencies"] = {name: _pin_table(lock.dependencies[name]) for name in sorted(lock.dependencies)}
+    body["integrity"] = digest({**body, **tables})
+    return _HEADER + tomli_w.dumps({**body, **tables})
+
+
+def _pin_table(pin: Pin) -> dict[str, Json]:
+    table: dict[str, Json] = {"commit": pin.commit} if pin.commit else {}
+    table["digest"] = pin.digest
+    return {**table, "file": pin.file} if pin.file else {**table, "experts": dict(pin.tables)}
 
 
 def _expert_table(expert: LockedExpert) -> dict[str, Json]:

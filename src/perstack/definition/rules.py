@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Sequence
 
+from perstack.core.errors import UserError
 from perstack.core.experts import BASE_SKILL, BASE_TOOLS, BUILTIN_SKILLS, MANAGEMENT_TOOLS
 from perstack.core.grammar import ENV_NAME, TABLE_NAME, TAG, ExpertKey, delegation_problem, parse_expert_key
 from perstack.definition.locate import KeyPath
+from perstack.definition.package_source import parse_source
 from perstack.definition.problems import Problem, closest
 from perstack.definition.schema import CustomProviderSkill, Expert, InteractiveSkill, SseSkill, StdioSkill
 from perstack.definition.schema_harness import Document, Expect, Sandbox, Signal
@@ -164,7 +166,19 @@ def _sandbox(sandbox: Sandbox) -> Iterator[Problem]:
         yield Problem(("sandbox", "services"), 'need the file they are in; add compose = "compose.yaml"')
 
 
+def _dependencies(document: Document) -> Iterator[Problem]:
+    for name, text in document.dependencies.items():
+        path: KeyPath = ("dependencies", name)
+        if TAG.fullmatch(name) is None:
+            yield Problem(path, "a dependency's name has lower-case letters, digits, - and _ only")
+        try:
+            parse_source(text)
+        except UserError as error:
+            yield Problem(path, error.message)
+
+
 def _harness(document: Document) -> Iterator[Problem]:
+    yield from _dependencies(document)
     if document.context is not None and document.context.warn_at > document.context.compact_at:
         message = f"must not be above compactAt ({document.context.compact_at:g}): a warning comes before a compaction"
         yield Problem(("context", "warnAt"), message)

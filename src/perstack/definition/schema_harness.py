@@ -348,3 +348,7 @@ class Document(PublicTables):
     pipelines: dict[str, Pipeline] = Field(default_factory=dict)
     context: Context | None = None
     github: Github | None = None
+    dependencies: dict[str, str] = Field(
+        default_factory=dict,
+        description="Experts of other repositories, name = source; `perstack add` writes it and pins them.",
+    )

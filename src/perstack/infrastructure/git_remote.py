@@ -101,11 +101,11 @@ async def fetch(git: Git, url: str, sha: str, *, header: str, depth: int | None)
         options.append("--unshallow")
     refspec = f"+{sha}:refs/perstack/fetched/{sha}"
     result = await git.run(
-        "fetch", *options, "--", url, refspec, env=_credentials(url, header), protocols=_protocol(url),
+        "fetch", *options, "--", url, refspec, env=credentials(url, header), protocols=protocol(url),
         timeout_s=_TRANSFER_S,
     )  # fmt: skip
     if result.exit_code:
-        raise _refused(f"commit {sha[:12]} could not be fetched", result)
+        raise refused(f"commit {sha[:12]} could not be fetched", result)
 
 
 async def push(git: Git, url: str, commit: str, branch: str, *, expected: str, header: str) -> None:
@@ -117,31 +117,32 @@ async def push(git: Git, url: str, commit: str, branch: str, *, expected: str, h
         raise Superseded(f"{branch}: the new commit does not follow {expected[:12]}; nothing was pushed")
     result = await git.run(
         "push", "--porcelain", "--no-verify", f"--force-with-lease={ref}:{expected}", "--", url, f"{commit}:{ref}",
-        env=_credentials(url, header), protocols=_protocol(url), timeout_s=_TRANSFER_S,
+        env=credentials(url, header), protocols=protocol(url), timeout_s=_TRANSFER_S,
     )  # fmt: skip
     if result.exit_code == 0:
         return
     rejected = [line for line in result.stdout.decode("utf-8", "replace").splitlines() if line.startswith("!\t")]
     if any(word in line for line in rejected for word in _MOVED):
         raise Superseded(f"{branch} is no longer at {expected[:12] or 'nothing'}; nothing was pushed")
-    raise _refused(f"{branch} could not be pushed", result, rejected)
+    raise refused(f"{branch} could not be pushed", result, rejected)
 
 
-def _credentials(url: str, header: str) -> dict[str, str]:
-    """The header, for this URL only. Other users of the machine cannot read a process's environment."""
+def credentials(url: str, header: str) -> dict[str, str]:
+    """git's environment: the header, for this URL only. Other users of the machine cannot read an environment."""
     if not header:
         return {}
     return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"http.{url}.extraHeader", "GIT_CONFIG_VALUE_0": header}
 
 
-def _protocol(url: str) -> str:
+def protocol(url: str) -> str:
+    """The one transport that a URL may use. Raises: InfrastructureError for one that nobody may."""
     scheme = url.split("://", 1)[0] if "://" in url else "file"
     if scheme not in {"https", "http", "file"}:
         raise InfrastructureError(f"git may not use this transport: {scheme}")
     return scheme
 
 
-def _refused(what: str, result: ExecResult, rejected: list[str] | None = None) -> ForgeError:
+def refused(what: str, result: ExecResult, rejected: list[str] | None = None) -> ForgeError:
     """The remote's own sentence, without what git adds around it."""
     text = result.stderr.decode("utf-8", "replace")
     remote = [line.removeprefix("remote:").strip() for line in text.splitlines() if line.startswith("remote:")]

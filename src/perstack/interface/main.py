@@ -37,6 +37,8 @@ COMMANDS = {
     "shard": "Share a verification out over several machines, and merge it into one verdict.",
     "detect": "Show the signals that fit a repository, as TOML.",
     "install": "Write perstack.lock: the tools of every skill, so that runs need not wait for servers.",
+    "add": "Take experts of another repository: shown, pinned by commit and digest, updated as a diff.",
+    "publish": "Check experts for others to take; a git tag publishes them.",
     "validate": "Check a perstack.toml.",
     "schema": "Print the reference or the JSON Schema of perstack.toml.",
     "create-expert": "Make an expert from a wish, really try it, and add it to a perstack.toml.",

@@ -8,6 +8,7 @@ STRUCTURAL: Final = (
     # nobody may be allowed to change these by configuration: they decide what is judged, or run before it
     "/perstack.toml",
     "/perstack.lock",
+    "/perstack.vendor/",
     ".git",
     ".gitattributes",
     ".gitmodules",

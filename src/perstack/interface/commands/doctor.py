@@ -120,7 +120,7 @@ async def _github(
     if not ask_configuration:
         return found, nothing
     try:
-        return found, project.of_text(await access.configuration(forge))
+        return found, project.of_commit(await access.configuration(forge))
     except PerstackError as error:
         return [*found, failed("configuration", error)], nothing
 

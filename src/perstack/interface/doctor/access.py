@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from perstack import api
 from perstack.core.errors import ExitCode, ForgeError
+from perstack.core.experts import Config
 from perstack.forge.contract import Action, Forge, Ignored, Trigger
 from perstack.forge.github_access import see_checks
 from perstack.forge.github_rest import GithubSettings
@@ -86,7 +88,11 @@ async def _look(name: str, state: State, ask: Callable[[], object]) -> Finding |
     return None
 
 
-async def configuration(forge: Forge) -> str | None:
-    """The text of perstack.toml on the default branch, which is what counts there."""
-    data = await call(forge.read_file, "perstack.toml", await call(forge.default_branch))
-    return None if data is None else data.decode("utf-8", errors="replace")
+async def configuration(forge: Forge) -> Config:
+    """What perstack.toml says on the default branch, which is what counts there. Raises: UserError."""
+    branch = await call(forge.default_branch)
+
+    async def read(name: str) -> bytes | None:
+        return await call(forge.read_file, name, branch)
+
+    return await api.committed_config(read)

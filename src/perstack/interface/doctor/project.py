@@ -48,13 +48,9 @@ async def of_checkout(repo: Path, given: Path | str | None, scratch: Path) -> Pr
     return Project(config, tuple(told), signals, detection.sandbox)
 
 
-def of_text(text: str | None) -> Project:
-    """A repository of which only the configuration's text is at hand."""
-    try:
-        config = api.parse_config(text)
-    except PerstackError as error:
-        return Project(read_config(None), (failed("configuration", error),))
-    told = (configured(config, api.CONFIG_NAME if text is not None else ""),)
+def of_commit(config: Config) -> Project:
+    """A repository of which only the configuration is at hand."""
+    told = (configured(config, config.path),)
     signals = (_signals(config.signals, detected=False),) if config.signals else ()
     return Project(config, (*told, *signals), config.signals)
 

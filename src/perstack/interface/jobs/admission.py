@@ -78,8 +78,11 @@ async def _judging_commit(desk: Desk, trigger: Trigger, pull: PullRequest | None
 
 async def read_config(desk: Desk, commit: str) -> Config:
     """The configuration of a commit. Raises: UserError with every problem at its line."""
-    text = await call(desk.forge.read_file, api.CONFIG_NAME, commit)
-    return api.parse_config(text.decode("utf-8", errors="replace") if text is not None else None)
+
+    async def read(name: str) -> bytes | None:
+        return await call(desk.forge.read_file, name, commit)
+
+    return await api.committed_config(read)
 
 
 async def _pull_of(desk: Desk, trigger: Trigger) -> PullRequest | None:

@@ -1,4 +1,4 @@
-"""What a package brings, and what an update of it changes, for a terminal: words first, rights in a section of their own.
+"""What a package brings, and what an update of it changes, for a terminal: words first, then rights by themselves.
 
 Every text is somebody else's: control characters and what people cannot see are written out, never sent on.
 """
@@ -15,6 +15,8 @@ from perstack.core.experts import BASE_SKILL, Expert
 from perstack.core.json import JsonObject
 from perstack.interface.render.facts import visible
 
+_BASE = "base tool "
+
 
 def brought(proposal: api.Proposal) -> Iterator[str]:
     """Everything that a new dependency brings, line by line."""
@@ -28,8 +30,11 @@ def brought(proposal: api.Proposal) -> Iterator[str]:
     yield click.style("PERMISSIONS", bold=True, fg="yellow")
     for expert in proposal.experts.values():
         yield f"  {expert.key}"
-        for right in api.permissions(expert):
-            yield click.style(f"    {visible(right)}", fg=_colour(right))
+        rights = api.permissions(expert)
+        tools = [right.removeprefix(_BASE) for right in rights if right.startswith(_BASE)]
+        yield click.style(f"    base tools: {', '.join(tools) or 'none'}", fg="red" if "exec" in tools else None)
+        for right in (right for right in rights if not right.startswith(_BASE)):
+            yield click.style(f"    {visible(right)}", fg="red" if right.startswith('skill "') else None)
     if proposal.package.left_out:
         yield ""
         yield f"Not taken, because only experts are: {visible(', '.join(proposal.package.left_out))}"
@@ -115,8 +120,8 @@ def _all_words(expert: Expert) -> str:
 
 
 def _diff(key: str, old: str, new: str) -> Iterator[str]:
-    lines = (visible(text).split("\n") for text in (old, new))
-    for line in difflib.unified_diff(*lines, key, key, lineterm="", n=2):
+    was, now = visible(old).split("\n"), visible(new).split("\n")
+    for line in difflib.unified_diff(was, now, key, key, lineterm="", n=2):
         colour = {"+": "green", "-": "red"}.get(line[:1])
         yield click.style(line, fg=colour) if colour else line
 
@@ -129,8 +134,3 @@ def _rights(before: Mapping[str, Expert], now: Mapping[str, Expert]) -> Iterator
             yield click.style(f"  NEW   {key}: {visible(right)}", fg="red", bold=True)
         for right in sorted(had - has):
             yield f"  gone  {key}: {visible(right)}"
-
-
-def _colour(right: str) -> str | None:
-    """What leaves the sandbox's usual bounds, or runs programs, is seen first."""
-    return "red" if right.startswith('skill "') or right == "base tool exec" else None
