@@ -81,6 +81,7 @@ class Trigger:
     edited: bool = False  # the command came in by an edit
     actor_checked: bool = False  # True where the forge itself lets only writers cause the event
     hidden: int = 0
+    source: str = ""  # who wrote title and text, as what, and when they were last changed
     notes: tuple[str, ...] = ()
 
 

@@ -16,6 +16,7 @@ from perstack.forge.sanitise import clean
 
 NO_ACTOR = Ignored("the account that caused the event no longer exists")
 _REF = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//|\.lock$|\.lock/))[^\x00-\x20~^:?*\[\\\x7f]{1,244}(?<![./])")
+_WORD = re.compile(r"[A-Za-z0-9_:-]{1,60}(?:\[bot\])?")
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -75,7 +76,22 @@ def texts(payload: Payload, subject: str, arguments: str) -> dict[str, Any]:
         "text": clean(read.text_or_empty(payload, f"{subject}.body")),
         "arguments": clean(arguments),
     }
-    return {name: part.text for name, part in parts.items()} | {"hidden": sum(p.hidden for p in parts.values())}
+    return {name: part.text for name, part in parts.items()} | {
+        "hidden": sum(p.hidden for p in parts.values()),
+        "source": _source(payload, subject),
+    }
+
+
+def _source(payload: Payload, subject: str) -> str:
+    """Who wrote the subject, as the forge says it. Only words of a form that no instruction has."""
+    login = read.text_or_empty(payload, f"{subject}.user.login") if read.find(payload, f"{subject}.user") else ""
+    role = read.text_or_empty(payload, f"{subject}.author_association")
+    opened, changed = (read.text_or_empty(payload, f"{subject}.{name}_at") for name in ("created", "updated"))
+    if not _WORD.fullmatch(login):
+        return ""
+    parts = [f"Title and text were written by @{login}", f"association {role}" if _WORD.fullmatch(role) else ""]
+    parts += [f"{what} {at}" for what, at in (("opened", opened), ("last changed", changed)) if _WORD.fullmatch(at)]
+    return f"{', '.join(filter(None, parts))}."
 
 
 def sha(payload: Payload, path: str) -> str:

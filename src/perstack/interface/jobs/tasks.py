@@ -23,7 +23,9 @@ async def task_of(work: Work) -> tuple[str, str]:
     if not title and trigger.number:
         title, text = await call(work.desk.forge.issue_text, trigger.number)
     place = f"This is about {trigger.place}." if trigger.place else ""
-    return title, "\n\n".join(part for part in (text, place, trigger.arguments) if part).strip()
+    asked = f"@{trigger.actor.login} asked: {trigger.arguments}" if trigger.arguments else ""
+    source = trigger.source if trigger.title else ""
+    return title, "\n\n".join(part for part in (text, place, asked, source) if part).strip()
 
 
 async def _red_run(work: Work) -> tuple[str, str]:
