@@ -199,7 +199,8 @@ def _raced(workspace: Workspace, attempt: Callable[[], None], rounds: int) -> No
 
 
 @pytest.mark.slow
-def test_a_race_never_reads_outside(workspace: Workspace) -> None:
+@pytest.mark.parametrize("rounds", [1_500, pytest.param(20_000, marks=pytest.mark.nightly)])
+def test_a_race_never_reads_outside(workspace: Workspace, rounds: int) -> None:
     seen: set[bytes] = set()
 
     def attempt() -> None:
@@ -208,17 +209,18 @@ def test_a_race_never_reads_outside(workspace: Workspace) -> None:
         except ToolError:
             seen.add(b"")
 
-    _raced(workspace, attempt, 5_000)
+    _raced(workspace, attempt, rounds)
     assert seen == {b"inside", b""}
 
 
 @pytest.mark.slow
-def test_a_race_never_writes_outside(workspace: Workspace) -> None:
+@pytest.mark.parametrize("rounds", [600, pytest.param(10_000, marks=pytest.mark.nightly)])
+def test_a_race_never_writes_outside(workspace: Workspace, rounds: int) -> None:
     def attempt() -> None:
         try:
             workspace.write("d/planted", b"evil")
         except ToolError:
             return
 
-    _raced(workspace, attempt, 2_000)
+    _raced(workspace, attempt, rounds)
     assert sorted(p.name for p in workspace.root.parent.iterdir()) == ["root", "root2", "secret"]
