@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import perstack
-from perstack.core.experts import BASE_SKILL, BASE_TOOLS
+from perstack.core.experts import BASE_SKILL, BASE_TOOLS, BUILTIN_SKILLS
 from perstack.core.json import Json
 from perstack.definition.builtin import builtin_config
 from perstack.testing import Collect, done, reply
@@ -131,8 +131,9 @@ async def test_an_expert_that_ships_does_its_work_with_its_own_few_tools(key: st
 
     assert (found.status, found.text, found.error) == ("completed", "This is the result.", "")
     offered = {tool.name for tool in requests_of(given)[0].tools}
-    assert offered == set(expert.skills[BASE_SKILL].pick)
-    assert offered <= set(BASE_TOOLS)
+    assert offered == {tool for skill in expert.skills.values() for tool in skill.pick}
+    assert set(expert.skills) <= BUILTIN_SKILLS
+    assert set(expert.skills[BASE_SKILL].pick) <= set(BASE_TOOLS)
     told = watch.types("startRun", "callTools", "resolveToolResults", "continueToNextStep", "completeRun", "retry")
     step = ["callTools", "resolveToolResults", "continueToNextStep"]
     assert told == ["startRun", *(step * len(example.calls)), "callTools", "completeRun"]

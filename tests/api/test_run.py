@@ -83,9 +83,12 @@ async def test_limits_are_those_of_the_call(tmp_path: Path) -> None:
 
 async def test_a_job_that_used_up_its_tokens_is_a_result_too(tmp_path: Path) -> None:
     step = reply(calls=[("healthCheck", {})])
-    found = await perstack.run(TESTER, "hello", **options(tmp_path, step, done("too late"), max_tokens=12))
-    assert (found.status, found.error) == ("stoppedByError", "tokens budget reached: 15 of 12")
-    assert (found.usage.total_tokens, found.text) == (15, "")
+    given = options(tmp_path, step, done("too late"), max_tokens=12)
+    found = await perstack.run(TESTER, "hello", **given)
+    assert found.status == "stoppedByError"
+    assert found.error.startswith("tokens budget reached: ")
+    assert found.error.endswith(" of 12")
+    assert (found.usage.total_tokens, found.text, requests_of(given)) == (0, "", []), "no call is begun that exceeds it"
     assert found.run_id
 
 

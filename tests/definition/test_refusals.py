@@ -86,7 +86,7 @@ def test_a_wrong_value_is_refused(text: str, refusal: str) -> None:
         (STDIO + 'args = ["x"]\nlazyInit = 1', "skills.s.lazyInit: expected true or false, got 1"),
         (
             EXPERT + '[experts.a.skills."@perstack/base"]\ntype = "interactiveSkill"\ntools = {}',
-            "the base skill cannot be interactive",
+            "a built-in skill cannot be interactive",
         ),
         (
             EXPERT + "[experts.a.skills.s]\ntype = 'interactiveSkill'\ntools.'' = { inputJsonSchema = '{}' }",

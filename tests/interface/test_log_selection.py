@@ -85,12 +85,13 @@ async def test_the_tree_does_not_depend_on_how_parallel_events_are_interleaved()
     begin = next(n for n, event in enumerate(events) if event.type == "stopRunByDelegate") + 1
     end = next(n for n, event in enumerate(events) if n > begin and event.expert_key == "app")
     expected = [run.to_json() for run in runs_of(events).all]
+    checks = dict.fromkeys(event.run_id for event in events[begin:end] if event.expert_key == "@app/check")
     shuffle = random.Random(7)
     orders: set[tuple[str, ...]] = set()
     for _ in range(20):
         lanes = [
             [event for event in events[begin:end] if event.expert_key.startswith("@app/plan")],
-            *([event for event in events[begin:end] if event.run_id == run] for run in ("e60", "e72")),
+            *([event for event in events[begin:end] if event.run_id == run] for run in checks),
         ]
         mixed: list[Event] = []
         while any(lanes):
