@@ -20,6 +20,7 @@ from perstack.core.errors import ExitCode, InfrastructureError, PerstackError
 from perstack.core.events import Event
 from perstack.core.json import JsonObject, compact
 from perstack.interface import dotenv
+from perstack.interface.history.grammar import Filter, parse_filter
 from perstack.interface.options import environment, event_types, host
 from perstack.interface.render.facts import visible
 from perstack.interface.settings import Settings
@@ -33,6 +34,7 @@ class Printer:
     """Prints events as JSON lines on stdout, and remembers which job it was and what it asks."""
 
     only: frozenset[str] = frozenset()
+    matches: Filter | None = None
     verbose: bool = False
     job_id: str = ""
     question: JsonObject = field(default_factory=dict)
@@ -43,9 +45,22 @@ class Printer:
             self.question = call
         if self.verbose and event.type in _TOLD:
             click.echo(f"perstack: {visible(str(event.payload.get(_TOLD[event.type], '')))}", err=True)
-        if not self.only or event.type in self.only:
-            sys.stdout.write(compact(event.to_json()) + "\n")
+        if self.only and event.type not in self.only:
+            return
+        data = event.to_json()
+        if self.matches is None or self.matches(data):
+            sys.stdout.write(compact(data) + "\n")
             sys.stdout.flush()
+
+
+def printer_of(only: str, *, verbose: bool = False, job_id: str = "") -> Printer:
+    """A printer of all events, of those whose types are named (`a,b`), or that an expression (`.path op value`) meets.
+
+    Raises: UserError for an expression that is none.
+    """
+    if only.lstrip().startswith("."):
+        return Printer(matches=parse_filter(only), verbose=verbose, job_id=job_id)
+    return Printer(event_types([only]), verbose=verbose, job_id=job_id)
 
 
 def carry_out(asked: api.Run, settings: Settings) -> int:
@@ -53,7 +68,7 @@ def carry_out(asked: api.Run, settings: Settings) -> int:
 
     Raises: UserError and InfrastructureErrors of the job.
     """
-    printer = Printer(event_types([settings.only]), settings.verbose, asked.job_id)
+    printer = printer_of(settings.only, verbose=settings.verbose, job_id=asked.job_id)
     files = settings.env_path or asked.config.env_path
     env = dotenv.merged(environment(), map(Path, files), must_exist=bool(settings.env_path))
     caught: list[signal.Signals] = []

@@ -188,7 +188,7 @@ def requests(draw: st.DrawFn) -> tuple[str, str, dict[str, Any], str, Any]:
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(request=requests())
 def test_whatever_is_asked_the_answer_is_one_that_is_described(
     front: Front, request: tuple[str, str, dict[str, Any], str, Any]

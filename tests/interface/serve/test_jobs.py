@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -83,6 +84,7 @@ def test_a_job_is_followed_live_and_a_cut_stream_goes_on_without_loss_or_repetit
 ) -> None:
     script.app, script.hold = [READ, "wait"], Event()
     start(front, "live")
+    beside = place.start("log", "--follow", "--job", "live", "--filter", ".type == completeRun")
     seen: list[str] = []
     with front.follow("live") as first:
         for name, event, data in first.read():
@@ -101,6 +103,8 @@ def test_a_job_is_followed_live_and_a_cut_stream_goes_on_without_loss_or_repetit
                 seen.append(event)
         assert second.comments
     assert seen == events_of(place.folder, "live")
+    out, err = beside.communicate(timeout=60)
+    assert (json.loads(out)["text"], err) == ("I waited.", "")
     view = front("GET", "/v1/jobs/live").json
     assert (view["status"], view["result"], view["isHere"], view["kind"]) == ("completed", "I waited.", False, "run")
     assert front("GET", "/v1/jobs/live/events", last_event_id=seen[-1]).status == 204

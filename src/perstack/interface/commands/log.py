@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -12,6 +12,7 @@ import click
 from perstack import api
 from perstack.core.errors import ExitCode, UserError
 from perstack.core.json import JsonObject, compact
+from perstack.interface.history import following
 from perstack.interface.history.choice import Wish, events_of_run, events_until
 from perstack.interface.history.lines import View, targets_of
 from perstack.interface.history.page import Out, job_lines, print_lines, report_lines
@@ -52,6 +53,7 @@ Examples:
   perstack log --job JOB --errors --context 3  what went wrong, and around it
   perstack log --step '>=5' --tools --verbose  tools from step 5 on, in full
   perstack log --filter '.toolCalls[].toolName == "exec"' --json | jq .events
+  perstack log --follow --type callTools       what comes, as JSON lines, until the job ends
   perstack log --checkpoint ID --messages      what the model knew by then
 
 Steps: 5, >5, >=5, <5, <=5, 1-10. Filters: `.path op value`, op one of == != > >= < <=; `[]` is any element.
@@ -72,6 +74,7 @@ Exit codes: 0 shown, also where there is nothing; 2 usage; 4 the log is damaged 
 @click.option("--offset", default="", metavar="N", help="Leave out the first N events.  [default: 0]")
 @click.option("--context", default="", metavar="N", help="Also show N events before and after each.  [default: 0]")
 @click.option("--messages", is_flag=True, help="Show the messages of the checkpoint (the last one without any).")
+@click.option("--follow", is_flag=True, help="Events as JSON lines while they come, until the job ends; all of them.")
 @click.option("--summary", is_flag=True, help="Show no events.")
 @click.option("--verbose", is_flag=True, help="Arguments and results in full, and the events of the machinery.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
@@ -98,6 +101,7 @@ def command(  # one argument an option
     offset: str,
     context: str,
     messages: bool,
+    follow: bool,
     summary: bool,
     verbose: bool,
     as_json: bool,
@@ -115,6 +119,8 @@ def command(  # one argument an option
         return _list(archive, as_json=as_json, pretty=pretty)
     if export is not None:
         return _export(archive, job, export)
+    if follow:
+        return _follow(archive, job, selection if take else replace(selection, take=0))
     place = Place(job, run_id, checkpoint, messages, str(storage or ""))
     found = report_of(archive, place, selection)
     if found is None:
@@ -186,6 +192,15 @@ def next_command(job: api.JobHistory, storage: str) -> str:
     more = 2 * max(record.max_steps, record.total_steps)
     line = _NEXT.get(record.status, "").format(expert=expert, job=record.id, more=more)
     return f"{line} --storage {shlex.quote(storage)}" if line and storage else line
+
+
+def _follow(archive: api.Archive, job: str, selection: Selection) -> int:
+    job_id = job or next(iter(archive.recent()), "")
+    if not job_id or not archive.is_there(job_id):
+        click.echo(NOTHING, err=True)  # stdout is for events
+        return ExitCode.OK
+    following.print_events(archive, job_id, selection)
+    return ExitCode.OK
 
 
 def _export(archive: api.Archive, job: str, directory: Path) -> int:

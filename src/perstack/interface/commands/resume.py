@@ -27,7 +27,13 @@ where that is safe (it only reads); of any other the expert is told that its res
 Exit codes: those of `perstack run`; 2 where there is nothing to resume; 4 where the log is damaged.""",
 )
 @click.argument("job", default="")
-@click.option("--filter", "only", default="", metavar="TYPES", help="Print only these event types: a,b.")
+@click.option(
+    "--filter",
+    "only",
+    default="",
+    metavar="TYPES",
+    help="Print only these event types: a,b; or `.path op value`, as log has it.",
+)
 @click.option("--drop-damaged", is_flag=True, help="Go on after the intact part of a damaged log; JOB is needed.")
 @run_options
 def command(job: str, only: str, drop_damaged: bool, settings: Settings) -> int:

@@ -42,7 +42,13 @@ Exit codes: 0 completed, or waiting for an answer; 2 usage or configuration; 3 s
     is_flag=True,
     help="QUERY answers the interactive tool that the job stopped at.",
 )
-@click.option("--filter", "only", default="", metavar="TYPES", help="Print only these event types: a,b.")
+@click.option(
+    "--filter",
+    "only",
+    default="",
+    metavar="TYPES",
+    help="Print only these event types: a,b; or `.path op value`, as log has it.",
+)
 @run_options
 def command(
     expert: str,

@@ -10,10 +10,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 from pydantic.alias_generators import to_camel
 
+
+def _whole(it: object) -> object:
+    """JSON knows one kind of number: 2.0 is a whole one."""
+    return int(it) if isinstance(it, float) and it.is_integer() else it
+
+
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$", description="Made up where it is left out.")]
 Revision = Annotated[str, Field(max_length=500, description="A git revision of the served repository.")]
 Targets = Annotated[list[Annotated[str, Field(min_length=1, max_length=2000)]], Field(max_length=1000)]
-Whole = Annotated[int, BeforeValidator(lambda it: int(it) if isinstance(it, float) and it.is_integer() else it)]
+Steps = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_whole)]
+Tokens = Annotated[int, Field(ge=1, le=1_000_000_000), BeforeValidator(_whole)]
 Text = Annotated[str, Field(min_length=1, max_length=1_000_000)]
 
 JobStatus = Literal[
@@ -47,8 +54,8 @@ class RunBody(Body):
     expert: str = Field(min_length=1, max_length=300)
     query: Text
     job_id: Id | None = None
-    max_steps: Whole | None = Field(None, ge=1, le=1_000_000)
-    max_tokens: Whole | None = Field(None, ge=1, le=1_000_000_000)
+    max_steps: Steps | None = None
+    max_tokens: Tokens | None = None
     max_cost: float | None = Field(None, gt=0, le=1_000_000, description="US dollars.")
 
 
