@@ -17,7 +17,7 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from perstack.core.errors import ForgeError, InfrastructureError, UserError
+from perstack.core.errors import ForgeError, UserError
 from perstack.infrastructure.beneath import open_beneath
 from perstack.infrastructure.git_command import Git
 from perstack.infrastructure.git_remote import credentials, protocol, refused
@@ -27,6 +27,7 @@ MAX_TRANSFER = 64 * 1024 * 1024
 _TIMEOUT_S = 120.0
 _LOOK_S = 0.1
 _LINKS = {"120000": "a symbolic link", "160000": "a submodule"}
+_NAME = "package"
 _SHA = re.compile(r"[0-9a-f]{40}")
 
 Choose = Callable[[Iterable[str], str], Sequence[Sequence[str]]]
@@ -91,13 +92,15 @@ async def resolve(remote: Remote, ref: str, scratch: Path) -> str:
 
 
 async def read_commit(remote: Remote, commit: str, path: str, choose: Choose, scratch: Path) -> Groups:
-    """The definition files of one commit that `choose` picks for `path`. Blobs that nobody wants are not asked for.
+    """The definition files of one commit that `choose` picks for `path`. Large blobs are not asked for.
 
-    Raises: UserError where there is none, or one is a link or too large; ForgeError; InfrastructureError.
+    Raises: UserError where there is none, or one is a link or too large; ForgeError.
     """
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        git = await _empty(Path(folder))
-        await _fetch(git, remote, f"+{commit}:refs/perstack/package", "--filter=blob:none", "--depth=1")
+        git = await _partial(Path(folder), remote)
+        await _fetch(
+            git, remote, f"+{commit}:refs/perstack/package", f"--filter=blob:limit={MAX_FILE + 1}", "--depth=1"
+        )
         listing = await git.check("ls-tree", "-r", "-z", "--full-tree", commit)
         entries: dict[str, tuple[str, str]] = {}
         for row in listing.split(b"\0"):
@@ -110,7 +113,7 @@ async def read_commit(remote: Remote, commit: str, path: str, choose: Choose, sc
         for name in {name for group in wanted for name in group}:
             if (mode := entries[name][0]) in _LINKS:
                 raise _link(name, _LINKS[mode])
-        texts = await _texts(git, remote, {name: entries[name][1] for group in wanted for name in group})
+        texts = await _texts(git, {name: entries[name][1] for group in wanted for name in group})
     return Groups(commit, tuple(tuple((name, texts[name]) for name in group) for group in wanted))
 
 
@@ -155,6 +158,17 @@ async def _empty(folder: Path) -> Git:
     return git
 
 
+async def _partial(folder: Path, remote: Remote) -> Git:
+    """A repository that may lack what the remote has: without that, git refuses an answer without blobs."""
+    git = await _empty(folder)
+    await git.check("config", f"remote.{_NAME}.url", remote.url)
+    config = folder / "config"
+    settings = f"[core]\n\trepositoryformatversion = 1\n[extensions]\n\tpartialClone = {_NAME}\n"
+    promise = f'[remote "{_NAME}"]\n\tpromisor = true\n\tpartialclonefilter = blob:limit={MAX_FILE + 1}\n'
+    config.write_text(config.read_text("utf-8") + settings + promise, "utf-8")
+    return git
+
+
 async def _fetch(git: Git, remote: Remote, refspec: str, *options: str) -> None:
     """One fetch with an end to its size. Raises: ForgeError, InfrastructureError, UserError."""
     words = ["fetch", "--no-tags", "--no-write-fetch-head", "--quiet", "--no-recurse-submodules", *options]
@@ -171,7 +185,7 @@ async def _fetch(git: Git, remote: Remote, refspec: str, *options: str) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(look, tasks.cancel_scope)
         result = await git.run(
-            *words, "--", remote.url, refspec, env=remote.environment(), protocols=protocol(remote.url),
+            *words, "--", _NAME, refspec, env=remote.environment(), protocols=protocol(remote.url),
             timeout_s=_TIMEOUT_S,
         )  # fmt: skip
         tasks.cancel_scope.cancel()
@@ -196,17 +210,12 @@ def _size(folder: Path) -> int:
     return total
 
 
-async def _texts(git: Git, remote: Remote, wanted: dict[str, str]) -> dict[str, str]:
-    """File name → text of the blob, fetched where the first answer left it out."""
+async def _texts(git: Git, wanted: dict[str, str]) -> dict[str, str]:
+    """File name → text of the blob; those that are too large were left out of the answer, where the server can."""
     texts: dict[str, str] = {}
     for name, sha in wanted.items():
         found = await git.run("cat-file", "-s", sha)
-        if found.exit_code:
-            await _fetch(git, remote, f"+{sha}:refs/perstack/blobs/{sha}")
-            found = await git.run("cat-file", "-s", sha)
-        if found.exit_code:
-            raise InfrastructureError(f"{remote.url} did not send {name}", hint="Try again.")
-        if int(found.stdout) > MAX_FILE:
+        if found.exit_code or int(found.stdout) > MAX_FILE:
             raise _too_large(name)
         texts[name] = _decoded(name, await git.check("cat-file", "blob", sha))
     return texts
