@@ -67,6 +67,15 @@ async def test_each_turn_is_the_turn_before_and_more_byte_for_byte(name: str) ->
     assert all(json.loads(body)["model"] == "model-1" for body in bodies)
 
 
+async def test_a_call_that_is_tried_again_sends_the_same_bytes(name: str) -> None:
+    overloaded = refuse(503, {"error": {"message": "busy"}})
+    async with loopback(overloaded, overloaded, stream(answer(name))) as server:
+        model = provider(name, server.url)
+        await model.generate(ask(messages=history(3)), ignore)
+        await model.close()
+    assert len({exchange.body for exchange in server.exchanges}) == 1
+
+
 async def test_one_connection_serves_all_turns(name: str) -> None:
     async with loopback(stream(answer(name))) as server:
         model = provider(name, server.url)

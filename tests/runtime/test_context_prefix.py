@@ -7,14 +7,16 @@ from collections.abc import Callable
 
 import pytest
 
+from perstack.core.errors import ProviderError
 from perstack.core.messages import FilePart, ImagePart, ModelReply, ModelRequest, TextPart, ToolResult
 from perstack.core.usage import Usage
 from perstack.providers import anthropic, openai
+from perstack.providers.google import GeminiProvider
 from perstack.providers.openai_chat import OpenAIChatProvider
 from perstack.providers.scripted import ScriptedProvider
 from perstack.providers.wire import WireCache
 from perstack.runtime.fold import fold
-from perstack.testing import FunctionSkill, done, reply
+from perstack.testing import FunctionSkill, done, expert, experts, reply
 from tests.runtime.running import Bench
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +37,11 @@ def chat_body() -> Body:
     return OpenAIChatProvider(api_key="k", base_url="http://127.0.0.1:9/v1")._wire.body
 
 
-WIRES = {"anthropic": messages_body, "openai": responses_body, "chat": chat_body}
+def gemini_body() -> Body:
+    return GeminiProvider(api_key="k", base_url="http://127.0.0.1:9/v1")._wire.body
+
+
+WIRES = {"anthropic": messages_body, "openai": responses_body, "chat": chat_body, "google": gemini_body}
 
 
 def skill() -> FunctionSkill:
@@ -76,6 +82,44 @@ async def test_at_least_85_percent_of_what_20_steps_send_was_sent_before(wire: C
     assert len(sent) == 20
     known = sum(len(before.removesuffix(_END)) for before in sent[:-1])
     assert known / sum(map(len, sent)) >= 0.85
+
+
+async def test_a_call_that_failed_on_its_way_is_made_again_with_the_same_bytes() -> None:
+    replies, failed = iter(script(4)), list[ModelRequest]()
+
+    def flaky(request: ModelRequest) -> ModelReply:
+        if len(request.messages) == 5 and not failed:
+            failed.append(request)
+            raise ProviderError("cut off", retryable=True)
+        return next(replies)
+
+    bench = Bench(flaky, skill=skill())
+    assert (await bench.run()).status == "completed"
+    assert "retry" in bench.collect.types()
+    again = [request for request in bench.scripted().requests if len(request.messages) == 5]
+    assert len(again) == 2
+    for wire in WIRES.values():
+        assert wire()(again[0]) == wire()(again[1])
+
+
+@pytest.mark.parametrize("wire", WIRES.values(), ids=WIRES)
+async def test_what_one_expert_thinks_is_sent_to_no_other(wire: Callable[[], Body]) -> None:
+    team = experts(expert("lead", "I lead.", delegates=("helper",)), expert("helper", "I help."))
+
+    def thinks(request: ModelRequest) -> ModelReply:
+        if "I help." in request.system:
+            return reply(calls=[("attemptCompletion", {"result": "helped"})], thinking="what the helper mulls over")
+        if len(request.messages) > 1:
+            return done("led")
+        return reply(calls=[("helper", {"query": "help"})], thinking="what the leader mulls over")
+
+    bench = Bench(thinks)
+    await bench.run(team["lead"], experts=team)
+    body = wire()
+    sent = [(request.system, body(request).decode()) for request in bench.scripted().requests]
+    assert len(sent) == 3
+    assert all("leader mulls" not in text for system, text in sent if "I help." in system)
+    assert all("helper mulls" not in text for system, text in sent if "I lead." in system)
 
 
 async def test_a_resumed_run_extends_what_the_process_before_it_sent() -> None:
