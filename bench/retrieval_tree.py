@@ -41,7 +41,8 @@ class Maker:
     def files(self, count: int) -> Iterator[tuple[str, str]]:
         """Paths and texts; sizes are log-normal with a median of about 2.5 kB and a mean of about 5."""
         for number in range(count):
-            folder = f"packages/{self.random.choice(_NOUNS)}{number // 400:03}/{self.random.choice(_NOUNS)}"
+            kind = _NOUNS[number // 20 % len(_NOUNS)]
+            folder = f"packages/{_NOUNS[number // 400 % len(_NOUNS)]}{number // 400:03}/{kind}{number // 20 % 20}"
             name = f"{self.random.choice(_NOUNS)}_{self.random.choice(_ENDS)}_{number}"
             yield f"{folder}/{name}{self.random.choice(_SUFFIXES)}", self._text(number)
 

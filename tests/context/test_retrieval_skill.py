@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import socket
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from perstack.context.retrieval.client import RetrievalWorker
-from perstack.context.retrieval.text import fragments_of
+from perstack.context.retrieval.contract import Listing, SourceFile
+from perstack.context.retrieval.enclosure import enclosure
+from perstack.context.retrieval.ranked import RankedIndex
+from perstack.context.retrieval.text import TextQuery, fragments_of, search_text
 from perstack.core.messages import ToolCall
+from perstack.infrastructure import process
 from perstack.skills.retrieval import TOOL_NAMES, RetrievalSkill
 
 pytestmark = pytest.mark.anyio
@@ -118,5 +129,70 @@ def test_only_words_that_every_match_must_hold_choose_the_files() -> None:
 async def test_the_definitions_of_all_tools_are_short(tmp_path: Path) -> None:
     skill = RetrievalSkill(RetrievalWorker(tmp_path, tmp_path))
     definitions = await skill.definitions()
-    assert tuple(each.name for each in definitions) == TOOL_NAMES
+    assert {each.name for each in definitions} == set(TOOL_NAMES) - {"history"}  # here there is no past to ask for
     assert sum(len(json.dumps([each.name, each.description, each.input_schema])) for each in definitions) < 5000
+
+
+@pytest.mark.slow
+async def test_code_in_the_reader_reaches_no_key_no_network_and_no_file_but_the_index(
+    repository: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "key").write_text("sk-secret")
+    words = await enclosure(repository, tmp_path / "cache")
+    if not words:
+        pytest.skip("bubblewrap does not work here")
+    attack = (
+        "import glob, os, socket\n"
+        "found = []\n"
+        "for place in glob.glob('/proc/[0-9]*/environ'):\n"
+        "    found.append(b'PATH=' in open(place, 'rb').read())\n"
+        f"found.append(os.path.exists('/proc/{os.getpid()}/maps') and {os.getpid()} > 50)\n"
+        f"found.append(os.path.exists({str(tmp_path / 'key')!r}))\n"
+        f"for place in {[str(repository / 'new'), str(tmp_path / 'cache' / 'new')]!r}:\n"
+        "    try:\n        open(place, 'w').close(); found.append(place[-9:] != 'cache/new')\n"
+        "    except OSError:\n        pass\n"
+        "try:\n    socket.create_connection(('127.0.0.1', PORT), 2); found.append(True)\n"
+        "except OSError:\n    pass\n"
+        "print(found)"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        code = attack.replace("PORT", str(server.getsockname()[1]))
+        argv = (*words, sys.executable, "-I", "-c", code)
+        done = await process.run(argv, env={}, timeout_s=30)
+    assert done.exit_code == 0, done.text()
+    assert "True" not in done.text()
+    assert (tmp_path / "cache/new").exists()
+    assert not (repository / "new").exists()
+
+
+_PIECES = ["cart", "Cart_id", "cartId", "x", "é", "(", " ", "-", "ART"]
+_LINE = st.lists(st.sampled_from(_PIECES), max_size=6).map("".join)
+_TEXT = st.lists(_LINE, max_size=5).map("\n".join)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    texts=st.lists(_TEXT, min_size=1, max_size=6),
+    pattern=st.sampled_from(["cart", "Cart", "rt_i", "cart(", "Cart_id -", "art-x", "ar", "cartidx"]),
+    word=st.booleans(),
+)
+def test_the_index_never_hides_a_line_that_a_plain_scan_finds(
+    texts: list[str], pattern: str, word: bool, tmp_path: Path
+) -> None:
+    held = {hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(): text.encode() for text in texts}
+    files = tuple(SourceFile(f"{number}.txt", digest, 1) for number, digest in enumerate(held))
+    listing = Listing(files, "1", by_path={file.path: file for file in files})
+
+    class Held:
+        def read(self, file: SourceFile, limit: int = 0) -> bytes:
+            return held[file.digest]
+
+    folder = tmp_path / uuid4().hex
+    folder.mkdir()
+    index = RankedIndex()
+    index.open(folder)
+    index.add((file, held[file.digest]) for file in files[1:])  # one is not indexed yet
+    for fixed in {True, "(" in pattern}:
+        query = TextQuery(pattern, fixed=fixed, word=word)
+        assert search_text(query, listing, Held(), index).hits == search_text(query, listing, Held()).hits

@@ -33,6 +33,7 @@ from perstack.runtime.concurrency import in_order
 from perstack.runtime.equipment import CLOSING_S
 from perstack.skills.base import base_skill
 from perstack.skills.mcp.environment import missing_variables
+from perstack.skills.retrieval_facts import Known
 from perstack.skills.team import Team
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ _PARALLEL_INSTALLS = 4
 class Workplace:
     """A workspace and the sandboxes over it: `session` for base tools, fresh ones for servers.
 
-    `covers` hide from every sandbox what lies in the workspace and is not the experts'. `repository` names what
-    the workspace is a copy of, so that jobs share its index.
+    `covers` hide from every sandbox what lies in the workspace and is not the experts'. `known` is what retrieval
+    tools may use of the job.
     """
 
     sandbox: Sandbox
@@ -57,7 +58,7 @@ class Workplace:
     workspace: Path
     read_only: bool = False
     covers: tuple[Mount, ...] = ()
-    repository: str = ""
+    known: Known = field(default_factory=Known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class Kit:
         if RETRIEVAL_SKILL not in expert.skills:
             return ()
         skill: Skill = importlib.import_module(_RETRIEVAL).retrieval_skill(
-            expert, self._place.workspace, self._host.cache, self._place.repository
+            expert, self._place.workspace, self._host.cache, self._place.known, self._say
         )
         return (skill,)
 

@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from perstack.api.host import Fix, Ground, Host, Review, Verify
 from perstack.api.kit import Workplace, open_kit
+from perstack.context.retrieval.history import History
 from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import UserError
 from perstack.core.experts import PipelineSpec, VerifySpec
@@ -31,6 +32,7 @@ from perstack.signals.protocol import Verifier, VerifyRequest
 from perstack.signals.sensitivity import Sensitivity
 from perstack.signals.shards import Shards, Unit
 from perstack.signals.sharing import about
+from perstack.skills.retrieval_facts import Known, LastReport
 
 
 async def fixed(fix: Fix, pipeline: PipelineSpec, staff: Staff, ground: Ground, *, host: Host, out: Path) -> FixOutcome:
@@ -62,7 +64,10 @@ def _pipeline(
         plan=fix.plan,
     )
 
-    verifier, kit = _verifier(replace(ground, sandbox=warm), host, fix.config.verify), _kit(ground, host)
+    report = LastReport(ground.emit)
+    ground = replace(ground, emit=report.emit)
+    past = Known(str(fix.repository.path), History(fix.repository, fix.base), report.text)
+    verifier, kit = _verifier(replace(ground, sandbox=warm), host, fix.config.verify), _kit(ground, host, past)
     return FixPipeline(
         request, pipeline, Tools(ground.sandbox, verifier, staff, ground.emit, time.monotonic, kit)
     )  # fmt: skip
@@ -81,14 +86,17 @@ async def reviewed(asked: Review, staff: Staff, ground: Ground, *, host: Host) -
         workspace=ground.scratch / "review",
     )
     return await review(
-        request, ReviewTools(ground.sandbox, staff, _kit(ground, host), ground.emit, time.monotonic)
+        request,
+        ReviewTools(
+            ground.sandbox, staff, _kit(ground, host, Known(str(asked.repository.path))), ground.emit, time.monotonic
+        ),
     )  # fmt: skip
 
 
-def _kit(ground: Ground, host: Host) -> OpenKit:
+def _kit(ground: Ground, host: Host, known: Known) -> OpenKit:
     @asynccontextmanager
     async def kit(session: Session, workspace: Path, *, read_only: bool) -> AsyncIterator[MakeSkills]:
-        place = Workplace(ground.sandbox, ground.snapshot, session, workspace, read_only)
+        place = Workplace(ground.sandbox, ground.snapshot, session, workspace, read_only, known=known)
         async with open_kit(host, place, ground.emit) as made:
             yield made.skills_of
 

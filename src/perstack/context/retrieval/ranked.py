@@ -14,6 +14,7 @@ from typing import Any
 import tantivy
 
 from perstack.context.retrieval.contract import Contents, DamagedIndex, Found, Hit, Listing, Rejected, SourceFile
+from perstack.context.retrieval.vocabulary import Vocabulary
 
 _WORD = re.compile(rb"[A-Za-z0-9_]+")
 _APART = bytes(c if chr(c).isascii() and (chr(c).isalnum() or c == 95) else 32 for c in range(256))
@@ -25,7 +26,8 @@ _MARK = "\x01long"
 _REPEATS = 4  # how often one word of a content counts at most
 _HEAP, _THREADS = 128_000_000, 1
 _SEGMENTS = 24  # more make every query slow: the writer then stays until they are merged
-_NAMED = 2_000  # a word that more paths hold tells nothing about a file that its contents do not tell
+_WORDS = 1_000  # a piece that more words hold chooses nothing
+_NAMED = 200  # a word that more paths hold tells nothing about a file that its contents do not tell
 _STOP = frozenset(
     {"a", "an", "and", "are", "as", "at", "be", "by", "do", "does", "for", "from", "how", "i", "in", "is", "it", "not"}
     | {"of", "on", "or", "that", "the", "this", "to", "was", "what", "when", "where", "which", "why", "with"}
@@ -36,13 +38,13 @@ _POOL, _DEEPEST, _WINDOW = 120, 50_000, 12
 class RankedIndex:
     """The part `words`: answers ranked queries, and which files hold a word."""
 
-    name, version = "words", 1
+    name, version = "words", 2
 
     def __init__(self) -> None:
         self._digests: list[str] = []
         self._ids: dict[str, int] = {}
         self._read = 0  # bytes of the file of names
-        self._paths = _Paths((), "")
+        self._paths = _Paths((), "", ())
 
     def open(self, folder: Path) -> None:
         """Raises: DamagedIndex."""
@@ -51,9 +53,11 @@ class RankedIndex:
         builder.add_text_field("body", tokenizer_name="whitespace", index_option="freq")
         self._schema: Any = builder.build()
         self._names, place = folder / "digests", folder / "tantivy"
+        self._vocabulary = Vocabulary(folder / "vocabulary")
         place.mkdir(exist_ok=True)
         try:
             self._index: Any = tantivy.Index(self._schema, path=str(place))
+            self._vocabulary.tidy()
             self._refresh(repair=True)
         except (OSError, ValueError) as error:
             raise DamagedIndex(str(error)) from error
@@ -71,15 +75,16 @@ class RankedIndex:
     def add(self, contents: Iterable[tuple[SourceFile, bytes]]) -> None:
         """Index contents; the commit makes all of them visible at once."""
         self._refresh(repair=True)
-        writer, added = self._index.writer(_HEAP, _THREADS), list[str]()
+        writer, added, words = self._index.writer(_HEAP, _THREADS), list[str](), set[bytes]()
         for file, data in contents:
             document = tantivy.Document()
             document.add_unsigned("id", len(self._digests) + len(added))
-            document.add_text("body", _body(data))
+            document.add_text("body", _body(data, words))
             writer.add_document(document)
             added.append(file.digest)
         with self._names.open("a", encoding="ascii") as names:
             names.writelines(f"{digest}\n" for digest in added)
+        self._vocabulary.add({word.lower() for word in words})
         writer.commit()
         self._refresh()
         if self._index.searcher().num_segments > _SEGMENTS:
@@ -90,20 +95,32 @@ class RankedIndex:
         """Files that hold all words; what cannot be known by the index is among them."""
         terms = [self._term(word.lower()) for word in words]
         found = self._matching([[term] for term in terms], limit)
-        return tuple(file for file in listing.files if file.digest in found)[:limit]
+        return tuple(self.files(found, listing))[:limit]
 
     def holding(self, fragments: Collection[tuple[str, bool]], limit: int) -> set[str] | None:
         """Digests of contents with every fragment (lower case; True: as a whole word); None: too many to help."""
-        groups = [
-            [self._term(text) if whole else tantivy.Query.regex_query(self._schema, "body", f".*{text}.*")]
-            for text, whole in fragments
-        ]
+        groups: list[list[Any]] = []
+        for text, whole in fragments:
+            words = [text] if whole else self._vocabulary.holding(text, _WORDS)
+            if words is not None:
+                groups.append([self._term(word) for word in words])
+        if not groups:
+            return None
         found = self._matching(groups, limit)
         return None if len(found) >= limit else found
 
-    def knows(self, digest: str) -> bool:
-        """Whether a content is indexed."""
-        return digest in self._ids
+    def files(self, digests: Collection[str], listing: Listing) -> list[SourceFile]:
+        """Files with these contents, and those whose contents are not indexed, in the order of their paths."""
+        paths = self._of(listing)
+        found = [file for digest in digests for file in paths.by_digest.get(digest, ())]
+        found += [file for file in paths.unknown if file.digest not in digests]
+        return sorted(found, key=lambda file: file.path)
+
+    def _of(self, listing: Listing) -> _Paths:
+        if self._paths.listing != listing.digest or self._paths.files is not listing.files:
+            unknown = [file for file in listing.files if file.digest not in self._ids]
+            self._paths = _Paths(listing.files, listing.digest, unknown)
+        return self._paths
 
     def search(self, query: str, listing: Listing, contents: Contents, *, limit: int) -> Found:
         """The best files for a question or identifiers, each with the lines that speak most of it.
@@ -113,14 +130,13 @@ class RankedIndex:
         words = [w for w in _terms(query) if w not in _STOP] or list(_terms(query))
         if not words:
             raise Rejected("The query has no word to look for; name what the code is about.")
-        if self._paths.listing != listing.digest or self._paths.files is not listing.files:
-            self._paths = _Paths(listing.files, listing.digest)
-        scores = self._scores(words, self._paths.by_digest, limit)
+        paths = self._of(listing)
+        scores = self._scores(words, paths.by_digest, limit)
         total = self._index.searcher().num_docs + 1
         weights = {w: math.log(1 + total / (1 + self._index.searcher().doc_freq("body", w))) for w in words}
         ranked: list[tuple[float, SourceFile]] = []
-        named = self._paths.naming([word for word in weights if len(word) > 2])
-        near = [self._paths.by_digest.get(digest, ()) for digest in scores]
+        named = paths.naming([word for word in weights if len(word) > 2])
+        near = [paths.by_digest.get(digest, ()) for digest in scores]
         for file in {file.path: file for files in (*near, named) for file in files}.values():
             score, lowered = scores.get(file.digest, 0.0), file.path.lower()
             bonus = sum(weight for word, weight in weights.items() if len(word) > 2 and word in lowered)
@@ -164,6 +180,7 @@ class RankedIndex:
         """What other processes added. `repair` (the lock is held): a name without its document, left by a writer that
         was killed, is taken away; else it is one that is being written.
         """
+        self._vocabulary.refresh()
         self._index.reload()
         count = self._index.searcher().num_docs
         size = self._names.stat().st_size if self._names.exists() else 0
@@ -185,8 +202,8 @@ class RankedIndex:
 class _Paths:
     """The paths of one listing, made ready to be searched for words."""
 
-    def __init__(self, files: Sequence[SourceFile], listing: str) -> None:
-        self.files, self.listing = files, listing
+    def __init__(self, files: Sequence[SourceFile], listing: str, unknown: Sequence[SourceFile]) -> None:
+        self.files, self.listing, self.unknown = files, listing, unknown
         self._joined = "\n".join([file.path for file in files]).lower()
         self._starts: list[int] = []
         self.by_digest: dict[str, list[SourceFile]] = {}
@@ -197,16 +214,19 @@ class _Paths:
             self.by_digest.setdefault(file.digest, []).append(file)
 
     def naming(self, words: Collection[str]) -> list[SourceFile]:
-        """Files with one of the words in their path; for a word that is in very many, not all of them."""
+        """Files with one of the words in their path; a word that very many have is passed over."""
         found: dict[int, None] = {}
         for word in words:
-            at, count = self._joined.find(word), 0
-            while at >= 0 and count < _NAMED:
+            at, those = self._joined.find(word), dict[int, None]()
+            while at >= 0:
                 number = bisect.bisect_right(self._starts, at) - 1
-                found[number] = None
-                count += 1
+                those[number] = None
+                if len(those) > _NAMED:
+                    those.clear()
+                    break
                 end = self._starts[number + 1] if number + 1 < len(self._starts) else len(self._joined)
                 at = self._joined.find(word, end)
+            found |= those
         return [self.files[number] for number in found]
 
 
@@ -234,12 +254,14 @@ def _terms(text: str) -> dict[str, None]:
     return dict.fromkeys(part for word in words if len(word) <= _LONG for part in _SPOKEN[word].decode().split())
 
 
-def _body(data: bytes) -> str:
-    """What of a content is indexed; nothing of a binary one."""
+def _body(data: bytes, words: set[bytes]) -> str:
+    """What of a content is indexed; nothing of a binary one. Its words are put into `words`."""
     if b"\0" in data[:8192]:
         return ""
     parts, spoken = [], _SPOKEN
-    for word, count in Counter(data.translate(_APART).split()).items():
+    counts = Counter(data.translate(_APART).split())
+    words.update([word for word in counts if len(word) <= _LONG])
+    for word, count in counts.items():
         said = spoken[word]
         if count == 1:
             parts.append(said)

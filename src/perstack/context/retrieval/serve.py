@@ -28,6 +28,7 @@ from perstack.context.retrieval.text import TextQuery, search_text
 _MEMORY = 6 << 30
 _MAP_FILES = 3000
 _MAP_S = 3.0  # a map waits so long for files that were not read before; the rest is read while nobody asks
+_ANSWER_S = 5.0
 _REST_S = 0.5  # reading ahead in pieces so short that a question hardly waits
 _FEW = 25
 _SOON_S = 0.2  # after an answer: the next question may follow at once
@@ -41,7 +42,7 @@ class Server:
     def __init__(self, root: Path, folder: Path, name: str) -> None:
         self._ranked, self._symbols = RankedIndex(), SymbolIndex()
         self._index = RepositoryIndex(root, folder, (self._ranked, self._symbols), name)
-        self._seen = Listing((), "")
+        self._seen, self._unread = Listing((), ""), 0
         self._all: Sequence[SourceFile] = ()
         self._ahead: Iterator[SourceFile] = iter(())
         self._answers: Mapping[str, Callable[[Listing, Arguments], str]] = {
@@ -62,7 +63,10 @@ class Server:
             self._seen, self._all = _visible(listing), listing.files
             self._ahead = iter(self._seen.files)
         notes = self._index.learn(self._ranked, listing)
+        self._unread = 0
         text = self._answers[name](listing, arguments)
+        if self._unread:
+            notes = (f"{self._unread} files are not read yet: ask again, or use searchText.", *notes)
         return "\n".join((text, *notes[:3]))
 
     def rest(self) -> float:
@@ -133,7 +137,12 @@ class Server:
         return text or "The output names no file of this repository."
 
     def _names(self) -> Names:
-        return Names(self._seen, self._ranked, self._symbols, self._learn)
+        return Names(self._seen, self._ranked, self._symbols, self._learn_some)
+
+    def _learn_some(self, files: Collection[SourceFile]) -> None:
+        """As many as a question can wait for."""
+        if not self._learn_for(iter(files), _ANSWER_S):
+            self._unread = len(self._symbols.missing(files))
 
     def _learn(self, files: Collection[SourceFile]) -> None:
         self._index.learn_some(self._symbols, files)

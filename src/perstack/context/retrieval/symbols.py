@@ -61,9 +61,13 @@ class SymbolIndex:
 
     def add(self, contents: Iterable[tuple[SourceFile, bytes]]) -> None:
         """Read outlines and store them, some hundred a transaction."""
-        for batch in _batches(contents):
+        source, more = iter(contents), True
+        while more:
+            more = False
             with _damage(), self._open:
-                for file, data in batch:
+                # One at a time: whoever hands them out bounds the time of each, and knows which one is being read.
+                for file, data in islice(source, _BATCH):
+                    more = True
                     digest, language = _key(file)
                     if language:
                         self._store(digest, language, read(language, data))

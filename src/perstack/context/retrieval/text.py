@@ -54,7 +54,7 @@ def search_text(
     deadline, hits, seen, notes = clock() + _SECONDS, list[Hit](), 0, list[str]()
     files: Iterable[SourceFile] = listing.files
     if held is not None and index is not None:
-        files = [file for file in files if file.digest in held or not index.knows(file.digest)]
+        files = index.files(held, listing)
     for file in files:
         if not wanted(file):
             continue
@@ -158,7 +158,7 @@ def fragments_of(pattern: str, *, fixed: bool, word: bool = False) -> Sequence[t
 
     Says nothing (an empty answer) rather than something doubtful.
     """
-    if fixed:
+    if fixed or re.fullmatch(r"[A-Za-z0-9_]+", pattern):
         found = []
         for each in re.finditer(r"[A-Za-z0-9_]+", pattern):
             left = each.start() > 0 or word

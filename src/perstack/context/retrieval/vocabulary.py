@@ -1,0 +1,71 @@
+"""Every word that an index holds, in one text: which words hold a piece is one pass over it, not one over a dictionary.
+
+A superset: words of contents that are gone stay in it. It lies beside the index and is written before it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+_LARGE = 32_000_000  # bytes; from here on, repeated words are taken out when it is opened
+_MANY = 20_000  # words; so many at once are compared with those that are known
+
+
+class Vocabulary:
+    """The words in one file, a line each, in lower case."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._text = b"\n"
+        self._read = 0
+
+    def refresh(self) -> None:
+        """Take in what other processes wrote."""
+        size = self._place.stat().st_size if self._place.exists() else 0
+        if size < self._read:
+            self._text, self._read = b"\n", 0
+        if size > self._read:
+            with self._place.open("rb") as file:
+                file.seek(self._read)
+                fresh = file.read()
+            whole = fresh[: fresh.rfind(b"\n") + 1]
+            self._text += whole
+            self._read += len(whole)
+
+    def tidy(self) -> None:
+        """Take repeated words out of a large file; the index's lock is held."""
+        self.refresh()
+        if self._read < _LARGE:
+            return
+        words = set(self._text.split())
+        if sum(map(len, words)) + len(words) < self._read // 2:
+            temporary = self._place.with_suffix(".new")
+            temporary.write_bytes(b"".join(b"%s\n" % word for word in words))
+            temporary.replace(self._place)
+            self._text, self._read = b"\n", 0
+            self.refresh()
+
+    def add(self, words: Collection[bytes]) -> None:
+        """Write words down for good; the index's lock is held, and what holds them is committed after this."""
+        self.refresh()
+        fresh = set(words) - set(self._text.split()) if len(words) > _MANY else words
+        with self._place.open("ab") as file:
+            file.truncate(self._read)  # half a line of a writer that was killed
+            file.write(b"".join([b"%s\n" % word for word in fresh]))
+            file.flush()
+            os.fsync(file.fileno())
+        self.refresh()
+
+    def holding(self, piece: str, most: int) -> list[str] | None:
+        """The words that hold a piece, in lower case; None where they are more than `most`."""
+        text, wanted, found = self._text, piece.encode(), dict[bytes, None]()
+        at = text.find(wanted)
+        while at >= 0:
+            start, end = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
+            found[text[start:end]] = None
+            if len(found) > most:
+                return None
+            at = text.find(wanted, end)
+        return [word.decode("ascii") for word in found]
