@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.threats.recording import PROPERTY, Recorder, back_end
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
@@ -78,6 +80,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     seen: Counter[tuple[str, bool]] = Counter()
     for item in items:
         place = item.path.relative_to(tests).as_posix()
+        if item.get_closest_marker("threat"):
+            item.user_properties.append((PROPERTY, back_end(item)))
         if place in SLOW_FILES:
             item.add_marker(pytest.mark.slow)
         if place.startswith(NIGHTLY_FOLDERS) and item.get_closest_marker("slow"):
@@ -85,6 +89,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seen[kind] += 1
             if seen[kind] > _SAMPLE:
                 item.add_marker(pytest.mark.nightly)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-threats", metavar="FILE", help="add the results of attacks to FILE (tests/threats)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "threat(id, …, on=back end): makes these attacks of tests/threats/catalogue.py")
+    if (path := config.getoption("--record-threats")) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Recorder(Path(path)))
 
 
 _skipped: list[str] = []

@@ -78,6 +78,7 @@ def test_the_words_of_verdict_and_outcome_are_all_named() -> None:
     assert all(word in outputs["outcome"] for word in said)
 
 
+@pytest.mark.threat("P12", "P13")
 @pytest.mark.parametrize("path", [ROOT / "action.yml", *OWN, *REFERENCE], ids=lambda p: p.name)
 def test_no_expression_becomes_part_of_a_script(path: Path) -> None:
     for script in scripts_of(path.read_text("utf-8")):
@@ -103,6 +104,7 @@ def test_the_last_steps_run_however_the_job_ended_and_upload_nothing_where_there
     assert "continue-on-error: true" in upload, "a full store says nothing about the change"
 
 
+@pytest.mark.threat("P7")
 @pytest.mark.parametrize("path", [ROOT / "action.yml", *OWN, *REFERENCE], ids=lambda p: p.name)
 def test_what_is_used_is_pinned(path: Path) -> None:
     for line in path.read_text("utf-8").splitlines():
@@ -113,6 +115,7 @@ def test_what_is_used_is_pinned(path: Path) -> None:
         assert ours or PINNED.fullmatch(used[1]), f"{path.name}: {used[1]} is not pinned to a commit with its version"
 
 
+@pytest.mark.threat("P6", "P20")
 @pytest.mark.parametrize("path", [*OWN, *REFERENCE], ids=lambda p: p.name)
 def test_a_workflow_starts_without_permissions_and_gives_each_with_its_reason(path: Path) -> None:
     text = path.read_text("utf-8")
@@ -141,6 +144,7 @@ def test_readme_and_guide_name_every_input_and_output() -> None:
             assert f"`{name}`" in text, f"{page}: {name}"
 
 
+@pytest.mark.threat("P5", "P6", "P8")
 def test_the_guide_has_every_workflow_with_the_permissions_it_asks_for() -> None:
     guide = (ROOT / "docs/github.md").read_text("utf-8")
     columns = re.findall(r"^\| workflow \| (.+) \|$", guide, re.MULTILINE)[0].split(" | ")

@@ -31,6 +31,7 @@ def until(condition: Callable[[], object], step: Step) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.threat("F6")
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_job_says_so_before_the_next_signal(which: signal.Signals, scene: Scene, tmp_path: Path) -> None:
     payload = scene.comment("/perstack fix")[1]
@@ -130,6 +131,7 @@ def test_an_unreadable_payload_is_one_annotation_a_summary_and_exit_2(
     assert scene.server.state.requests == []
 
 
+@pytest.mark.threat("F10")
 def test_faults_on_the_way_leave_one_comment_one_reaction_and_the_result(scene: Scene, tmp_path: Path) -> None:
     payload = scene.comment("/perstack help")[1]
     for fault in (

@@ -73,6 +73,7 @@ def test_models_are_told_who_wrote_the_task_inside_a_marked_fence(ended: Ended) 
     assert re.search(r"it ends at the mark (\w{10})\):.*\(end of data \1\)", prompt)
 
 
+@pytest.mark.threat("P1", "P29", "U2")
 def test_it_reached_nobody_and_wrote_nothing_outside(ended: Ended) -> None:
     assert ended.heard == []
     assert sorted(path.name for path in ended.outside.parent.iterdir()) == ["secret"]

@@ -62,6 +62,7 @@ def test_sections_come_in_a_stable_order() -> None:
     assert places == sorted(places)
 
 
+@pytest.mark.threat("U1")
 @given(st.text(alphabet="`~ \nabc#", max_size=60))
 def test_no_text_closes_its_own_fence(text: str) -> None:
     lines = fence("issue", text).split("\n")
@@ -74,6 +75,7 @@ def test_no_text_closes_its_own_fence(text: str) -> None:
     assert mark not in text
 
 
+@pytest.mark.threat("U1")
 def test_a_fence_in_another_alphabet_ends_no_data() -> None:
     """A reader may take it for one; the mark of the real end cannot be known to who writes the text."""
     first = fence("issue", "x")

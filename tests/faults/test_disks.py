@@ -20,6 +20,7 @@ def is_fault_or_verdict(done: Ended) -> bool:
     return (done.code == 0 and "verdict: pass" in done.out) or (done.is_told(4) and "verdict: " not in done.out)
 
 
+@pytest.mark.threat("F3")
 @pytest.mark.parametrize("options", SAMPLE)
 def test_a_full_temporary_disk_is_an_infrastructure_error_that_says_so(bench: Bench, options: str) -> None:
     left = bench.checkout.parent / "left"
@@ -39,6 +40,7 @@ def test_a_disk_that_ends_anywhere_decides_no_verdict(bench: Bench, options: str
     assert left.read_text() == ""
 
 
+@pytest.mark.threat("F3")
 @pytest.mark.parametrize(
     "options",
     [
@@ -60,6 +62,7 @@ def test_a_full_place_of_jobs_leaves_no_half_file(bench: Bench, options: str) ->
     assert bench.left() == []
 
 
+@pytest.mark.threat("F4")
 def test_a_place_that_cannot_be_written_is_told(bench: Bench) -> None:
     jobs = bench.checkout.parent / "jobs"
     jobs.mkdir()

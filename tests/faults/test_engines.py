@@ -28,6 +28,7 @@ def containers_of(bench: Bench) -> list[str]:
     return found
 
 
+@pytest.mark.threat("F1", on="docker")
 def test_an_engine_that_is_absent_is_told_with_what_to_do(docked: Bench) -> None:
     docked.more["DOCKER_HOST"] = f"unix://{docked.temporary}/none.sock"
     done = docked("verify")
@@ -50,6 +51,7 @@ def _stopped_after(bench: Bench, requests: int) -> Callable[[], bool]:
     return lambda: was_used_up
 
 
+@pytest.mark.threat("F1", on="docker")
 def test_an_engine_that_goes_away_in_a_run_is_told_and_the_next_run_tidies_up(docked: Bench) -> None:
     assert _stopped_after(docked, 12)()
     assert docked.works()

@@ -9,6 +9,7 @@ from tests.faults.bench import Bench
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.threat("F5")
 @pytest.mark.parametrize("limit", ["-v 250000", "-n 12", *(
     pytest.param(f"-v {size}", marks=pytest.mark.nightly) for size in range(100_000, 900_000, 100_000)
 )])  # fmt: skip

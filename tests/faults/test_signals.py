@@ -14,6 +14,7 @@ pytestmark = pytest.mark.slow
 POINTS = ["startJob", "prepare", "verify"]
 
 
+@pytest.mark.threat("F6")
 @pytest.mark.parametrize(
     ("which", "word"),
     [
@@ -34,6 +35,7 @@ def test_a_signal_ends_a_verification_cleanly_with_a_word(bench: Bench, which: s
     assert until_gone(str(bench.temporary)) == []
 
 
+@pytest.mark.threat("I11", "F6")
 def test_what_a_killed_harness_left_is_gone_with_the_next_run(bench: Bench) -> None:
     done = signalled_at_line(bench, signal.SIGKILL, '"verify"', "verify")
     assert done.code == -9
@@ -67,6 +69,7 @@ def test_a_signal_at_any_moment_is_survived(bench: Bench, command: tuple[str, ..
     assert bench.left() == []
 
 
+@pytest.mark.threat("F11")
 def test_a_reader_of_the_output_that_goes_away_ends_nothing_halfway(bench: Bench) -> None:
     child = bench.start("verify", "--format", "json")
     assert child.stdout is not None

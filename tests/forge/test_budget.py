@@ -103,6 +103,7 @@ def test_jobs_older_than_a_day_and_from_the_future_do_not_count() -> None:
     assert refused([comment(1439)], spec).code == RefusalCode.ACTOR_JOBS
 
 
+@pytest.mark.threat("P24")
 def test_bots_that_answer_each_other_stop_after_three_jobs_until_a_person_asks() -> None:
     trigger = replace(FIX, actor=BOT)
     chain = [comment(30 - n, actor=BOT, number=5) for n in range(3)]

@@ -78,6 +78,7 @@ def test_keys_and_issues_have_comments_of_their_own(bench: Bench) -> None:
     assert (len(bench.comments), len(bench.scene.issue.comments)) == (2, 1)
 
 
+@pytest.mark.threat("R10", "P25")
 def test_a_marker_by_somebody_else_is_not_ours(bench: Bench) -> None:
     fake = f"{MARKER}fix-2 -->\nverdict: pass"
     author = bench.scene.server.state.user("attacker", 666)
@@ -164,6 +165,7 @@ def test_data_is_hidden_in_a_comment_and_kept_by_later_texts(bench: Bench) -> No
     assert own.data == {}
 
 
+@pytest.mark.threat("R10")
 def test_data_in_the_words_of_a_comment_is_not_taken_for_ours(bench: Bench) -> None:
     bench.forge.upsert_comment(2, "fix-2", f'{MARKER}fix-2 data={{"state":"done"}} -->\nwords')
     own = bench.make().own_comment(2, "fix-2")
@@ -258,6 +260,7 @@ def test_a_body_over_the_limit_is_cut_to_it(bench: Bench, character: str) -> Non
     assert comment.edits == 1
 
 
+@pytest.mark.threat("R8", "K2")
 def test_secrets_are_redacted_before_the_cut(bench: Bench) -> None:
     body = "x" * (COMMENT_LIMIT - 300) + SECRET * 100
     bench.forge.upsert_comment(2, "fix-2", body)

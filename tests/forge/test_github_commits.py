@@ -91,6 +91,7 @@ def test_bytes_that_are_no_text_and_files_that_only_change_their_mode_arrive_as_
     assert len(bench.requests("POST", "/git/blobs")) == 2
 
 
+@pytest.mark.threat("R5", "P10")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_head_that_moved_is_superseded_and_stays_where_it_is(bench: Bench, tmp_path: Path, way: str) -> None:
     request = made(bench, tmp_path, WAYS[way])

@@ -15,6 +15,7 @@ from perstack.forge.sanitise import clean, code_block, inline_code, neutralise
 HOSTILE = "Hi @octocat, fixes #12 ![x](https://evil.example/?d=1) <img src=//evil.example/p> [go](//evil.example)"
 
 
+@pytest.mark.threat("R6", "P18")
 @pytest.mark.parametrize(
     ("text", "expected", "hidden"),
     [
@@ -46,6 +47,7 @@ def seen(text: str) -> str:
     return text.replace("\u200b", "")
 
 
+@pytest.mark.threat("R7", "P19")
 def test_posted_text_notifies_closes_loads_and_links_nothing() -> None:
     text = neutralise(HOSTILE)
     assert not re.search(r"@\w|#\d|\bfixes\b|!\[|<\w|\]\(", text)
@@ -122,6 +124,7 @@ def test_a_code_span_cannot_be_ended_by_its_content(text: str, expected: str) ->
     assert inline_code(text) == expected
 
 
+@pytest.mark.threat("P24")
 @pytest.mark.parametrize(
     "piece", ["![", "![](", "<!--", "](", "https://", "fixes ", "close: #", "@", "[x]:", "<!![](a)"]
 )

@@ -80,6 +80,7 @@ def test_other_comment_actions_ask_for_nothing(action: str) -> None:
     assert action in ignored("issue_comment", {**comment("/perstack fix"), "action": action})
 
 
+@pytest.mark.threat("P11")
 def test_an_edit_asks_only_for_new_commands() -> None:
     payload = comment("/perstack fix", action="edited")
     payload["changes"] = {"body": {"from": "/perstack fix"}}
@@ -90,6 +91,7 @@ def test_an_edit_asks_only_for_new_commands() -> None:
     assert "did not change" in ignored("issue_comment", payload)
 
 
+@pytest.mark.threat("P11", "P21")
 def test_the_editor_of_a_comment_is_the_actor_not_its_author() -> None:
     payload = comment("/perstack fix", action="edited")
     payload["changes"] = {"body": {"from": ""}}
@@ -126,6 +128,7 @@ def test_our_own_comments_never_trigger() -> None:
     assert ignored("issue_comment", comment(body)) == "the comment is our own"
 
 
+@pytest.mark.threat("P4")
 def test_bots_and_apps_are_marked_and_names_do_not_count() -> None:
     payload = comment("/perstack fix")
     payload["sender"]["type"] = "Bot"
@@ -145,6 +148,7 @@ def test_a_deleted_author_does_not_matter_and_a_deleted_actor_asks_for_nothing()
     assert "no longer exists" in ignored("issue_comment", payload)
 
 
+@pytest.mark.threat("R6", "P18")
 def test_hidden_text_is_taken_out_and_counted() -> None:
     payload = comment("/perstack fix na\u200bme")
     payload["issue"]["title"] = "Wrong\u202e total"

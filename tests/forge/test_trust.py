@@ -84,6 +84,7 @@ def test_the_matrix_of_a_pull_request(event: str) -> None:
             assert not decision.public  # strangers cannot make us write
 
 
+@pytest.mark.threat("R4")
 @pytest.mark.parametrize("action", [action for action in Action if action is not Action.PUBLISH])
 def test_no_command_of_a_comment_acts_without_a_role(action: Action) -> None:
     asked = replace(FIX, action=action, approved=HEAD[:8], expert="reviewer")
@@ -112,6 +113,7 @@ def test_a_role_may_be_allowed_by_its_exact_name() -> None:
     assert refused(FIX, "", spec=replace(SPEC, roles=("",))).code == RefusalCode.ROLE_UNKNOWN
 
 
+@pytest.mark.threat("P4")
 def test_bots_are_refused_until_their_id_is_allowed_and_need_their_role_then() -> None:
     decision = refused(replace(FIX, actor=BOT), "write")
     assert "41898282" in decision.sentence
@@ -142,6 +144,7 @@ def test_teams_of_all_commands_count_beside_the_roles() -> None:
     assert "`org/core`" in refused(FIX, "", spec=spec).sentence
 
 
+@pytest.mark.threat("P28")
 def test_a_rule_of_a_command_holds_for_dispatches_too() -> None:
     spec = replace(SPEC, commands={"fix": CommandRule(roles=("admin",))})
     for event in ("workflow_dispatch", "repository_dispatch"):
@@ -268,6 +271,7 @@ def test_a_red_run_is_fixed_where_its_head_is_ours_and_its_starter_has_the_right
     assert (fork.code, fork.public) == (RefusalCode.FORK, False)
 
 
+@pytest.mark.threat("P27")
 def test_a_result_is_published_for_the_very_head_and_repository_of_its_run() -> None:
     run = Trigger(
         "workflow_run", Action.PUBLISH, "o/r", 9, BOT, number=5, is_pull_request=True, head_sha=HEAD, failed_run=4,

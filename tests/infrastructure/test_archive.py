@@ -34,6 +34,7 @@ def test_wanted_files_are_written_below_the_folder(tmp_path: Path) -> None:
     assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*")) == ["a.xml", "deep/er/b.xml"]
 
 
+@pytest.mark.threat("W9")
 @pytest.mark.parametrize(
     "name",
     [
@@ -56,6 +57,7 @@ def test_a_name_that_is_not_plain_is_refused(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.rglob("*")) in ([], [tmp_path / "into"])
 
 
+@pytest.mark.threat("W9")
 def test_links_and_devices_are_refused(tmp_path: Path) -> None:
     for mode in (stat.S_IFLNK | 0o777, stat.S_IFIFO | 0o600, stat.S_IFCHR | 0o600):
         with pytest.raises(UserError, match="no plain file"):

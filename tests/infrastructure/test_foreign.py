@@ -33,6 +33,7 @@ _KINDS: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.threat("W6")
 @pytest.mark.parametrize("kind", _KINDS)
 def test_what_is_no_plain_file_is_refused_at_once(kind: str, tmp_path: Path) -> None:
     _KINDS[kind](tmp_path / "report")
@@ -41,6 +42,7 @@ def test_what_is_no_plain_file_is_refused_at_once(kind: str, tmp_path: Path) -> 
             foreign.read(tmp_path / "report", below=below)
 
 
+@pytest.mark.threat("W6")
 def test_a_device_is_refused(tmp_path: Path) -> None:
     with pytest.raises(foreign.NotPlain, match="no regular file"):
         foreign.read(Path("/dev/zero"))

@@ -63,6 +63,7 @@ def hostile(tmp_path: Path, trap: Path) -> Path:
     return root
 
 
+@pytest.mark.threat("R2", "P17", "W8")
 async def test_nothing_configured_in_a_checkout_runs(hostile: Path, tmp_path: Path) -> None:
     repository = await Repository.from_checkout(hostile, tmp_path / "own")
     work = tmp_path / "work"

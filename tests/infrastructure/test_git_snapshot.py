@@ -62,6 +62,7 @@ async def test_export_keeps_only_links_that_stay_inside(workspace: Path) -> None
     assert links_of(workspace) == {"inside": "pkg/b.py", "loop": "."}
 
 
+@pytest.mark.threat("P17", "W2")
 async def test_export_refuses_a_tree_with_a_way_out(repository: Repository, tmp_path: Path) -> None:
     blob = git(repository.path, "hash-object", "-w", "--stdin", stdin=b"x")
     for name in ("..", ".git", ".GIT"):
@@ -114,6 +115,7 @@ async def test_a_file_may_become_a_directory_and_back(repository: Repository, wo
     assert await repository.apply("HEAD", patch.text) == tree
 
 
+@pytest.mark.threat("P17", "W4")
 async def test_special_files_and_nested_repositories_are_named(repository: Repository, workspace: Path) -> None:
     os.mkfifo(workspace / "pipe")
     with socket.socket(socket.AF_UNIX) as server:
@@ -157,6 +159,7 @@ async def test_a_dirty_working_tree_is_seen_as_its_user_sees_it(tmp_path: Path) 
     assert patch.files == ("a.txt", "new.py")
 
 
+@pytest.mark.threat("W7")
 @pytest.mark.parametrize(
     ("files", "said"),
     [
@@ -181,6 +184,7 @@ async def test_a_new_name_that_is_another_one_elsewhere_is_refused(
         await repository.snapshot("HEAD", workspace)
 
 
+@pytest.mark.threat("W8")
 async def test_a_repository_that_a_workspace_makes_gives_no_objects_of_the_machine(
     repository: Repository, workspace: Path, tmp_path: Path
 ) -> None:

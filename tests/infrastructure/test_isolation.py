@@ -42,6 +42,7 @@ async def facts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     return {**json.loads(result.stdout), "place": str(place), "back end": request.param}
 
 
+@pytest.mark.threat("I1", "P23")
 async def test_the_user_is_nobody_who_can_become_somebody(facts: Facts) -> None:
     assert facts["uid"][:3] == [10001, 10001, 10001] or 0 not in facts["uid"][:3]
     assert 0 not in facts["uid"][3]
@@ -52,6 +53,7 @@ async def test_the_user_is_nobody_who_can_become_somebody(facts: Facts) -> None:
     assert set(facts["setuid_gain"]) <= {str(facts["uid"][0])}
 
 
+@pytest.mark.threat("I2")
 async def test_system_calls_that_nobody_needs_are_refused(facts: Facts) -> None:
     assert facts["status"]["Seccomp"] == "2"
     # EFAULT or EINVAL would mean that the kernel had begun to do as it was told.
@@ -68,6 +70,7 @@ async def test_nothing_of_the_machine_can_be_changed_or_told_through_proc_and_sy
     assert set(facts["devices"]) <= {"EPERM", "EACCES"}
 
 
+@pytest.mark.threat("I3")
 async def test_only_the_workspace_and_what_was_given_come_from_the_machine(facts: Facts) -> None:
     place = facts["place"]
     writable = {mount["at"] for mount in facts["mounts"] if mount["options"].startswith("rw")}
@@ -90,6 +93,7 @@ _IN_MEMORY = {"tmpfs", "proc", "sysfs", "devpts", "mqueue", "devtmpfs", "cgroup"
 _SYSTEM = ("/usr", "/lib", "/bin", "/sbin", "/etc/", "/opt", "/nix", "/run/perstack", "/root/.pyenv", "/work", "/home/")
 
 
+@pytest.mark.threat("I4")
 async def test_every_namespace_that_can_be_is_its_own(facts: Facts) -> None:
     ours = {name: str(Path(f"/proc/self/ns/{name}").readlink()) for name in facts["namespaces"]}
     same = {name for name, word in facts["namespaces"].items() if ours[name] == word}
@@ -99,6 +103,7 @@ async def test_every_namespace_that_can_be_is_its_own(facts: Facts) -> None:
     assert facts["hostname"] == "sandbox"
 
 
+@pytest.mark.threat("R1", "P22")
 async def test_nothing_of_the_harness_is_in_any_environment_or_descriptor(facts: Facts) -> None:
     everything = json.dumps([facts["environ"], facts["everybodys_environ"]])
     for word in ("HARNESS_SECRET", "never-inside", "PYTEST", "VIRTUAL_ENV", os.environ.get("SSH_AUTH_SOCK") or "\0"):

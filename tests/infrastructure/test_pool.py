@@ -94,6 +94,7 @@ anyio.run(main)
 """
 
 
+@pytest.mark.threat("I11")
 @pytest.mark.parametrize(("name", "seconds"), [("bubblewrap", "68.0625"), ("docker", "69.0625")])
 async def test_a_harness_that_is_killed_leaves_nothing_for_long(name: str, seconds: str, tmp_path: Path) -> None:
     await back_end(name, tmp_path / "cache")

@@ -77,6 +77,7 @@ async def test_the_environment_is_only_what_was_given(session: Session) -> None:
     assert "PYTHONPATH" not in everything
 
 
+@pytest.mark.threat("I1", "P23")
 async def test_nobody_is_root_and_nothing_can_be_gained(session: Session) -> None:
     _, status = await sh(session, "id -u; cat /proc/self/status")
     assert status.split("\n", 1)[0] != "0"
@@ -94,6 +95,7 @@ async def test_only_the_workspace_tmp_and_home_can_be_written(session: Session) 
     assert await sh(session, 'echo x >/tmp/a && echo x >"$HOME/b" && echo x >/workspace/c') == (0, "")
 
 
+@pytest.mark.threat("I3", "P22")
 async def test_nothing_of_the_machine_is_seen(session: Session, tmp_path: Path) -> None:
     for place in (
         "/var/run/docker.sock",
@@ -107,6 +109,7 @@ async def test_nothing_of_the_machine_is_seen(session: Session, tmp_path: Path) 
     assert int(listing) < 15
 
 
+@pytest.mark.threat("E4")
 async def test_the_network_is_closed(session: Session) -> None:
     _, devices = await sh(session, "cat /proc/net/dev")
     assert [line.split(":")[0].strip() for line in devices.splitlines()[2:]] == ["lo"]
@@ -140,6 +143,7 @@ async def test_a_time_out_kills_daemons_too(session: Session, tmp_path: Path) ->
     assert (tmp_path / "work/ticks").stat().st_size == size
 
 
+@pytest.mark.threat("I9")
 async def test_what_a_finished_command_leaves_behind_is_dead(session: Session) -> None:
     code, output = await sh(session, "setsid sh -c 'sleep 62.0625; echo late' & echo done")
     assert (code, output) == (0, "done\n")
@@ -154,6 +158,7 @@ async def test_a_cancelled_command_leaves_the_channel_usable(session: Session) -
     assert await all_gone("63.0625")
 
 
+@pytest.mark.threat("I8")
 async def test_a_flood_of_output_is_cut_not_kept(session: Session) -> None:
     result = await session.run(["sh", "-c", "yes | head -c 20000000; echo end"], output_limit=1000, timeout_s=60)
     assert result.exit_code == 0
@@ -162,6 +167,7 @@ async def test_a_flood_of_output_is_cut_not_kept(session: Session) -> None:
     assert result.stdout.endswith(b"end\n")
 
 
+@pytest.mark.threat("I5")
 async def test_a_fork_bomb_meets_the_limit_and_dies(session: Session) -> None:
     result = await session.run(["sh", "-c", "f() { f | f & }; f; sleep 64.0625"], timeout_s=2, output_limit=2000)
     # The shell itself may be the one that cannot fork: it then ends before its time.
@@ -177,6 +183,7 @@ async def test_files_and_tmp_are_limited(session: Session) -> None:
     assert code == 9
 
 
+@pytest.mark.threat("I6")
 async def test_memory_is_limited(session: Session) -> None:
     script = "x = bytearray(2_000_000_000)\nfor i in range(0, len(x), 4096): x[i] = 1\nprint('had it all')"
     try:
@@ -230,6 +237,7 @@ async def test_sessions_share_nothing_but_the_workspace(sandbox: Sandbox, tmp_pa
         assert await sh(second, "test ! -e /tmp/a && test ! -e ~/b && cat c") == (0, "x\n")
 
 
+@pytest.mark.threat("I10")
 async def test_a_command_that_stops_itself_runs_into_its_time_and_is_dead(session: Session) -> None:
     result = await session.run(["sh", "-c", "sleep 66.0625 & kill -STOP $!; kill -STOP $$"], timeout_s=1)
     assert result.timed_out
@@ -254,6 +262,7 @@ def _descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
+@pytest.mark.threat("I10")
 async def test_zombies_and_open_descriptors_are_nobodys_but_their_commands(session: Session) -> None:
     hold = (
         "import os, time\n"

@@ -40,6 +40,7 @@ async def session(sandbox: Sandbox, folder: Path) -> AsyncIterator[Session]:
         yield opened
 
 
+@pytest.mark.threat("I7")
 @pytest.mark.anyio
 async def test_a_disk_bomb_is_stopped_by_name_and_its_author_can_clean_up(session: Session) -> None:
     bomb = "i=0; while :; do i=$((i+1)); dd if=/dev/urandom of=b$i bs=1M count=4 2>/dev/null; done"
@@ -57,6 +58,7 @@ async def test_a_file_that_is_taken_at_once_is_noticed_when_its_command_has_ende
     assert (await session.run(["rm", "taken"])).limit == ""
 
 
+@pytest.mark.threat("I7")
 @pytest.mark.anyio
 async def test_endless_names_are_stopped(session: Session) -> None:
     bomb = "i=0; mkdir names; while :; do i=$((i+1)); : >names/$i; done"
@@ -65,6 +67,7 @@ async def test_endless_names_are_stopped(session: Session) -> None:
     assert (await session.run(["rm", "-r", "names"])).limit == ""
 
 
+@pytest.mark.threat("I7")
 @pytest.mark.anyio
 async def test_a_file_without_a_name_counts_while_it_is_open(session: Session) -> None:
     bomb = "exec 7>nameless; rm nameless; dd if=/dev/urandom bs=1M count=200 >&7 2>/dev/null; sleep 20"

@@ -16,6 +16,7 @@ from tests.infrastructure.sandboxes import all_gone, sh
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.threat("P22", on="host")
 async def test_the_host_gives_a_clean_environment_and_a_home_of_its_own(tmp_path: Path) -> None:
     async with Host().open(Snapshot("", "", env=(("A", "b"),)), tmp_path) as session:
         code, output = await sh(session, 'echo "$A $PYTEST_CURRENT_TEST"; echo x >"$HOME/f"; pwd; echo "$HOME"')
@@ -28,6 +29,7 @@ async def test_the_host_gives_a_clean_environment_and_a_home_of_its_own(tmp_path
     assert not await anyio.Path(home).exists()
 
 
+@pytest.mark.threat("I9", on="host")
 @pytest.mark.slow
 async def test_the_host_kills_daemons_after_each_command_and_at_a_time_out(tmp_path: Path) -> None:
     async with Host().open(Snapshot("", ""), tmp_path) as session:

@@ -140,6 +140,7 @@ async def test_containers_of_a_killed_harness_are_taken_away(tmp_path: Path) -> 
         client.close()
 
 
+@pytest.mark.threat("F2", on="docker")
 @pytest.mark.slow
 async def test_an_image_that_cannot_be_had_is_a_user_error(source: Path, tmp_path: Path) -> None:
     assert isinstance(await back_end("docker", tmp_path / "cache"), Docker)

@@ -20,6 +20,7 @@ from perstack.infrastructure.secrets import MASK, Redactor, find_secrets
 SECRET = "s3cr/et+Value=with&odd:chars-1234567890"
 
 
+@pytest.mark.threat("R8", "K2")
 @pytest.mark.parametrize(
     "written",
     [
@@ -40,6 +41,7 @@ def test_a_secret_is_redacted_however_it_is_written(written: str) -> None:
         assert written[start : start + 12] not in text
 
 
+@pytest.mark.threat("R8", "P3")
 @pytest.mark.parametrize(
     "taken_apart",
     [

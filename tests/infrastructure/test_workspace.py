@@ -56,6 +56,7 @@ def test_a_write_keeps_the_mode_and_leaves_no_other_file(workspace: Workspace) -
     assert [path.name for path in (workspace.root / "pkg").iterdir()] == ["a.py"]
 
 
+@pytest.mark.threat("W1")
 @pytest.mark.parametrize(
     "path",
     ["../secret", "pkg/../../secret", "/etc/passwd", "/workspace/../secret", "/workspace2/x", "/", "a\0b",
@@ -69,6 +70,7 @@ def test_names_that_lead_out_are_refused(workspace: Workspace, path: str, action
     assert not list((workspace.root.parent / "root2").iterdir())
 
 
+@pytest.mark.threat("W3")
 @pytest.mark.parametrize(
     "path",
     ["perstack/state", "PerStack/state", ".git/config", ".GIT/config", "pkg/../perstack/x", ".git", ".gi\u200dt/x",
@@ -81,6 +83,7 @@ def test_reserved_places_are_refused_in_any_spelling(workspace: Workspace, path:
         getattr(workspace, action)(path, *([b"x"] if action == "write" else []))
 
 
+@pytest.mark.threat("W1")
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "a\x7f", "a\udcff", "a\u2028b"])
 def test_names_that_nobody_can_read_are_not_made(workspace: Workspace, name: str) -> None:
     with pytest.raises(ToolError, match="choose another"):
@@ -90,6 +93,7 @@ def test_names_that_nobody_can_read_are_not_made(workspace: Workspace, name: str
     assert [path.name for path in (workspace.root / "pkg").iterdir()] == ["a.py"]
 
 
+@pytest.mark.threat("P3", "W4")
 def test_descriptors_and_devices_are_not_read_through_links(workspace: Workspace) -> None:
     with (workspace.root.parent / "secret").open() as secret:
         targets = {"fd": f"/proc/self/fd/{secret.fileno()}", "cwd": "/proc/self/cwd", "stdin": "/dev/stdin"}
@@ -127,6 +131,7 @@ def test_a_folder_called_perstack_deeper_down_is_ordinary(workspace: Workspace) 
     assert workspace.read("src/perstack/x.py") == b"1"
 
 
+@pytest.mark.threat("W2")
 def test_links_are_followed_inside_only_and_never_written_through(workspace: Workspace) -> None:
     root = workspace.root
     (root / "good").symlink_to("pkg/a.py")
@@ -151,6 +156,7 @@ def test_links_are_followed_inside_only_and_never_written_through(workspace: Wor
     assert (root.parent / "secret").exists()
 
 
+@pytest.mark.threat("W5")
 def test_hard_links_are_not_written(workspace: Workspace) -> None:
     os.link(workspace.root.parent / "secret", workspace.root / "innocent")
     with pytest.raises(ToolError, match="hard link"):
@@ -158,6 +164,7 @@ def test_hard_links_are_not_written(workspace: Workspace) -> None:
     assert (workspace.root.parent / "secret").read_text() == "secret"
 
 
+@pytest.mark.threat("W4")
 def test_special_files_neither_block_nor_open(workspace: Workspace) -> None:
     os.mkfifo(workspace.root / "pipe")
     with socket.socket(socket.AF_UNIX) as server:
@@ -198,6 +205,7 @@ def _raced(workspace: Workspace, attempt: Callable[[], None], rounds: int) -> No
         thread.join()
 
 
+@pytest.mark.threat("W2")
 @pytest.mark.slow
 @pytest.mark.parametrize("rounds", [1_500, pytest.param(20_000, marks=pytest.mark.nightly)])
 def test_a_race_never_reads_outside(workspace: Workspace, rounds: int) -> None:
@@ -213,6 +221,7 @@ def test_a_race_never_reads_outside(workspace: Workspace, rounds: int) -> None:
     assert seen == {b"inside", b""}
 
 
+@pytest.mark.threat("W2")
 @pytest.mark.slow
 @pytest.mark.parametrize("rounds", [600, pytest.param(10_000, marks=pytest.mark.nightly)])
 def test_a_race_never_writes_outside(workspace: Workspace, rounds: int) -> None:

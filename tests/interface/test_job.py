@@ -88,6 +88,7 @@ async def test_a_protected_head_branch_gets_a_fix_pull_request_instead(tmp_path:
     assert [p["base_ref"] for n, p in scene.record("pull-requests").items() if n != "7"] == ["tidy"]
 
 
+@pytest.mark.threat("R5", "P10")
 async def test_a_head_that_moves_meanwhile_ends_the_job_as_superseded(tmp_path: Path) -> None:
     scene = await Scene.make(tmp_path)
     moved: list[str] = []

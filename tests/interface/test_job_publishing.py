@@ -60,6 +60,7 @@ def conclusions(scene: Scene) -> list[tuple[str, str]]:
     return [(check["head_sha"], check["conclusion"]) for check in scene.record("check-runs")]
 
 
+@pytest.mark.threat("P9", "P8")
 @pytest.mark.slow
 async def test_a_forged_pass_is_measured_again_and_told_beside_the_truth(tmp_path: Path) -> None:
     scene = await fork_scene(tmp_path)
@@ -84,6 +85,7 @@ async def test_a_change_that_a_fork_built_is_proved_here_and_suggested_but_not_p
     assert "n // 2 - 1" in scene.comment()
 
 
+@pytest.mark.threat("P9", "P27")
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -105,6 +107,7 @@ async def test_an_artifact_that_is_about_something_else_is_refused(
     assert conclusions(scene) == [(scene.head, "failure")]
 
 
+@pytest.mark.threat("P9")
 @pytest.mark.slow
 async def test_an_archive_that_attacks_whoever_unpacks_it_is_refused(tmp_path: Path) -> None:
     scene = await fork_scene(tmp_path)

@@ -23,6 +23,7 @@ def nothing_pushed(scene: Scene) -> bool:
     return unmoved and scene.record("commits") == []
 
 
+@pytest.mark.threat("R4", "R11")
 async def test_somebody_without_write_permission_is_told_in_the_summary_and_gets_no_comment(tmp_path: Path) -> None:
     scene = await Scene.make(tmp_path)
     result = await scene.run(actor=MALLORY)
@@ -33,6 +34,7 @@ async def test_somebody_without_write_permission_is_told_in_the_summary_and_gets
     assert nothing_pushed(scene)
 
 
+@pytest.mark.threat("R4", "P4")
 async def test_a_bot_gets_neither_reaction_nor_comment(tmp_path: Path) -> None:
     scene = await Scene.make(tmp_path)
     result = await scene.run(actor=Actor("helper[bot]", 99, is_bot=True))
@@ -69,6 +71,7 @@ async def test_a_malformed_configuration_is_reported_with_its_line(tmp_path: Pat
     assert nothing_pushed(scene)
 
 
+@pytest.mark.threat("R3", "P15")
 async def test_the_pull_requests_own_configuration_is_not_used(tmp_path: Path) -> None:
     hostile = {**FILES, "perstack.toml": "this is not TOML at all ["}
     scene = await Scene.make(tmp_path, files=hostile, main={**FILES, "calc.py": "x = 1\n"})

@@ -79,6 +79,7 @@ def _stream(sent: str) -> str:
     return "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
 
 
+@pytest.mark.threat("K1")
 @pytest.mark.slow
 def test_nothing_that_a_run_prints_or_keeps_holds_what_the_server_says_back(tmp_path: Path) -> None:
     (tmp_path / "perstack.toml").write_text(EXPERT)

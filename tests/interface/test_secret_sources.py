@@ -103,6 +103,7 @@ def test_the_operators_own_file_names_sources_and_nobody_else_may_write_it(tmp_p
         fetched(env)
 
 
+@pytest.mark.threat("R3")
 def test_a_checkouts_dotenv_and_definition_name_no_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mark = tmp_path / "ran"
     lines = [f"{NAME}_COMMAND=touch {mark}", f"{NAME}_FILE=/etc/passwd", f"XDG_CONFIG_HOME={tmp_path}", "OTHER=1"]
@@ -146,6 +147,7 @@ def test_models_and_masks_say_where_a_key_is_from_and_what_it_is_to_the_runner_a
     assert KEY not in told.out
 
 
+@pytest.mark.threat("K5")
 def test_a_crash_and_an_error_are_told_without_the_key(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

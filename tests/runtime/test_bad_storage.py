@@ -64,6 +64,7 @@ def without_rights() -> Iterator[None]:
         os.seteuid(user)
 
 
+@pytest.mark.threat("F7")
 @pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.data())
@@ -84,6 +85,7 @@ def test_a_log_cut_anywhere_keeps_what_is_before_and_goes_on(data: st.DataObject
         assert path.read_bytes() == whole
 
 
+@pytest.mark.threat("F7")
 @pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.data())
@@ -221,6 +223,7 @@ def test_a_missing_storage_holds_no_jobs_and_says_where_it_looked(tmp_path: Path
             look("j1")
 
 
+@pytest.mark.threat("F8")
 def test_two_processes_cannot_write_one_log(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     code = (

@@ -142,6 +142,7 @@ async def test_exit_handlers_and_daemons_have_no_say(tmp_path: Path) -> None:
     assert run.status is not SignalStatus.PASS
 
 
+@pytest.mark.threat("P26")
 @pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize(
@@ -162,6 +163,7 @@ async def test_a_hanging_suite_is_stopped_and_says_where(tmp_path: Path) -> None
     assert "test_median_odd" in run.problem
 
 
+@pytest.mark.threat("P16")
 @pytest.mark.slow
 @pytest.mark.anyio
 async def test_files_that_shadow_the_runner_or_start_with_python_are_not_used(tmp_path: Path) -> None:

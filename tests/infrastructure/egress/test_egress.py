@@ -85,6 +85,7 @@ async def found(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any
     return play(sandbox.name, tmp_path, made.reference, WANTED)
 
 
+@pytest.mark.threat("E1", "E2", "E4", "E6", "S16", "S19", "S20", "S21", "S22", "D10", "D11", "R11")
 async def test_only_allowed_names_are_reached_and_each_decision_is_told(found: dict[str, Any]) -> None:
     fetched = found["fetch"]
     assert fetched.pop("https://allowed.example/") == f"200 hello from {PUBLIC}"
@@ -130,6 +131,7 @@ async def test_only_allowed_names_are_reached_and_each_decision_is_told(found: d
     assert not any("200" in answer for answer in found["stranger"]), found["stranger"]
 
 
+@pytest.mark.threat("E3", on="bubblewrap")
 async def test_a_name_that_is_bound_anew_stays_where_it_was_judged(tmp_path: Path) -> None:
     skip_without_tools()
     sandbox = await back_end("bubblewrap", tmp_path / "cache")

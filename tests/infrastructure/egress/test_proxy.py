@@ -111,6 +111,7 @@ async def test_errors_and_cancelling_pass_through_and_leave_nothing() -> None:
     assert await all_gone(str(network.socket.parents[1]))
 
 
+@pytest.mark.threat("E7")
 @pytest.mark.slow
 async def test_a_killed_squid_is_told_and_nothing_hangs(told: list[JsonObject]) -> None:
     skip_without_tools()

@@ -53,6 +53,7 @@ WANTED: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.threat("E5", "E6")
 @pytest.mark.parametrize("name", BACK_ENDS)
 async def test_set_up_reaches_public_hosts_and_its_mirror_through_the_proxy_and_nothing_else(
     name: str, tmp_path: Path

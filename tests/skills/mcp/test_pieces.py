@@ -96,6 +96,7 @@ def test_the_command_is_the_written_one_and_npx_never_asks(spec: SkillSpec, word
     assert command_line(spec) == words
 
 
+@pytest.mark.threat("K3")
 def test_a_server_gets_the_values_it_names_and_none_that_steers_a_process() -> None:
     spec = SkillSpec("search", required_env=("EXA_KEY", "Path", "LD_PRELOAD", "NODE_OPTIONS", "https_proxy"))
     host = {"EXA_KEY": "k", "Path": "/evil", "LD_PRELOAD": "x.so", "OPENAI_API_KEY": "secret"}

@@ -1,0 +1,59 @@
+"""The table of `docs/threat-model.md`: attack → test → result on each back end, from marks and recorded results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.threats.catalogue import GROUPS
+from tests.threats.marks import ROOT, marked
+from tests.threats.recording import BACK_ENDS
+
+PAGE = ROOT / "docs" / "threat-model.md"
+RESULTS = Path(__file__).with_name("results.json")
+BEGIN = "<!-- threats: written by `python -m tests.threats` -->"
+END = "<!-- end of threats -->"
+_PLACES = (*BACK_ENDS, "harness")
+_HEAD = "| | attack | test | Docker | bubblewrap | host | harness |"
+_WORDS = {"passed": "holds", "failed": "**does not hold**", "skipped": "not run"}
+
+
+def table() -> str:
+    """Everything between the markers."""
+    recorded = json.loads(RESULTS.read_text("utf-8"))
+    lines = [
+        f"Last results recorded on {recorded['date']}. `harness`: the same on every back end. –: not tried there.",
+        "On `host` nothing isolates, so few attacks on the sandbox are tried there.",
+    ]
+    tests = marked()
+    for title, threats in GROUPS.items():
+        lines += [
+            "",
+            f"### {title}",
+            "",
+            _HEAD,
+            "|" + "---|" * 7,
+        ]
+        lines += [_row(name, words, tests.get(name, ()), recorded["tests"]) for name, words in threats.items()]
+    return "\n".join(lines)
+
+
+def written(page: str) -> str:
+    """The page with a fresh table. Raises: ValueError where its markers are gone."""
+    head, _, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not end:
+        raise ValueError(f"{PAGE} has no {BEGIN} … {END}")
+    return f"{head}{BEGIN}\n{table()}\n{end}{tail}"
+
+
+def _row(name: str, words: str, tests: Sequence[str], recorded: Mapping[str, Mapping[str, str]]) -> str:
+    shown = "<br>".join(f"`{test.removeprefix('tests/').replace('test_', '', 1)}`" for test in tests) or "none"
+    cells = [_result([recorded.get(test, {}).get(place, "") for test in tests]) for place in _PLACES]
+    return f"| {name} | {words} | {shown} | {' | '.join(cells)} |"
+
+
+def _result(outcomes: Sequence[str]) -> str:
+    """The worst of what is known."""
+    return next((_WORDS[word] for word in ("failed", "skipped", "passed") if word in outcomes), "–")
