@@ -15,7 +15,19 @@ from bench.processes import ROOT, Broken, Model, ask, model
 from bench.report import Results, Row, Skipped, show
 
 Part = tuple[str, Callable[[], Iterator[Row | Skipped]]]
-PARTS = ("start", "feedback", "steps", "history", "memory", "disk", "sandbox", "protocol", "reports", "recall")
+PARTS = (
+    "start",
+    "feedback",
+    "steps",
+    "history",
+    "memory",
+    "disk",
+    "sandbox",
+    "protocol",
+    "reports",
+    "recall",
+    "retrieval",
+)
 
 
 # Milliseconds to the end of the first command: started afresh, and made ready before.
@@ -134,6 +146,24 @@ def recall(*, quick: bool) -> Iterator[Row | Skipped]:
         )  # fmt: skip
 
 
+def retrieval(*, quick: bool) -> Iterator[Row | Skipped]:
+    """The index of a small and, in the full bench, of a large repository, and what questions cost then."""
+    for count, cold in ((1_000, 1_000.0),) if quick else ((1_000, 1_000.0), (100_000, 60_000.0)):
+        found = ask("bench.retrieval", str(count), "5" if quick else "10", timeout_s=560.0)
+        for name, key, limit in (
+            ("from nothing to the first answer", "cold", cold),
+            ("a question, p95", "p95", 50.0),
+            ("a question after one edit", "edit", 100.0),
+            ("the first map", "map", 6_000.0),
+        ):
+            note = f"median {found['median']:.0f} ms" if key == "p95" else ""
+            yield Row(
+                "retrieval", f"{count:,} files: {name}", found[key], "ms", target=f"≤ {limit:g} ms", limit=limit,
+                note=note,
+            )  # fmt: skip
+        yield Row("retrieval", f"{count:,} files: all of it, processor", found["cpu"], "ms")
+
+
 def parts(server: Model, *, quick: bool) -> Iterator[Part]:
     """What there is to measure, in order."""
     few = 2 if quick else 5
@@ -149,6 +179,7 @@ def parts(server: Model, *, quick: bool) -> Iterator[Part]:
     yield "protocol", partial(protocol, quick=quick)
     yield "reports", partial(reports, quick=quick)
     yield "recall", partial(recall, quick=quick)
+    yield "retrieval", partial(retrieval, quick=quick)
 
 
 def run(*, quick: bool, only: frozenset[str], say: Callable[[str], None]) -> Results:
