@@ -136,6 +136,7 @@ class Docker:
             "runtime": spec.runtime,
             "engine": self._engine,
             "services": services,
+            "rootless": found.rootless,
         }
         reference = json.dumps(told)
         return Snapshot(reference, key, spec.limits, spec.env, spec.network)
@@ -273,6 +274,7 @@ def _plan(
         limits or made.limits,
         reference["runtime"],
         engine=reference["engine"],
+        rootless=reference["rootless"],
     )
 
 

@@ -56,6 +56,7 @@ class Plan:
     place: str = snapshot.WORKSPACE  # the working directory
     before: str = ""  # shell lines before the program
     engine: str = ""  # the address of the engine; empty is Docker's own default
+    rootless: bool = False  # the engine's
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ def start(
     sockets: list[socket.socket] = []
     try:
         image = client.images.get(plan.image)
-        container = create(client, _options(plan, command, owner))
+        # Who we are is root inside what a rootless engine starts, and nobody else there may write what is ours.
+        container = create(client, _options(plan, command, (0, 0) if plan.rootless else owner))
         for attachment in attachments:
             stream = container.attach_socket(params=attachment)
             sockets.append(raw_socket(stream))
@@ -202,6 +204,12 @@ def remove(client: docker.DockerClient | None, container: Container | None) -> N
 
 def first_sentence(error: Exception) -> str:
     return str(getattr(error, "explanation", None) or error).strip().splitlines()[0][:300]
+
+
+def is_rootless(info: Mapping[str, Any]) -> bool:
+    """Whether the engine that says this of itself runs as a user without power over the machine."""
+    options = info.get("SecurityOptions") or []
+    return bool(info.get("Rootless")) or any("rootless" in str(option) for option in options)  # Podman, Docker
 
 
 def reap(client: docker.DockerClient) -> None:

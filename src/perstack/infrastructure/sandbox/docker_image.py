@@ -35,7 +35,7 @@ from perstack.infrastructure.sandbox import snapshot
 from perstack.infrastructure.sandbox.compose import Build, Service
 from perstack.infrastructure.sandbox.devcontainer import resolved
 from perstack.infrastructure.sandbox.docker_beside import kept
-from perstack.infrastructure.sandbox.docker_container import OPEN_FILES_AND_PROCESSES, create
+from perstack.infrastructure.sandbox.docker_container import OPEN_FILES_AND_PROCESSES, create, is_rootless
 from perstack.infrastructure.sandbox.docker_stream import raw_socket, read_frames
 from perstack.infrastructure.sandbox.installing import outward_mounts, outward_variables
 from perstack.infrastructure.sandbox.snapshot_store import Made
@@ -62,6 +62,7 @@ class Sources:
     spec: SandboxSpec
     image: str
     services: tuple[JsonObject, ...]
+    rootless: bool = False
 
 
 def sources_of(client: docker.DockerClient, spec: SandboxSpec, source: Path, log: Callable[[str], None]) -> Sources:
@@ -73,7 +74,8 @@ def sources_of(client: docker.DockerClient, spec: SandboxSpec, source: Path, log
     for line in found.told:
         log(line)
     image = _build(client, found.build, source, log) if found.build else _find(client, found.spec.image, log)
-    return Sources(found.spec, image, tuple(_service(client, each, source, log) for each in found.services))
+    services = tuple(_service(client, each, source, log) for each in found.services)
+    return Sources(found.spec, image, services, is_rootless(client.info()))
 
 
 def _service(client: docker.DockerClient, service: Service, source: Path, log: Callable[[str], None]) -> JsonObject:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from perstack.core.errors import SandboxUnavailable, UserError
-from perstack.infrastructure.sandbox.docker_container import connected
+from perstack.infrastructure.sandbox.docker_container import connected, is_rootless
 
 KINDS = ("docker", "podman")
 _ANSWER_S = 10
@@ -108,7 +108,7 @@ def _told(address: str, version: Mapping[str, Any], info: Mapping[str, Any]) -> 
         address=address,
         kind=kind,
         version=str(version.get("Version", "")),
-        rootless=any("rootless" in option for option in options),
+        rootless=is_rootless(info),
         runtimes=runtimes,
         runtime=str(info.get("DefaultRuntime") or ""),
         facts="\0".join([*facts, *options, *runtimes]),
