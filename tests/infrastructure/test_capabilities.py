@@ -9,14 +9,17 @@ from typing import get_args
 import docker
 import pytest
 
-from perstack.api.choice import guaranteed, working_sandbox
+from perstack.api.choice import attempts, guaranteed, working_sandbox
 from perstack.api.machine import surroundings
 from perstack.core.capabilities import Guarantee
 from perstack.core.errors import SandboxUnavailable
 from perstack.core.sandbox import SandboxSpec
 from perstack.definition.schema_harness import Guarantee as Words
+from perstack.infrastructure.owned import owned_name
 from perstack.infrastructure.sandbox.capabilities import measured
+from perstack.infrastructure.sandbox.docker_container import is_rootless
 from perstack.infrastructure.sandbox.engines import Engine, addresses, choose, lacks_runtime
+from perstack.infrastructure.sandbox.exhausting import exhausted
 from perstack.infrastructure.sandbox.host import Host
 from tests.infrastructure.gitkit import write
 from tests.infrastructure.sandboxes import BACK_ENDS, back_end, plain, sh
@@ -70,11 +73,12 @@ async def test_services_are_ready_closed_and_gone_afterwards(tmp_path: Path) -> 
     made = await sandbox.prepare(SandboxSpec(compose="compose.yaml", services=("db",)), source, lambda _: None)
     (tmp_path / "w").mkdir()
     client = docker.from_env()
-    before = {each.id for each in client.containers.list(all=True)}
+    own = {"label": f"perstack.owner={owned_name()}"}  # others may be at work here
+    before = {each.id for each in client.containers.list(all=True, filters=own)}
     async with sandbox.open(made, tmp_path / "w") as session:
         assert await sh(session, f'python3 -c "{_ASK}"') == (0, "b'pong'\n")
         assert (await sh(session, "cat /proc/net/dev"))[1].count(":") == 1
-    assert not {each.id for each in client.containers.list(all=True)} - before
+    assert not {each.id for each in client.containers.list(all=True, filters=own)} - before
     client.close()
 
 
@@ -99,6 +103,29 @@ def test_a_runtime_is_never_replaced_by_another() -> None:
     assert "not with runsc" in lacks_runtime(podman, "runsc")
     assert lacks_runtime(Engine("", "docker", "28", False, ("runc", "runsc"), "runc"), "runsc") == ""
     assert "no runtime runsc" in lacks_runtime(Engine("", "docker", "28", False, ("runc",), "runc"), "runsc")
+
+
+@pytest.mark.slow
+async def test_limits_are_what_they_are_when_it_comes_to_it(tmp_path: Path) -> None:
+    sandbox, host = await back_end("bubblewrap", tmp_path / "cache"), Host(cache=tmp_path / "h")
+    limits = {Guarantee.MEMORY, Guarantee.PROCESSES}
+    seen = await measured(sandbox, await plain(sandbox, tmp_path), thorough=False)
+    tried = await exhausted(sandbox, await plain(sandbox, tmp_path), limits)
+    assert {each: seen.holds(each) for each in limits} == {each: tried[each].holds for each in limits}
+    free = await exhausted(host, await plain(host, tmp_path), {Guarantee.PROCESSES})
+    assert not free[Guarantee.PROCESSES].holds
+
+
+async def test_a_runtime_has_an_engine_or_there_is_no_sandbox() -> None:
+    assert attempts("auto", SandboxSpec(runtime="runsc"), SandboxSpec()) == (("docker", SandboxSpec(runtime="runsc")),)
+    with pytest.raises(SandboxUnavailable, match="bubblewrap has no runsc"):
+        await working_sandbox("bubblewrap", (), spec=SandboxSpec(runtime="runsc"))
+
+
+def test_an_engine_without_root_is_known_by_its_own_words() -> None:
+    assert is_rootless({"Rootless": True, "SecurityOptions": ["name=seccomp,profile=default"]})
+    assert is_rootless({"SecurityOptions": ["name=seccomp", "name=rootless"]})
+    assert not is_rootless({"Rootless": False, "SecurityOptions": None})
 
 
 async def test_a_host_without_an_engine_says_where_it_looked() -> None:

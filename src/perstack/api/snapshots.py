@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import anyio.to_thread
 
 from perstack.api.host import Host
-from perstack.core.errors import UserError
+from perstack.core.errors import SandboxUnavailable, UserError
 from perstack.core.sandbox import SandboxSpec
 from perstack.infrastructure.sandbox.snapshot_store import Keeping, Kept, SnapshotStore
 
@@ -17,6 +19,7 @@ SNAPSHOTS = "snapshots"  # below the cache
 MAX_AGE, MAX_SIZE = "PERSTACK_SNAPSHOT_MAX_AGE", "PERSTACK_SNAPSHOT_MAX_SIZE"
 _MIRRORS = "PERSTACK_SETUP_MIRRORS"
 _DOCKER = "perstack.infrastructure.sandbox.docker"
+_ENGINES = "perstack.infrastructure.sandbox.engines"
 _UNITS = {
     "age": {"s": 1, "m": 60, "h": 3600, "d": 86_400},
     "size": {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40},
@@ -56,7 +59,10 @@ async def prune(host: Host, wanted: Keeping, *, dry_run: bool = False) -> Pruned
 
     def work() -> Pruned:
         before = store.kept()
-        drop = importlib.import_module(_DOCKER).drop_image
+        engine = ""
+        with contextlib.suppress(SandboxUnavailable):
+            engine = importlib.import_module(_ENGINES).choose("auto", host.env).address
+        drop = partial(importlib.import_module(_DOCKER).drop_image, engine=engine)
         removed = store.prune(wanted, drop, dry_run=dry_run)
         names = {one.name for one in removed}
         return Pruned(removed, tuple(one for one in before if one.name not in names))

@@ -123,8 +123,8 @@ class Docker:
         key = await anyio.to_thread.run_sync(snapshot.digest, identity, spec, source)
         place = ""
         if spec.setup:
-            tag = docker_image.tag_of(key)
-            await anyio.to_thread.run_sync(partial(self._store.prune, self._keeping, drop_image, most=PRUNED_AT_START))
+            tag, drop = docker_image.tag_of(key), partial(drop_image, engine=self._engine)
+            await anyio.to_thread.run_sync(partial(self._store.prune, self._keeping, drop, most=PRUNED_AT_START))
             made = partial(self._set_up, spec, source, log, (image, tag))
             folder, there = await self._store.obtain(f"docker-{key[:32]}", spec.setup[0], made, self._has_image)
             if there:
@@ -250,12 +250,12 @@ class Docker:
             yield replace(plan, mounts=(*products, *plan.mounts))
 
 
-def drop_image(one: Kept) -> bool:
-    """Take away the image of a snapshot; False where the engine keeps it or does not answer."""
+def drop_image(one: Kept, engine: str = "") -> bool:
+    """Take away the image of a snapshot; False where the engine (at this address) keeps it or does not answer."""
     if not one.image:
         return True
     try:
-        with connected() as client:
+        with connected(engine) as client:
             return docker_image.remove_image(client, one.image)
     except SandboxUnavailable:
         return False
