@@ -20,6 +20,7 @@ from perstack.context.retrieval.contract import Listing, SourceFile
 from perstack.context.retrieval.enclosure import enclosure
 from perstack.context.retrieval.ranked import RankedIndex
 from perstack.context.retrieval.text import TextQuery, fragments_of, search_text
+from perstack.core.experts import RETRIEVAL_TOOLS
 from perstack.core.messages import ToolCall
 from perstack.infrastructure import process
 from perstack.skills.retrieval import TOOL_NAMES, RetrievalSkill
@@ -129,6 +130,7 @@ def test_only_words_that_every_match_must_hold_choose_the_files() -> None:
 async def test_the_definitions_of_all_tools_are_short(tmp_path: Path) -> None:
     skill = RetrievalSkill(RetrievalWorker(tmp_path, tmp_path))
     definitions = await skill.definitions()
+    assert TOOL_NAMES == RETRIEVAL_TOOLS  # whose names a definition may not use twice
     assert {each.name for each in definitions} == set(TOOL_NAMES) - {"history"}  # here there is no past to ask for
     assert sum(len(json.dumps([each.name, each.description, each.input_schema])) for each in definitions) < 5000
 

@@ -13,6 +13,9 @@ BASE_SKILL = "@perstack/base"
 RETRIEVAL_SKILL = "@perstack/retrieval"
 BUILTIN_SKILLS = frozenset({BASE_SKILL, RETRIEVAL_SKILL})
 CHECKS_EXPERT = "@fix/checks"
+RETRIEVAL_TOOLS = (
+    "searchText", "searchRanked", "findSymbol", "references", "outline", "repositoryMap", "failures", "history",
+)  # fmt: skip
 BASE_TOOLS = (
     "attemptCompletion",
     "todo",

@@ -9,7 +9,14 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 
 from perstack.core.errors import UserError
-from perstack.core.experts import BASE_SKILL, BASE_TOOLS, BUILTIN_SKILLS, MANAGEMENT_TOOLS
+from perstack.core.experts import (
+    BASE_SKILL,
+    BASE_TOOLS,
+    BUILTIN_SKILLS,
+    MANAGEMENT_TOOLS,
+    RETRIEVAL_SKILL,
+    RETRIEVAL_TOOLS,
+)
 from perstack.core.grammar import ENV_NAME, TABLE_NAME, TAG, ExpertKey, delegation_problem, parse_expert_key
 from perstack.definition.locate import KeyPath
 from perstack.definition.package_source import parse_source
@@ -110,6 +117,7 @@ def _stdio(name: str, skill: StdioSkill, place: KeyPath) -> Iterator[Problem]:
 def _collisions(expert: Expert, path: KeyPath) -> Iterator[Problem]:
     """Two tools of one name would shadow each other, so a model could not call one of them."""
     owners: dict[str, str] = dict.fromkeys(_base_tools(expert), f"a tool of {BASE_SKILL}")
+    owners.update(dict.fromkeys(_retrieval_tools(expert), f"a tool of {RETRIEVAL_SKILL}"))
     for name, skill in expert.skills.items():
         if isinstance(skill, InteractiveSkill):
             for tool in skill.tools:
@@ -135,6 +143,13 @@ def _base_tools(expert: Expert) -> Sequence[str]:
     kept = [tool for tool in BASE_TOOLS if tool not in base.omit]
     picked = [tool for tool in (*BASE_TOOLS, *MANAGEMENT_TOOLS) if tool in base.pick and tool not in base.omit]
     return picked if base.pick else kept
+
+
+def _retrieval_tools(expert: Expert) -> Sequence[str]:
+    skill = expert.skills.get(RETRIEVAL_SKILL)
+    if not isinstance(skill, StdioSkill | SseSkill):
+        return ()
+    return [tool for tool in RETRIEVAL_TOOLS if tool not in skill.omit and (not skill.pick or tool in skill.pick)]
 
 
 def _signal(path: KeyPath, signal: Signal) -> Iterator[Problem]:
