@@ -73,7 +73,7 @@ async def test_services_are_ready_closed_and_gone_afterwards(tmp_path: Path) -> 
     made = await sandbox.prepare(SandboxSpec(compose="compose.yaml", services=("db",)), source, lambda _: None)
     (tmp_path / "w").mkdir()
     client = docker.from_env()
-    own = {"label": f"perstack.owner={owned_name()}"}  # others may be at work here
+    own: dict[str, str | list[str] | bool] = {"label": f"perstack.owner={owned_name()}"}  # others may be at work here
     before = {each.id for each in client.containers.list(all=True, filters=own)}
     async with sandbox.open(made, tmp_path / "w") as session:
         assert await sh(session, f'python3 -c "{_ASK}"') == (0, "b'pong'\n")
