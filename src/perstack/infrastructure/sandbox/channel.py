@@ -91,6 +91,9 @@ class _Stream:
             self._pending = self._pending[-keep:]
 
 
+_DIED = "Look whether the engine still runs and the machine has memory left (`perstack doctor`), then run it again."
+
+
 class Channel:
     """Runs commands one after another over a transport. `died` makes words of the last error line and what it knows."""
 
@@ -182,7 +185,7 @@ class Channel:
             await self._finish(streams)
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
             self._broken = f"the sandbox died: {await self._died(streams[1].last_line())}"
-            raise SandboxUnavailable(self._broken) from error
+            raise SandboxUnavailable(self._broken, hint=_DIED) from error
         finally:
             if not finished and not self._broken:  # cancelled: leave the channel ready for the next command
                 with anyio.CancelScope(shield=True):
