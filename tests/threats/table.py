@@ -49,7 +49,7 @@ def written(page: str) -> str:
 
 
 def _row(name: str, words: str, tests: Sequence[str], recorded: Mapping[str, Mapping[str, str]]) -> str:
-    shown = "<br>".join(f"`{test.removeprefix('tests/').replace('test_', '', 1)}`" for test in tests) or "none"
+    shown = "<br>".join(f"`{test.removeprefix('tests/')}`" for test in tests) or "none"
     cells = [_result([recorded.get(test, {}).get(place, "") for test in tests]) for place in _PLACES]
     return f"| {name} | {words} | {shown} | {' | '.join(cells)} |"
 
