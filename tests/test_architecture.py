@@ -93,7 +93,8 @@ CHOKEPOINTS = [
     ("traffic with MCP servers", ("skills/mcp/wire_",), {"mcp", "mcp_types"}),
     (
         "other HTTP",
-        ("forge/", "infrastructure/sandbox/docker", "infrastructure/remote.py"),
+        # google-auth speaks through `requests`; model traffic itself goes through the SDKs.
+        ("forge/", "infrastructure/sandbox/docker", "infrastructure/remote.py", "providers/vertex.py"),
         {"requests", "urllib.request", "http.client"},
     ),
     ("terminal output", ("interface/",), {"rich", "click"}),
