@@ -12,11 +12,11 @@ import shutil
 import sys
 from pathlib import Path
 
-import perstack
 from perstack.infrastructure import process
 from perstack.infrastructure.sandbox.toolchain import SYSTEM_PATH
 
 _PROBE_S = 20.0
+_PACKAGE = Path(process.__file__).parents[1]
 _SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")
 
 
@@ -48,6 +48,6 @@ def _options(root: Path, folder: Path) -> list[str]:
 
 def _python() -> list[str]:
     """Where the interpreter and our own modules lie; never a folder that holds much else."""
-    places = [Path(sys.base_prefix), Path(sys.prefix), Path(perstack.__file__).parent]
+    places = [Path(sys.base_prefix), Path(sys.prefix), _PACKAGE]
     places += [Path(path) for path in sys.path if path and (path.endswith(("-packages", "src")))]
     return [str(path) for path in dict.fromkeys(places) if path.is_absolute() and len(path.parts) > 1]
