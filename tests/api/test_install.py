@@ -109,7 +109,8 @@ async def test_experts_without_servers_are_locked_in_a_moment_and_delegates_at_a
         '[experts."@a/b"]\ninstruction = "x"\ndelegates = ["@a/c"]\n[experts."@a/c"]\ninstruction = "x"\n'
     )
     lines: list[str] = []
-    with surroundings({"PATH": "/usr/bin:/bin"}, sandbox="host", storage=tmp_path / "jobs") as host:
+    env = {"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with surroundings(env, sandbox="host", storage=tmp_path / "jobs") as host:
         found = await collect(host, tmp_path / "perstack.toml", lines.append)
         assert found.changes == ("there is no perstack.lock yet",)
         write(found)
