@@ -22,7 +22,7 @@ _FRESH_S = 3600.0
 # Without one of these, another back end is looked at.
 ESSENTIAL = (
     Guarantee.NETWORK, Guarantee.NON_ROOT, Guarantee.PROCESS_IDS, Guarantee.IPC, Guarantee.NO_CAPABILITIES,
-    Guarantee.READ_ONLY_ROOT, Guarantee.MEMORY, Guarantee.PROCESSES,
+    Guarantee.READ_ONLY_ROOT, Guarantee.MEMORY, Guarantee.PROCESSES, Guarantee.FILE_SIZE,
 )  # fmt: skip
 
 

@@ -94,11 +94,7 @@ class DockerService:
     def _ended(self) -> int:
         if self._code is None:
             try:
-                code = int(self.client.api.wait(str(self.container.id), timeout=None)["StatusCode"])
-                if code == 0:  # Podman says so of what has ended already, whatever it ended with
-                    self.container.reload()
-                    code = int(self.container.attrs["State"].get("ExitCode") or 0)
-                self._code = code
+                self._code = int(self.client.api.wait(str(self.container.id), timeout=None)["StatusCode"])
             except (DockerException, RequestException, OSError) as error:
                 raise SandboxUnavailable(f"Docker: {first_sentence(error)}") from error
         self._over = True
