@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from perstack.core.errors import ProviderError
+from perstack.core.json import JsonObject
 from perstack.core.messages import FilePart, ImagePart, ModelReply, ModelRequest, TextPart, ToolResult
 from perstack.core.usage import Usage
 from perstack.providers import anthropic, openai
@@ -54,7 +55,12 @@ def skill() -> FunctionSkill:
 
 def script(steps: int) -> list[ModelReply]:
     """Parallel calls, thinking, images, a PDF and an empty reply that is asked for again."""
-    kinds = ([("read", {}), ("read", {"other": 1})], [("look", {})], [("leaf", {})], [("read", {})])
+    kinds: tuple[list[tuple[str, JsonObject]], ...] = (
+        [("read", {}), ("read", {"other": 1})],
+        [("look", {})],
+        [("leaf", {})],
+        [("read", {})],
+    )
     made = [reply("So.", calls=kinds[n % 4], thinking=f"t{n}", usage=Usage(100, 10)) for n in range(steps - 2)]
     return [*made[:5], ModelReply((), made[0].stop_reason, Usage(100, 1)), *made[5:], done("ok")]
 
