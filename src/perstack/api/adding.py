@@ -28,11 +28,11 @@ from perstack.definition.package import (
     definition_files,
     experts_as,
     read_package,
-    vendored_text,
 )
 from perstack.definition.package_entry import with_entry, without_entry
 from perstack.definition.package_load import VENDOR_FOLDER, loading, pinned
 from perstack.definition.package_source import Source, is_loopback, parse_source
+from perstack.definition.package_text import vendored_text
 from perstack.infrastructure.remote_package import Remote, read_commit, read_folder, resolve
 
 _NOTHING = "Nothing was written."

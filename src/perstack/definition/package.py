@@ -11,8 +11,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import tomli_w
-
 from perstack.core.errors import UserError
 from perstack.core.experts import BASE_SKILL, BASE_TOOLS, Expert, SkillSpec
 from perstack.core.grammar import parse_expert_key
@@ -156,12 +154,6 @@ def require_free(experts: Iterable[str], taken: Collection[str], name: str) -> N
                 f'dependency "{name}" brings "{key}", and there is "{other}" already: a dependency replaces nobody',
                 hint="Take it under another name: perstack add SOURCE --as NAME (a package of one team only).",
             )
-
-
-def vendored_text(package: Package, source: str, commit: str) -> str:
-    """A package as a file to keep in the repository; its digest is that of the package."""
-    head = f"# From {source}{f' at {commit}' if commit else ''}. Pinned in perstack.lock; not to be edited.\n"
-    return head + tomli_w.dumps({"experts": dict(package.tables)}, multiline_strings=True)
 
 
 def permissions(expert: Expert) -> tuple[str, ...]:
