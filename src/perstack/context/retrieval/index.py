@@ -83,10 +83,7 @@ class RepositoryIndex:
     def _contents(self, files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
         marker = os.open(self._current, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            for file in files:
-                data = self.tree.read(file)
-                if data is None:
-                    continue
+            for file, data in self.tree.contents(files):
                 os.pwrite(marker, file.digest.encode().ljust(_DIGEST), 0)
                 signal.setitimer(signal.ITIMER_REAL, _SECONDS_A_FILE)
                 yield file, data

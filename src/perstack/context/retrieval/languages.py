@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tree_sitter import Language, Query
 
@@ -68,7 +68,8 @@ class Grammar:
 
 def language_of(path: str) -> str:
     """The language of a file by its name; "" where there is no grammar for it."""
-    return _SUFFIXES.get(PurePosixPath(path).suffix.lower(), "")
+    stem, dot, suffix = path.rpartition("/")[2].rpartition(".")
+    return _SUFFIXES.get(f"{dot}{suffix}".lower(), "") if stem else ""
 
 
 @cache

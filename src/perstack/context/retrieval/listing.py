@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,6 +73,29 @@ class Tree:
         except OSError:
             return None
         finally:
+            os.close(root)
+
+    def contents(self, files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
+        """At most `MAX_FILE` bytes of each file that can be read; quick where files of one folder come together."""
+        root = os.open(self.root, _FOLDER)
+        folder, opened = -1, ""
+        try:
+            for file in files:
+                parent, _, name = file.path.rpartition("/")
+                try:
+                    if folder < 0 or parent != opened:
+                        if folder >= 0:
+                            os.close(folder)
+                            folder = -1
+                        folder, opened = open_beneath(root, parent or ".", _FOLDER), parent
+                    data = _contents(folder, name)
+                except OSError:
+                    continue
+                if data is not None:
+                    yield file, data
+        finally:
+            if folder >= 0:
+                os.close(folder)
             os.close(root)
 
     def due(self) -> float:
@@ -307,18 +330,20 @@ def _digest(folder: int, name: str, seen: _Stat) -> str | None:
     if seen[0] > MAX_FILE:
         return hashlib.sha1(repr(seen).encode(), usedforsecurity=False).hexdigest()
     try:
-        fd = os.open(name, _READ, dir_fd=folder)
+        data = _contents(folder, name)
     except OSError:
         return None
-    try:
-        data = _regular(fd, MAX_FILE)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
     if data is None:
         return None
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _contents(folder: int, name: str) -> bytes | None:
+    fd = os.open(name, _READ, dir_fd=folder)
+    try:
+        return _regular(fd, MAX_FILE)
+    finally:
+        os.close(fd)
 
 
 def _regular(fd: int, limit: int) -> bytes | None:
@@ -326,8 +351,9 @@ def _regular(fd: int, limit: int) -> bytes | None:
     about = os.fstat(fd)
     if not stat.S_ISREG(about.st_mode):
         return None
-    parts, left = [], limit
-    while left > 0 and (part := os.read(fd, min(left, max(4096, about.st_size + 1)))):
-        parts.append(part)
-        left -= len(part)
+    wanted = min(limit, max(4096, about.st_size + 1))
+    parts = [os.read(fd, wanted)]
+    while len(parts[-1]) == wanted and (left := limit - sum(map(len, parts))) > 0:  # it grows; a short read is the end
+        wanted = min(left, 1 << 20)
+        parts.append(os.read(fd, wanted))
     return parts[0] if len(parts) == 1 else b"".join(parts)

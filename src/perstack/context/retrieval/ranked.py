@@ -5,8 +5,6 @@ from __future__ import annotations
 import bisect
 import math
 import os
-import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,16 +12,10 @@ from typing import Any
 import tantivy
 
 from perstack.context.retrieval.contract import Contents, DamagedIndex, Found, Hit, Listing, Rejected, SourceFile
+from perstack.context.retrieval.spoken import MARK, Spoken, terms
 from perstack.context.retrieval.vocabulary import Vocabulary
 
-_WORD = re.compile(rb"[A-Za-z0-9_]+")
-_APART = bytes(c if chr(c).isascii() and (chr(c).isalnum() or c == 95) else 32 for c in range(256))
-_PIECE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _NAME = 41  # bytes of a digest and its line break in the file of names
-_REMEMBERED = 300_000
-_LONG = 120  # characters of a word that is indexed; files with longer ones are candidates of every text search
-_MARK = "\x01long"
-_REPEATS = 4  # how often one word of a content counts at most
 _HEAP, _THREADS = 128_000_000, 1
 _SEGMENTS = 24  # more make every query slow: the writer then stays until they are merged
 _WORDS = 1_000  # a piece that more words hold chooses nothing
@@ -75,16 +67,16 @@ class RankedIndex:
     def add(self, contents: Iterable[tuple[SourceFile, bytes]]) -> None:
         """Index contents; the commit makes all of them visible at once."""
         self._refresh(repair=True)
-        writer, added, words = self._index.writer(_HEAP, _THREADS), list[str](), set[bytes]()
+        writer, added, spoken = self._index.writer(_HEAP, _THREADS), list[str](), Spoken()
         for file, data in contents:
             document = tantivy.Document()
             document.add_unsigned("id", len(self._digests) + len(added))
-            document.add_text("body", _body(data, words))
+            document.add_text("body", spoken.body(data))
             writer.add_document(document)
             added.append(file.digest)
         with self._names.open("a", encoding="ascii") as names:
             names.writelines(f"{digest}\n" for digest in added)
-        self._vocabulary.add({word.lower() for word in words})
+        self._vocabulary.add(spoken.words())
         writer.commit()
         self._refresh()
         if self._index.searcher().num_segments > _SEGMENTS:
@@ -127,7 +119,7 @@ class RankedIndex:
 
         Raises: Rejected where the query has no word.
         """
-        words = [w for w in _terms(query) if w not in _STOP] or list(_terms(query))
+        words = [w for w in terms(query) if w not in _STOP] or list(terms(query))
         if not words:
             raise Rejected("The query has no word to look for; name what the code is about.")
         paths = self._of(listing)
@@ -164,7 +156,7 @@ class RankedIndex:
         must = [
             (
                 tantivy.Occur.Must,
-                tantivy.Query.boolean_query([(tantivy.Occur.Should, q) for q in (*group, self._term(_MARK))]),
+                tantivy.Query.boolean_query([(tantivy.Occur.Should, q) for q in (*group, self._term(MARK))]),
             )
             for group in groups
         ]
@@ -228,46 +220,6 @@ class _Paths:
                 at = self._joined.find(word, end)
             found |= those
         return [self.files[number] for number in found]
-
-
-class _Spoken(dict[bytes, bytes]):
-    """A word as it is indexed, remembered: in lower case, and with its pieces where it is made of several."""
-
-    def __missing__(self, word: bytes) -> bytes:
-        if len(self) > _REMEMBERED:
-            self.clear()
-        text = word.decode("ascii")
-        pieces = _PIECE.findall(text)
-        if len(word) > _LONG:
-            made = _MARK
-        else:
-            made = f"{text.lower()} {' '.join(pieces).lower()}" if len(pieces) > 1 else text.lower()
-        self[word] = found = made.encode()
-        return found
-
-
-_SPOKEN = _Spoken()
-
-
-def _terms(text: str) -> dict[str, None]:
-    words = _WORD.findall(text.encode("utf-8", "replace"))
-    return dict.fromkeys(part for word in words if len(word) <= _LONG for part in _SPOKEN[word].decode().split())
-
-
-def _body(data: bytes, words: set[bytes]) -> str:
-    """What of a content is indexed; nothing of a binary one. Its words are put into `words`."""
-    if b"\0" in data[:8192]:
-        return ""
-    parts, spoken = [], _SPOKEN
-    counts = Counter(data.translate(_APART).split())
-    words.update([word for word in counts if len(word) <= _LONG])
-    for word, count in counts.items():
-        said = spoken[word]
-        if count == 1:
-            parts.append(said)
-        else:
-            parts += [said] * min(count, _REPEATS)
-    return b" ".join(parts).decode("ascii")
 
 
 def _region(file: SourceFile, score: float, weights: dict[str, float], contents: Contents) -> Hit:
