@@ -1,7 +1,8 @@
 """Runs inside a sandbox: tries every way out, and writes what came of each as one JSON object.
 
 Argument: a JSON object of lists: `fetch` (URLs, through whatever proxy the environment names), `connect` (targets of
-a CONNECT request), `raw` (bytes for the proxy, as Latin-1), `direct` (host and port, without any proxy), `resolve`.
+a CONNECT request), `raw` (bytes for the proxy, as Latin-1), `direct` (host and port, without any proxy), `datagrams`
+(the same over UDP), `abstract` (names of Unix sockets), `raw_sockets` (family, type and protocol), `resolve`.
 """
 
 import json
@@ -43,6 +44,27 @@ def direct(place: list[str | int]) -> str:
         return "connected"
 
 
+def datagram(place: list[str | int]) -> str:
+    """A question for names over UDP, and its answer."""
+    family = socket.AF_INET6 if ":" in str(place[0]) else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as plug:
+        plug.settimeout(3)
+        plug.connect((str(place[0]), int(place[1])))
+        plug.send(b"\0\1\1\0\0\1\0\0\0\0\0\0\7allowed\7example\0\0\1\0\1")
+        return f"answered {len(plug.recv(500))}"
+
+
+def abstract(name: str) -> str:
+    with socket.socket(socket.AF_UNIX) as plug:
+        plug.connect(name)
+        return "connected"
+
+
+def raw_socket(kind: list[int]) -> str:
+    with socket.socket(*kind):
+        return "opened"
+
+
 def resolve(name: str) -> str:
     return str(socket.getaddrinfo(name, 443))
 
@@ -60,6 +82,9 @@ found = {
     "connect": {target: outcome(connect, target) for target in wanted.get("connect", [])},
     "raw": [outcome(first_line, data.encode("latin-1")) for data in wanted.get("raw", [])],
     "direct": [outcome(direct, place) for place in wanted.get("direct", [])],
+    "datagrams": [outcome(datagram, place) for place in wanted.get("datagrams", [])],
+    "abstract": [outcome(abstract, name) for name in wanted.get("abstract", [])],
+    "raw_sockets": [outcome(raw_socket, kind) for kind in wanted.get("raw_sockets", [])],
     "resolve": [outcome(resolve, name) for name in wanted.get("resolve", [])],
 }
 for name in [name for name in os.environ if "PROXY" in name.upper()]:

@@ -26,7 +26,7 @@ from perstack.core.sandbox import Mount, SandboxSpec, SetupNetwork, Snapshot
 from perstack.infrastructure.egress.proxy import open_egress
 from perstack.infrastructure.sandbox.bubblewrap import Bubblewrap
 from perstack.infrastructure.sandbox.docker import Docker
-from tests.infrastructure.egress.scene_addresses import OTHER, PRIVATE, PRIVATE6, PUBLIC, PUBLIC6
+from tests.infrastructure.egress.scene_addresses import ABSTRACT, OTHER, PRIVATE, PRIVATE6, PUBLIC, PUBLIC6
 
 NAMES = {
     "allowed.example": (PUBLIC,),
@@ -44,9 +44,12 @@ NAMES = {
     "host.docker.internal": ("172.17.0.1",),
     "kubernetes.default.svc": ("10.1.2.3",),
 }
+# A name that is another one's: asked for itself, it answers with that one's addresses.
+ALIASES = {"alias.example": "metadata.example", "alias6.example": "inside6.example"}
 ALLOWED = [
     "allowed.example", "*.wild.example", "six.example", "inside.example", "metadata.example", "loop.example",
     "inside6.example", "mapped.example", "mixed.example", "mixed6.example", "rebind.example", "missing.example",
+    *ALIASES,
 ]  # fmt: skip
 
 
@@ -72,20 +75,26 @@ class Names(socketserver.BaseRequestHandler):
         question = data[12 : place + 5]
         name = ".".join(labels).lower()
         self.asked[f"{name} {kind}"] += 1
-        addresses: tuple[str, ...] = NAMES.get(name, ())
+        alias = ALIASES.get(name, "")
+        addresses: tuple[str, ...] = NAMES.get(alias or name, ())
         if name == "rebind.example":
             addresses = (PUBLIC if self.asked[f"{name} {kind}"] == 1 else "169.254.169.254",)
         family = {1: socket.AF_INET, 28: socket.AF_INET6}.get(kind)
         wanted = [a for a in addresses if family and (":" in a) == (family == socket.AF_INET6)]
-        answers = b"".join(
-            b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 0, 4 if kind == 1 else 16) + socket.inet_pton(family, a)
+        asked_for, led = b"\xc0\x0c", b""
+        owner = b"".join(bytes([len(label)]) + label.encode() for label in f"{alias}.".split("."))
+        if alias:
+            led = asked_for + struct.pack(">HHIH", 5, 1, 0, len(owner)) + owner
+        answers = led + b"".join(
+            (owner if alias else asked_for)
+            + struct.pack(">HHIH", kind, 1, 0, 4 if kind == 1 else 16)
+            + socket.inet_pton(family, a)
             for a in wanted
             if family
         )
-        code = 0x8180 if addresses else 0x8183
-        sock.sendto(
-            data[:2] + struct.pack(">HHHHH", code, 1, len(wanted), 0, 0) + question + answers, self.client_address
-        )
+        code, count = 0x8180 if addresses else 0x8183, len(wanted) + bool(alias)
+        head = data[:2] + struct.pack(">HHHHH", code, 1, count, 0, 0)
+        sock.sendto(head + question + answers, self.client_address)
 
 
 class Web(socketserver.BaseRequestHandler):
@@ -123,6 +132,8 @@ def serve(folder: Path) -> None:
     CONTEXT.load_cert_chain(folder / "authority.pem", folder / "key.pem")
     names = socketserver.UDPServer(("127.0.0.53", 53), Names)
     threading.Thread(target=names.serve_forever, daemon=True).start()
+    engine = socketserver.UnixStreamServer(ABSTRACT, socketserver.BaseRequestHandler)
+    threading.Thread(target=engine.serve_forever, daemon=True).start()
     for address in (PUBLIC, OTHER, PUBLIC6, "127.0.0.1", *PRIVATE, *PRIVATE6):
         for port in (80, 443, 2375):
             server = (Server6 if ":" in address else Server)((address, port), Web)

@@ -153,6 +153,7 @@ _PLAIN = (
     "visible_hostname perstack",
     "client_db off",
     "dns_defnames off",
+    "check_hostnames on",  # nothing is looked up that some other reader would cut short at `#`, `%` or a backslash
     f"positive_dns_ttl {_ANSWER_HOLDS}",
     f"negative_dns_ttl {_ANSWER_HOLDS}",
     "dns_timeout 10 seconds",
