@@ -89,8 +89,9 @@ async def test_a_delegate_that_was_made_in_one_step_is_a_tool_in_the_next(tmp_pa
 async def test_the_team_and_the_to_dos_outlive_a_crash_after_any_event(tmp_path: Path) -> None:
     whole = Scene(tmp_path)
     await whole.bench.run(CONFIG.experts["lead"], **whole.request)
-    first = whole.bench.collect.types().index("startRun")
-    for limit in range(first, len(whole.bench.events) - 2):
+    types = [event.type for event in whole.bench.events]
+    ended = len(types) - 1 - types[::-1].index("completeRun")
+    for limit in range(types.index("startRun"), ended):
         before = whole.bench.events[: limit + 1]
         again = Scene(tmp_path, before)
         request = again.bench.request(CONFIG.experts["lead"], **again.request)
