@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +22,25 @@ from perstack.interface.render.markdown import help_text
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
-PAGES += sorted((ROOT / "docs").glob("*.md"))
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 FILE = re.compile(r"(?:src|tests|docs|scripts|experts|bench)/[\w./-]+\.\w+")
+# Shell blocks are run: here, by the test that is named, or not, for the reason that is given. Nothing else is left out;
+# of blocks that are not run, syntax and every `perstack …` in them are checked.
+RUN_BY = {
+    "docs/tutorial.md": "tests/test_docs_tutorial.py",
+    "docs/serve.md": "tests/interface/serve/test_docs.py",
+}
+NOT_RUN = {
+    "README.md": "they set up a machine and run every test, this one among them",
+    "docs/attack-suite.md": "it takes an hour; tests take samples of the same cases",
+    "docs/experts.md": "a model has to answer",
+    "docs/jobs.md": "JOB and CHECKPOINT stand for ids of the reader's own jobs",
+    "docs/lock-file.md": "it starts the servers of the reader's own skills",
+    "docs/reuse.md": "the repositories stand for the reader's own",
+}
 KINDS = {"sh", "yaml", "toml", "json", "text", "mermaid", "diff", "markdown", "python", ""}
 
 
@@ -47,7 +64,7 @@ def command_lines() -> list[Any]:
         shell = [line for m in BLOCK.finditer(text) if m[1] in {"sh", ""} for line in m[2].splitlines()]
         lines = [*shell, *INLINE.findall(BLOCK.sub("", text))]
         for line in lines:
-            match = re.match(r"(?:\.venv/bin/)?perstack(?: (.*))?$", line.split("  #")[0].strip())
+            match = re.match(r"(?:\.venv/bin/)?perstack(?: (.*))?$", line.split("  #")[0].split(" || ")[0].strip())
             if match:
                 found.add((page.name, match[1] or ""))
     return [pytest.param(line, id=f"{name}: {line[:40]}") for name, line in sorted(found)]
@@ -84,6 +101,45 @@ def test_json_parses() -> None:
         for match in BLOCK.finditer(page.read_text("utf-8")):
             if match[1] == "json":
                 json.loads(match[2])
+
+
+def shell_pages() -> dict[str, list[str]]:
+    """Page → its shell blocks, in order."""
+    found: dict[str, list[str]] = {}
+    for page in PAGES:
+        for match in BLOCK.finditer(page.read_text("utf-8")):
+            if match[1] == "sh":
+                found.setdefault(page.relative_to(ROOT).as_posix(), []).append(match[2])
+    return found
+
+
+def test_what_is_said_of_shell_blocks_is_said_of_pages_that_have_some() -> None:
+    assert not set(RUN_BY) & set(NOT_RUN)
+    assert set(RUN_BY) | set(NOT_RUN) <= set(shell_pages())
+    for page, test in RUN_BY.items():
+        assert Path(page).name in (ROOT / test).read_text("utf-8"), f"{test} does not read {page}"
+
+
+@pytest.mark.parametrize("page", shell_pages())
+def test_shell_blocks_are_shell(page: str) -> None:
+    for block in shell_pages()[page]:
+        done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, timeout=10, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", sorted(set(shell_pages()) - set(RUN_BY) - set(NOT_RUN)))
+def test_shell_blocks_run_in_a_small_repository(page: str, tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it():\n    assert 1 + 1 == 2\n", "utf-8")
+    (tmp_path / "perstack.toml").write_text('[signals.tests]\nrun = "python3 -m pytest -q"\n', "utf-8")
+    identity = "git config user.name Ada && git config user.email ada@example.com"
+    start = f"set -euo pipefail; git init -q -b main; {identity}; git add .; git commit -q -m Start"
+    script = "\n".join([start, *shell_pages()[page]])
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("line", command_lines())
