@@ -27,6 +27,14 @@ pytestmark = pytest.mark.slow
 
 Doctor = Callable[..., tuple[int, dict[str, Any]]]
 TOML = '[signals.tests]\nkind = "test"\nrun = "python3 -m pytest -q"\n'
+SKILLED = """
+[experts.mine]
+instruction = "Do it."
+[experts.mine.skills.web]
+type = "mcpStdioSkill"
+command = "npx"
+packageName = "web-of-mine"
+"""
 SECRET = "sk-not-a-real-key-000"
 
 
@@ -91,10 +99,11 @@ async def test_a_network_that_is_open_is_seen_by_reaching_through_it(
 
 @pytest.mark.anyio
 async def test_a_program_that_no_sandbox_has_is_named_before_a_job_fails_on_it(repo: Path, doctor: Doctor) -> None:
-    (repo / "perstack.toml").write_text('[signals.build]\nkind = "command"\nrun = "no-such-tool"\n')
+    (repo / "perstack.toml").write_text(f'[signals.build]\nkind = "command"\nrun = "no-such-tool"\n{SKILLED}')
     code, found = await _in_thread(doctor, "--repo", repo, "--sandbox", "bubblewrap")
     assert code == ExitCode.USAGE
     assert "no-such-tool" in found["programs"]["message"]
+    assert found["proxy"]["state"] == "ok", "a skill of their own has to be fetched; what is built in has not"
     (excused,) = machine._programs(
         Inside("docker", missing=("x",)), Config(sandbox=SandboxSpec(setup=("make x",))), SandboxSpec()
     )

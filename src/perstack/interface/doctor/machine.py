@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from perstack import api
 from perstack.core.errors import ExitCode, PerstackError, ProviderError
-from perstack.core.experts import Config
+from perstack.core.experts import BUILTIN_SKILLS, Config
 from perstack.core.sandbox import SandboxSpec
 from perstack.interface.doctor.finding import Finding, State, failed, well
 
@@ -82,7 +82,8 @@ def _egress(seen: api.Inside) -> Finding:
 
 def _proxy(host: api.Host, seen: api.Inside, config: Config, suggestion: SandboxSpec) -> tuple[Finding, ...]:
     """Whether what is to reach something has the proxy to reach it with; nothing where nothing is."""
-    skills = [skill for expert in config.experts.values() for skill in expert.skills.values()]
+    every = (skill for expert in config.experts.values() for skill in expert.skills.values())
+    skills = [skill for skill in every if skill.name not in BUILTIN_SKILLS]  # those are part of this program
     named = any(skill.allowed_domains for skill in skills)
     made = config.sandbox.setup or config.sandbox.devcontainer or (suggestion.setup and seen.sandbox == "docker")
     fetched = bool(made) or any(skill.command for skill in skills)
