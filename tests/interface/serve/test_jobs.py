@@ -84,7 +84,6 @@ def test_a_job_is_followed_live_and_a_cut_stream_goes_on_without_loss_or_repetit
 ) -> None:
     script.app, script.hold = [READ, "wait"], Event()
     start(front, "live")
-    beside = place.start("log", "--follow", "--job", "live", "--filter", ".type == completeRun")
     seen: list[str] = []
     with front.follow("live") as first:
         for name, event, data in first.read():
@@ -92,6 +91,8 @@ def test_a_job_is_followed_live_and_a_cut_stream_goes_on_without_loss_or_repetit
             assert name != "end"
             if data and data["type"] == "startGeneration" and data["stepNumber"] == 2:
                 break
+    # Not before: a job that was taken, and has no event yet, is not on record.
+    beside = place.start("log", "--follow", "--job", "live", "--filter", ".type == completeRun")
     with front.follow("live", last=seen[-1]) as second:
         for name, event, data in second.read():
             if name == "comment":
