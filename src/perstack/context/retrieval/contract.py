@@ -45,13 +45,16 @@ class SourceFile:
 class Listing:
     """All files that may be searched, sorted by path. `digest` is another one for another listing of one root.
 
-    `notes` are sentences about what was left out (a link that leads out, an unreadable folder).
+    `notes` are sentences about what was left out (a link that leads out, an unreadable folder). `changed` are the paths
+    that came, went or changed since the listing `before`; where `before` is "", that is not known.
     """
 
     files: tuple[SourceFile, ...]
     digest: str
     notes: tuple[str, ...] = ()
     by_path: Mapping[str, SourceFile] = field(default_factory=dict, compare=False)
+    before: str = field(default="", compare=False)
+    changed: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,14 @@ class Part(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Holding(Part, Protocol):
+    """A part that can know contents in memory before it stores them."""
+
+    def hold(self, contents: Iterable[tuple[SourceFile, bytes]], keep: Collection[str]) -> None:
+        """Have contents in answers from now on; `add` is given them later. Of what is held already, `keep` stays."""
+        ...
 
 
 class DamagedIndex(Exception):

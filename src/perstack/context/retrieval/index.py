@@ -14,12 +14,13 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from perstack.context.retrieval.cache import current_file, locked, poisoned
-from perstack.context.retrieval.contract import MAX_FILE, DamagedIndex, Listing, Part, SourceFile
+from perstack.context.retrieval.contract import MAX_FILE, DamagedIndex, Holding, Listing, Part, SourceFile
 from perstack.context.retrieval.listing import Tree
 
 _SECONDS_A_FILE = 20.0
 _DIGEST = 40
 _LISTINGS = 8  # kept listings: one for each place that the repository was last asked about in
+_FEW = 32  # contents that are only held in memory while questions come
 _BATCH = 20_000  # contents a commit: what an interruption can cost
 
 
@@ -32,6 +33,7 @@ class RepositoryIndex:
         self._folder, self._current = folder, current_file(folder, name)
         self._parts = tuple(parts)
         self._pending: dict[str, dict[str, SourceFile]] = {part.name: {} for part in self._parts}
+        self._late: dict[str, tuple[Holding, SourceFile]] = {}
         self._saved = False
         name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
         self._stats = folder / f"listing.{name}"
@@ -50,7 +52,9 @@ class RepositoryIndex:
 
     def rest(self) -> float:
         """What can wait until nobody asks: keep the listing, look for changes nobody told of. Seconds to the next."""
-        if not self._saved:
+        if self._late:
+            self._learn_late()
+        elif not self._saved:
             self._saved = True
             self.tree.save(self._stats)
             _keep_newest(self._folder)
@@ -58,17 +62,39 @@ class RepositoryIndex:
             self.tree.listing(everything=True)
         return self.tree.due()
 
-    def learn(self, part: Part, listing: Listing) -> tuple[str, ...]:
-        """Have a part know every content of a listing; sentences about those it does not."""
+    def learn(self, part: Holding, listing: Listing) -> tuple[str, ...]:
+        """Have a part know every content of a listing, a few of them in memory only until nobody asks; sentences about
+        those it does not know.
+        """
         bad, waiting = poisoned(self._folder), self._pending[part.name]
         notes: tuple[str, ...] = ()
         if bad:
             paths = [file.path for file in listing.files if file.digest in bad]
             notes = tuple(f"{path}: not indexed, reading it ended the reader" for path in paths)
         if waiting:
-            self.learn_some(part, waiting.values())
+            # What was edited once more is dropped: its path no longer holds what its digest says.
+            self._late = {
+                digest: (own, file)
+                for digest, (own, file) in self._late.items()
+                if listing.by_path.get(file.path) == file
+            }
+            unknown = [file for file in part.missing(waiting.values()) if file.digest not in bad]
+            few = [file for file in unknown if file.digest not in self._late]
+            if len(few) + len(self._late) <= _FEW:
+                part.hold(self._contents(few), keep=self._late)
+                self._late.update({file.digest: (part, file) for file in few})
+            else:
+                self.learn_some(part, waiting.values())
             waiting.clear()
         return notes
+
+    def _learn_late(self) -> None:
+        """Have parts store what they hold in memory, as far as it is still there."""
+        now = self.listing().by_path
+        late, self._late = self._late, {}
+        for part in {id(part): part for part, _ in late.values()}.values():
+            mine = [file for own, file in late.values() if own is part]
+            self.learn_some(part, [file for file in mine if now.get(file.path) == file])
 
     def learn_some(self, part: Part, files: Collection[SourceFile]) -> None:
         """Have a part know some contents, for a question that needs no more."""

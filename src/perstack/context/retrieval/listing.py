@@ -56,6 +56,8 @@ class Tree:
         self._notes: dict[str, str] = {}
         self._fresh: list[SourceFile] = []
         self._changes = 0
+        self._changed: set[str] = set()
+        self._sorted = True
         self._listing = Listing((), "")
         self._watch: FolderWatch | None = None
         self._place = (0, 0)
@@ -152,12 +154,15 @@ class Tree:
             self._kept.clear()
 
     def _tell(self) -> None:
-        paths = sorted(self._known)
-        known = {path: self._known[path] for path in paths}
-        self._known = dict(known)
-        number = int(self._listing.digest or "0") + 1
-        self._listing = Listing(tuple(known.values()), str(number), tuple(self._notes.values()), known)
-        self._changes = 0
+        before = self._listing
+        if not self._sorted:
+            self._known = {path: self._known[path] for path in sorted(self._known)}
+        number, known = int(before.digest or "0") + 1, self._known.copy()
+        self._listing = Listing(
+            tuple(known.values()), str(number), tuple(self._notes.values()), known, before.digest,
+            frozenset(self._changed),
+        )  # fmt: skip
+        self._changes, self._changed, self._sorted = 0, set(), True
 
     def _all(self, root: int) -> None:
         started = time.monotonic()
@@ -243,8 +248,7 @@ class Tree:
             if entry is not None:
                 held.files[name] = entry
         for name in before.keys() - held.files.keys():
-            self._known.pop(f"{base}{name}", None)
-            self._changes += 1
+            self._forget(f"{base}{name}")
         return below
 
     def _entry(
@@ -264,10 +268,17 @@ class Tree:
                 return None
             file = SourceFile(path, digest, about.st_size, language_of(path))
         if old is None or old[1] != file:
+            self._sorted = self._sorted and path in self._known
             self._known[path] = file
             self._fresh.append(file)
+            self._changed.add(path)
             self._changes += 1
         return seen, file, racy
+
+    def _forget(self, path: str) -> None:
+        if self._known.pop(path, None) is not None:
+            self._changed.add(path)
+        self._changes += 1
 
     def _drop(self, name: str) -> None:
         """Forget a folder and what is below it."""
@@ -279,7 +290,7 @@ class Tree:
             if held is None:
                 continue
             for file in held.files:
-                self._known.pop(f"{folder}{file}", None)
+                self._forget(f"{folder}{file}")
             self._changes += 1
             pending += [f"{folder}{each}/" for each in held.folders]
 

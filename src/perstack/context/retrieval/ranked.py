@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import tantivy
 
 from perstack.context.retrieval.contract import Contents, DamagedIndex, Found, Hit, Listing, Rejected, SourceFile
+from perstack.context.retrieval.paths import Paths
 from perstack.context.retrieval.spoken import MARK, Spoken, terms
 from perstack.context.retrieval.vocabulary import Vocabulary
 
@@ -19,7 +20,8 @@ _NAME = 41  # bytes of a digest and its line break in the file of names
 _HEAP, _THREADS = 128_000_000, 1
 _SEGMENTS = 24  # more make every query slow: the writer then stays until they are merged
 _WORDS = 1_000  # a piece that more words hold chooses nothing
-_NAMED = 200  # a word that more paths hold tells nothing about a file that its contents do not tell
+_USUAL = 500  # words of a content, for one that is not in the index yet
+_LISTINGS = 2  # with what is hidden, and without
 _STOP = frozenset(
     {"a", "an", "and", "are", "as", "at", "be", "by", "do", "does", "for", "from", "how", "i", "in", "is", "it", "not"}
     | {"of", "on", "or", "that", "the", "this", "to", "was", "what", "when", "where", "which", "why", "with"}
@@ -36,7 +38,8 @@ class RankedIndex:
         self._digests: list[str] = []
         self._ids: dict[str, int] = {}
         self._read = 0  # bytes of the file of names
-        self._paths = _Paths((), "", ())
+        self._held: dict[str, Counter[str]] = {}
+        self._paths: list[Paths] = []
 
     def open(self, folder: Path) -> None:
         """Raises: DamagedIndex."""
@@ -64,6 +67,13 @@ class RankedIndex:
             self._refresh()
         return [file for digest, file in wanted.items() if digest not in self._ids]
 
+    def hold(self, contents: Iterable[tuple[SourceFile, bytes]], keep: Collection[str]) -> None:
+        """Know contents in memory only, until `add` is given them: a few that changed are in answers at once so."""
+        spoken = Spoken()
+        self._held = {digest: counts for digest, counts in self._held.items() if digest in keep}
+        for file, data in contents:
+            self._held[file.digest] = Counter(spoken.body(data).split())
+
     def add(self, contents: Iterable[tuple[SourceFile, bytes]]) -> None:
         """Index contents; the commit makes all of them visible at once."""
         self._refresh(repair=True)
@@ -79,6 +89,8 @@ class RankedIndex:
         self._vocabulary.add(spoken.words())
         writer.commit()
         self._refresh()
+        for digest in added:
+            self._held.pop(digest, None)
         if self._index.searcher().num_segments > _SEGMENTS:
             writer.wait_merging_threads()
             self._index.reload()
@@ -108,11 +120,13 @@ class RankedIndex:
         found += [file for file in paths.unknown if file.digest not in digests]
         return sorted(found, key=lambda file: file.path)
 
-    def _of(self, listing: Listing) -> _Paths:
-        if self._paths.listing != listing.digest or self._paths.files is not listing.files:
-            unknown = [file for file in listing.files if file.digest not in self._ids]
-            self._paths = _Paths(listing.files, listing.digest, unknown)
-        return self._paths
+    def _of(self, listing: Listing) -> Paths:
+        for kept in self._paths:
+            if kept.listing is listing or kept.follow(listing, self._ids):
+                return kept
+        made = Paths(listing, self._ids)
+        self._paths = [made, *self._paths[: _LISTINGS - 1]]
+        return made
 
     def search(self, query: str, listing: Listing, contents: Contents, *, limit: int) -> Found:
         """The best files for a question or identifiers, each with the lines that speak most of it.
@@ -141,6 +155,7 @@ class RankedIndex:
         """Scores by digest, of contents that are `now`: what other branches left in the index is passed over."""
         query = tantivy.Query.boolean_query([(tantivy.Occur.Should, self._term(word)) for word in words])
         searcher, pool = self._index.searcher(), _POOL
+        held = {digest: score for digest in self._held if digest in now and (score := self._score(digest, words))}
         while True:
             hits = searcher.search(query, pool, count=False).hits
             ids = searcher.fast_field_values("id", [address for _, address in hits])
@@ -149,8 +164,18 @@ class RankedIndex:
             ]
             found = {digest: score for digest, score in named if digest in now}
             if len(found) >= enough or len(hits) < pool or pool > _DEEPEST:
-                return found
+                return found | held
             pool *= 8
+
+    def _score(self, digest: str, words: Collection[str]) -> float:
+        """What the index would say of a content that it does not hold yet; the mean length is taken to be usual."""
+        counts, searcher, score = self._held[digest], self._index.searcher(), 0.0
+        total, long = searcher.num_docs + 1, 0.25 + 0.75 * counts.total() / _USUAL
+        for word in words:
+            if often := counts[word]:
+                having = searcher.doc_freq("body", word) + 1
+                score += math.log(1 + (total - having + 0.5) / (having + 0.5)) * 2.2 * often / (often + 1.2 * long)
+        return score
 
     def _matching(self, groups: list[list[Any]], limit: int) -> set[str]:
         must = [
@@ -177,7 +202,7 @@ class RankedIndex:
         count = self._index.searcher().num_docs
         size = self._names.stat().st_size if self._names.exists() else 0
         if size < self._read or count < len(self._digests):
-            self._digests, self._ids, self._read = [], {}, 0
+            self._digests, self._ids, self._read, self._paths = [], {}, 0, []
         if count > len(self._digests):
             with self._names.open("rb") as file:
                 file.seek(self._read)
@@ -189,37 +214,6 @@ class RankedIndex:
             raise DamagedIndex("documents without a name")
         if repair and size > self._read:
             os.truncate(self._names, self._read)
-
-
-class _Paths:
-    """The paths of one listing, made ready to be searched for words."""
-
-    def __init__(self, files: Sequence[SourceFile], listing: str, unknown: Sequence[SourceFile]) -> None:
-        self.files, self.listing, self.unknown = files, listing, unknown
-        self._joined = "\n".join([file.path for file in files]).lower()
-        self._starts: list[int] = []
-        self.by_digest: dict[str, list[SourceFile]] = {}
-        start = 0
-        for file in files:
-            self._starts.append(start)
-            start += len(file.path.lower()) + 1
-            self.by_digest.setdefault(file.digest, []).append(file)
-
-    def naming(self, words: Collection[str]) -> list[SourceFile]:
-        """Files with one of the words in their path; a word that very many have is passed over."""
-        found: dict[int, None] = {}
-        for word in words:
-            at, those = self._joined.find(word), dict[int, None]()
-            while at >= 0:
-                number = bisect.bisect_right(self._starts, at) - 1
-                those[number] = None
-                if len(those) > _NAMED:
-                    those.clear()
-                    break
-                end = self._starts[number + 1] if number + 1 < len(self._starts) else len(self._joined)
-                at = self._joined.find(word, end)
-            found |= those
-        return [self.files[number] for number in found]
 
 
 def _region(file: SourceFile, score: float, weights: dict[str, float], contents: Contents) -> Hit:

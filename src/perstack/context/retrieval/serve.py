@@ -11,7 +11,7 @@ import resource
 import select
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ _REST_S = 0.5  # reading ahead in pieces so short that a question hardly waits
 _FEW = 25
 _SOON_S = 0.2  # after an answer: the next question may follow at once
 
+_VISIBLE = "v"  # ends the digest of a listing without what is hidden
+
 Arguments = Mapping[str, Any]
 
 
@@ -43,7 +45,6 @@ class Server:
         self._ranked, self._symbols = RankedIndex(), SymbolIndex()
         self._index = RepositoryIndex(root, folder, (self._ranked, self._symbols), name)
         self._seen, self._unread = Listing((), ""), 0
-        self._all: Sequence[SourceFile] = ()
         self._ahead: Iterator[SourceFile] = iter(())
         self._answers: Mapping[str, Callable[[Listing, Arguments], str]] = {
             "searchText": self._text,
@@ -59,8 +60,8 @@ class Server:
     def answer(self, name: str, arguments: Arguments) -> str:
         """One answer. Raises: Rejected."""
         listing = self._index.listing()
-        if listing.digest != self._seen.digest or listing.files is not self._all:
-            self._seen, self._all = _visible(listing), listing.files
+        if f"{listing.digest}{_VISIBLE}" != self._seen.digest:
+            self._seen = _visible(listing, self._seen)
             self._ahead = iter(self._seen.files)
         notes = self._index.learn(self._ranked, listing)
         self._unread = 0
@@ -148,9 +149,16 @@ class Server:
         self._index.learn_some(self._symbols, files)
 
 
-def _visible(listing: Listing) -> Listing:
-    files = tuple(file for file in listing.files if not hidden(file.path))
-    return Listing(files, listing.digest, listing.notes, {file.path: file for file in files})
+def _visible(listing: Listing, before: Listing) -> Listing:
+    """What of a listing is not hidden, made from what was so `before`."""
+    digest, old = f"{listing.digest}{_VISIBLE}", f"{listing.before}{_VISIBLE}"
+    if before.digest != old or not all(path in before.by_path and path in listing.by_path for path in listing.changed):
+        files = {file.path: file for file in listing.files if not hidden(file.path)}
+    else:
+        files = dict(before.by_path)
+        files.update({path: listing.by_path[path] for path in listing.changed})
+    changed = frozenset(path for path in listing.changed if not hidden(path))
+    return Listing(tuple(files.values()), digest, listing.notes, files, old if listing.before else "", changed)
 
 
 def main() -> None:

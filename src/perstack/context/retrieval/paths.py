@@ -1,0 +1,68 @@
+"""The paths of one listing, made ready to be searched for words, and brought up to date where a few files changed."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Collection
+
+from perstack.context.retrieval.contract import Listing, SourceFile
+
+_NAMED = 200  # a word that more paths hold tells nothing about a file that its contents do not tell
+
+
+class Paths:
+    """Files of one listing by content and by words of their paths. `unknown` are those whose contents are not known."""
+
+    def __init__(self, listing: Listing, known: Collection[str]) -> None:
+        self.listing = listing
+        self.by_digest: dict[str, list[SourceFile]] = {}
+        for file in listing.files:
+            self.by_digest.setdefault(file.digest, []).append(file)
+        self.unknown = [file for file in listing.files if file.digest not in known]
+        self._name()
+
+    def follow(self, listing: Listing, known: Collection[str]) -> bool:
+        """Take over the listing that came after this one; whether it is that."""
+        if not listing.before or listing.before != self.listing.digest:
+            return False
+        old, new = self.listing.by_path, listing.by_path
+        named, changed = False, dict[str, SourceFile]()
+        for path in listing.changed:
+            was, now = old.get(path), new.get(path)
+            named = named or (was is None) != (now is None)
+            if was is not None:
+                left = [file for file in self.by_digest[was.digest] if file.path != path]
+                if left:
+                    self.by_digest[was.digest] = left
+                else:
+                    del self.by_digest[was.digest]
+            if now is not None:
+                self.by_digest.setdefault(now.digest, []).append(now)
+                changed[path] = now
+        waiting = [file for file in self.unknown if file.path not in listing.changed]
+        self.unknown = [file for file in (*waiting, *changed.values()) if file.digest not in known]
+        self.listing = listing
+        if named:
+            self._name()
+        return True
+
+    def naming(self, words: Collection[str]) -> list[SourceFile]:
+        """Files with one of the words in their path; a word that very many have is passed over."""
+        found: dict[int, None] = {}
+        for word in words:
+            at, those = self._joined.find(word), dict[int, None]()
+            while at >= 0:
+                number = bisect.bisect_right(self._starts, at) - 1
+                those[number] = None
+                if len(those) > _NAMED:
+                    those.clear()
+                    break
+                at = self._joined.find(word, self._starts[number + 1])
+            found |= those
+        return [self.listing.files[number] for number in found]
+
+    def _name(self) -> None:
+        lowered = [file.path.lower() for file in self.listing.files]
+        self._joined = "\n".join(lowered)
+        self._starts = list(itertools.accumulate((len(path) + 1 for path in lowered), initial=0))
