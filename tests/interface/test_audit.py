@@ -50,4 +50,4 @@ async def test_what_is_no_evidence_is_refused_with_its_name(checkout: Path) -> N
     assert (done.returncode, json.loads(done.stdout)["holds"]) == (1, False)
     assert "evidence.json: this is not a perstack verification statement" in done.stdout
     missing: subprocess.CompletedProcess[str] = perstack("audit", "nowhere", cwd=checkout)
-    assert (missing.returncode, missing.stdout) == (2, "")
+    assert (missing.returncode, json.loads(missing.stdout)["exitCode"]) == (2, 2)

@@ -92,7 +92,10 @@ class Repository:
         """
         result = await self._git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
         if result.exit_code:
-            raise UserError(f"unknown revision: {rev}", hint=self._history_hint("Name a commit, branch or tag."))
+            hint = self._history_hint("Name a commit, branch or tag.")
+            if rev == "HEAD":
+                raise UserError("the repository has no commit yet (unknown revision: HEAD)", hint="Commit first.")
+            raise UserError(f"unknown revision: {rev}", hint=hint)
         return result.stdout.decode().split()[0]
 
     async def merge_base(self, a: str, b: str) -> str:
@@ -178,6 +181,8 @@ class Repository:
                 if result.exit_code:
                     lines = result.stderr.decode("utf-8", "replace").strip().splitlines()
                     where = "; ".join(line.removeprefix("error: ") for line in lines[:3])
+                    if "No valid patches" in where:  # git goes on with advice about an option that nobody has here
+                        where = "it holds no diff"
                     raise UserError(f"patch does not apply: {where}", hint="Make it against the base commit.")
             return (await self._git.check("write-tree", env=env)).decode().strip()
 

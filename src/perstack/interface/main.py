@@ -10,10 +10,12 @@ import sys
 import traceback
 
 import click
+from click.shell_completion import CompletionItem
 
 from perstack.core.errors import ExitCode, PerstackError
 from perstack.core.faults import machine_faults
 from perstack.core.version import __version__
+from perstack.interface.failing import tell_document, tell_error, wants_document, write_anything
 
 # Name → what it does. The module is `perstack.interface.commands.<name>`, loaded when it is called: start-up time
 # is part of the interface.
@@ -43,6 +45,7 @@ COMMANDS = {
     "schema": "Print the reference or the JSON Schema of perstack.toml.",
     "create-expert": "Make an expert from a wish, really try it, and add it to a perstack.toml.",
     "experts": "Show the experts of a perstack.toml and who may call whom.",
+    "completion": "Print what makes bash, zsh or fish complete perstack.",
 }
 
 
@@ -58,6 +61,20 @@ class Commands(click.Group):
         module = importlib.import_module(f"perstack.interface.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the command that was meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.exceptions.NoSuchCommand(name, possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names from the table: no command is loaded for them."""
+        found = [CompletionItem(name, help=does) for name, does in COMMANDS.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -83,6 +100,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # else somebody (`nohup`) wants it otherwise
             signal.signal(number, _interrupt)
+    write_anything(sys.stdout, sys.stderr)
     code = run(sys.argv[1:])
     if code == ExitCode.INTERRUPTED:
         # Python would end itself by SIGINT where the interrupt came during `exec`, as class decorators use it.
@@ -100,24 +118,19 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line and return its exit code. Errors are told on stderr."""
+    """Run one command line and return its exit code. Errors are told on stderr, where asked for as JSON on stdout."""
     try:
         with machine_faults():
             result = group.main(args=arguments, prog_name="perstack", standalone_mode=False)
-    except click.exceptions.Abort:  # what click makes of Ctrl-C in a command
+    except (click.exceptions.Abort, KeyboardInterrupt):  # the first is what click makes of Ctrl-C in a command
         click.echo("perstack: interrupted", err=True)
-        return ExitCode.INTERRUPTED
+        return _failed(arguments, "interrupted", ExitCode.INTERRUPTED)
     except click.ClickException as error:
         error.show()
-        return ExitCode.USAGE
+        return _failed(arguments, error.format_message(), ExitCode.USAGE)
     except PerstackError as error:
-        click.echo(f"perstack: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"  → {error.hint}", err=True)
-        return error.exit_code
-    except KeyboardInterrupt:
-        click.echo("perstack: interrupted", err=True)
-        return ExitCode.INTERRUPTED
+        tell_error(error)
+        return _failed(arguments, error.message, error.exit_code, error.hint)
     except BrokenPipeError:
         # The reader of our output went away (`| head`): nothing more to say to it.
         sys.stdout = None  # keeps the interpreter from flushing into the closed pipe
@@ -125,8 +138,16 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001  # the boundary: a bug is told as one, with what is needed to report it
         told = f"{traceback.format_exc()}perstack: BUG in perstack {__version__}: {error!r}"
         click.echo(f"{_without_secrets(told)}; please report it with the lines above", err=True)
-        return ExitCode.INFRASTRUCTURE
+        return _failed(arguments, "a bug in perstack; see stderr", ExitCode.INFRASTRUCTURE)
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _failed(arguments: list[str], message: str, code: ExitCode, hint: str = "") -> ExitCode:
+    """Where JSON was asked for, a failure is its one document too; a broken stdout changes no exit code."""
+    if wants_document(arguments):
+        with contextlib.suppress(OSError, ValueError):
+            tell_document(message, code, hint=hint)
+    return code
 
 
 def _without_secrets(text: str) -> str:

@@ -15,6 +15,7 @@ from perstack import api
 from perstack.core.events import KNOWN_EVENTS
 from perstack.core.experts import Config
 from perstack.forge.workflow import workflow_command
+from perstack.interface.completion import providers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,7 +69,12 @@ def engine_options(function: Callable[P, T]) -> Callable[P, T]:
     """`--sandbox`, `--provider` and `--model`."""
     for option in (
         click.option("--model", default="", help="Model id; default: by the expert's tier."),
-        click.option("--provider", default="", help="anthropic, openai, openai-compatible, search (model-free), …"),
+        click.option(
+            "--provider",
+            default="",
+            shell_complete=providers,
+            help="anthropic, openai, openai-compatible, search (model-free), …",
+        ),
         sandbox_option,
     ):
         function = option(function)

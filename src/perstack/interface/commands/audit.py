@@ -18,8 +18,12 @@ from perstack.interface.render.live import LiveView
 
 @click.command(
     name="audit",
-    epilog="Examples:  perstack audit out/evidence.json   |   perstack audit out --rerun --repo checkout   "
-    "Exit code 0: the evidence holds, whatever its verdict. 1: it does not.",
+    epilog="""\b
+Examples:
+  perstack audit out/evidence.json
+  perstack audit out --rerun --repo checkout       also run the signals again, and compare
+
+Exit codes: 0 the evidence holds, whatever its verdict; 1 it does not; 2 usage; 4 infrastructure.""",
 )
 @click.argument("evidence", type=click.Path(exists=True, path_type=Path))
 @click.option("--rerun", is_flag=True, help="Also run the signals again on --repo, in a fresh sandbox, and compare.")

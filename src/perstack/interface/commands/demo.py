@@ -35,7 +35,11 @@ MARK = ".perstack-demo"
 
 @click.command(
     name="demo",
-    epilog="Examples:  perstack demo   |   perstack demo --seed 7   |   perstack demo --provider anthropic",
+    epilog="""\b
+Examples:
+  perstack demo                        offline, without a key
+  perstack demo --seed 7               another bug
+  perstack demo --provider anthropic   with a model""",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Which bug is put in.")
 @click.option(

@@ -18,7 +18,14 @@ from perstack.interface.options import format_option, host, repo_option, sandbox
 from perstack.interface.render.live import LiveView
 
 
-@click.command(name="detect", epilog="Example:  perstack detect >> perstack.toml   |   perstack detect --check")
+@click.command(
+    name="detect",
+    epilog="""\b
+Examples:
+  perstack detect >> perstack.toml
+  perstack detect --check          run each, and break the product to see it turn red
+  perstack detect --format json | jq .signals[].name""",
+)
 @repo_option
 @click.option("--base", "rev", default="HEAD", show_default=True, help="The commit to look at.")
 @click.option("--check", is_flag=True, help="Run each signal, and show that it is red where the product is broken.")
@@ -27,7 +34,7 @@ from perstack.interface.render.live import LiveView
 def command(repo: Path, rev: str, check: bool, sandbox: str, output: str) -> int:
     """Find signals in a repository's own files and say why; prints TOML for perstack.toml.
 
-    Exit code 3: nothing was found, or (with --check) a signal that gates cannot be red.
+    Exit code 3: nothing was found, or (with --check) a signal that gates was not seen to turn red.
     """
     detection, senses = anyio.run(_found, repo, rev, check, sandbox)
     if output == "json":
@@ -35,7 +42,10 @@ def command(repo: Path, rev: str, check: bool, sandbox: str, output: str) -> int
         click.echo(compact({"signals": signals, "explanations": list(detection.explanations)}))
     else:
         click.echo(api.render_toml(detection, {name: one.sentence for name, one in senses.items()}))
-    blind = any(senses[s.name].can_fail is False for s in detection.signals if s.name in senses and api.gates(s))
+    # With --check unknown is not shown to be red: a signal that could not run gates no better than a blind one.
+    blind = check and any(
+        s.name not in senses or not senses[s.name].can_fail for s in detection.signals if api.gates(s)
+    )
     return ExitCode.OK if detection.signals and not blind else ExitCode.INCONCLUSIVE
 
 

@@ -22,8 +22,13 @@ from perstack.interface.options import config_option, engine_options, environmen
 
 @click.command(
     name="doctor",
-    epilog="Exit codes: 0 nothing keeps a job from working · 2 something written or passed is wrong · 4 the machine, "
-    "the token or the model does not do. Example:  perstack doctor --sandbox bubblewrap",
+    epilog="""\b
+Examples:
+  perstack doctor
+  perstack doctor --sandbox bubblewrap --quick
+
+Exit codes: 0 nothing keeps a job from working; 2 something written or passed is wrong; 4 the machine, the token
+or the model does not do.""",
 )
 @repo_option
 @config_option

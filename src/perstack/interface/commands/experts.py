@@ -13,7 +13,12 @@ from perstack.interface.options import config_option, format_option, read_config
 
 
 @click.command(
-    name="experts", epilog="Examples:  perstack experts --config perstack.toml   |   perstack experts --builtin"
+    name="experts",
+    epilog="""\b
+Examples:
+  perstack experts
+  perstack experts --config perstack.toml
+  perstack experts --builtin --format json | jq .[].key""",
 )
 @config_option
 @click.option("--builtin", is_flag=True, help="Only the experts that ship: they run by name, in any folder.")

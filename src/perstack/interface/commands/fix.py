@@ -11,6 +11,7 @@ from rich.console import Console
 from perstack import api
 from perstack.core.json import compact
 from perstack.core.outcome import FixOutcome
+from perstack.interface.failing import tell_error
 from perstack.interface.options import (
     config_option,
     engine_options,
@@ -27,7 +28,15 @@ from perstack.interface.render.terminal import LiveView, outcome_report
 
 @click.command(
     name="fix",
-    epilog='Examples:  perstack fix "median is wrong for even lists"   |   perstack fix --provider search --apply',
+    epilog="""\b
+Examples:
+  perstack fix "median is wrong for even lists"
+  perstack fix --provider search --apply           without a model, into the working tree
+  perstack fix --target tests/test_x.py::test_y    only this test
+  perstack fix "issue 12" --format json > fix.json
+
+Exit codes: 0 fixed and proved; 1 not fixed; 2 usage or configuration; 3 inconclusive, or nothing is red;
+4 infrastructure; 130 interrupted (the same line starts again).""",
 )
 @click.argument("task", default="")
 @repo_option
@@ -68,9 +77,10 @@ def command(
 
     try:
         outcome = anyio.run(work)
-    except api.NotApplied as refused:
+    except api.NotApplied as refused:  # the outcome is the document: the refusal is told in words alone
         _tell(refused.outcome, output)
-        raise
+        tell_error(refused)
+        return refused.exit_code
     _tell(outcome, output)
     return outcome.verdict.exit_code
 

@@ -20,8 +20,11 @@ _TOLD = {"progress": "message", "skillStderr": "message"}
 
 @click.command(
     name="install",
-    epilog="Examples:  perstack install   |   perstack install --check   |   "
-    "perstack install --config experts/perstack.toml --env-path .env.ci",
+    epilog="""\b
+Examples:
+  perstack install
+  perstack install --check                         for CI: exit code 1 where the lock file is stale
+  perstack install --config experts/perstack.toml --env-path .env.ci""",
 )
 @click.option("--config", help="Path of the perstack.toml.  [default: the nearest one]")
 @click.option("--env-path", multiple=True, help="A dotenv file; repeatable.  [default: as the perstack.toml says]")

@@ -12,6 +12,7 @@ import click
 from perstack import api
 from perstack.core.errors import ExitCode, UserError
 from perstack.core.json import JsonObject, compact
+from perstack.interface import completion
 from perstack.interface.history import following
 from perstack.interface.history.choice import Wish, events_of_run, events_until
 from perstack.interface.history.lines import View, targets_of
@@ -60,12 +61,25 @@ Steps: 5, >5, >=5, <5, <=5, 1-10. Filters: `.path op value`, op one of == != > >
 
 Exit codes: 0 shown, also where there is nothing; 2 usage; 4 the log is damaged (the intact part is shown).""",
 )
-@click.option("--job", default="", metavar="ID", help="The job to show.  [default: the one worked on last]")
+@click.option(
+    "--job",
+    default="",
+    metavar="ID",
+    shell_complete=completion.jobs,
+    help="The job to show.  [default: the one worked on last]",
+)
 @click.option("--run", "run_id", default="", metavar="ID", help="Only this run of the job.")
 @click.option("--checkpoint", default="", metavar="ID", help="This checkpoint and what led to it.")
 @click.option("--jobs", "list_jobs", is_flag=True, help="List all jobs instead.")
 @click.option("--step", default="", metavar="EXPR", help="Only these steps: 5, >5, 1-10, …")
-@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only this event type; repeatable, or a,b.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    shell_complete=completion.event_types,
+    help="Only this event type; repeatable, or a,b.",
+)
 @click.option("--errors", is_flag=True, help="Only errors and retries.")
 @click.option("--tools", is_flag=True, help="Only calls of tools and their results.")
 @click.option("--delegations", is_flag=True, help="Only delegations.")

@@ -18,8 +18,13 @@ _LISTED = 20
 
 @click.command(
     name="models",
-    epilog="Exit codes: 0 · 2 the chosen provider lacks something · 4 the chosen provider did not answer (--check). "
-    "Example:  perstack models --check",
+    epilog="""\b
+Examples:
+  perstack models
+  perstack models --check                          ask each provider
+  perstack models --provider openai --format json
+
+Exit codes: 0 done; 2 the chosen provider lacks something; 4 the chosen provider did not answer (--check).""",
 )
 @config_option
 @click.option("--provider", default="", help="Treat this provider as the chosen one.")

@@ -17,8 +17,14 @@ _MB = 2**20
 
 @click.command(
     name="prune",
-    epilog="Snapshots that a job uses stay. A snapshot that is needed again is made again. "
-    "Exit codes: 0 done · 2 usage. Example:  perstack prune --max-age 7d --dry-run",
+    epilog="""\b
+Examples:
+  perstack prune --max-age 7d --dry-run
+  perstack prune --all
+
+Snapshots that a job uses stay. A snapshot that is needed again is made again.
+
+Exit codes: 0 done; 2 usage.""",
 )
 @click.option("--max-age", default="", help="Keep what was used within this time (30d, 12h). Default: 30d.")
 @click.option("--max-size", default="", help="Keep at most this much (20g, 500m), what was used last. Default: 20g.")

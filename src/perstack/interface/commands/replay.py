@@ -10,6 +10,7 @@ import click
 from perstack import api
 from perstack.core.errors import ExitCode, UserError
 from perstack.core.json import JsonObject, compact
+from perstack.interface.completion import jobs
 from perstack.interface.options import format_option, host, storage_option, storage_root
 from perstack.interface.render.facts import count, visible
 from perstack.interface.settings import Settings, load_config
@@ -29,7 +30,7 @@ Examples:
 
 Exit codes: 0 equal; 1 different, with the first difference; 2 usage or configuration; 4 the log is damaged.""",
 )
-@click.argument("job", default="")
+@click.argument("job", default="", shell_complete=jobs)
 @click.option("--rerun", is_flag=True, help="Run the job again: model and tools answer from the record.")
 @click.option("--config", default="", metavar="FILE", help="With --rerun: the definition.  [perstack.toml, upwards]")
 @storage_option

@@ -8,16 +8,21 @@ import click
 
 from perstack import api
 from perstack.core.errors import InfrastructureError, UserError
+from perstack.interface.completion import jobs
 from perstack.interface.options import storage_option, storage_root
 from perstack.interface.report.on_record import FORMATS, report_of
 
 
 @click.command(
     name="report",
-    epilog="Examples:  perstack report   |   perstack report JOB --out report.html   |   "
-    "perstack report --format junit > perstack.xml   |   perstack report --format badge --out badge.svg",
+    epilog="""\b
+Examples:
+  perstack report                                  the job worked on last
+  perstack report JOB --out report.html
+  perstack report --format junit > perstack.xml
+  perstack report --format badge --out badge.svg""",
 )
-@click.argument("job", required=False, default="")
+@click.argument("job", required=False, default="", shell_complete=jobs)
 @click.option(
     "--format",
     "output",

@@ -7,6 +7,7 @@ from dataclasses import replace
 import click
 
 from perstack import api
+from perstack.interface.completion import jobs
 from perstack.interface.continuing import interrupted, require_same_place
 from perstack.interface.options import storage_root
 from perstack.interface.running import carry_out, tell_found
@@ -26,7 +27,7 @@ where that is safe (it only reads); of any other the expert is told that its res
 
 Exit codes: those of `perstack run`; 2 where there is nothing to resume; 4 where the log is damaged.""",
 )
-@click.argument("job", default="")
+@click.argument("job", default="", shell_complete=jobs)
 @click.option(
     "--filter",
     "only",

@@ -8,6 +8,7 @@ import click
 
 from perstack import api
 from perstack.core.errors import UserError
+from perstack.interface.completion import event_types, experts, jobs
 from perstack.interface.continuing import Onward, continued
 from perstack.interface.options import storage_root
 from perstack.interface.running import carry_out
@@ -29,11 +30,11 @@ Examples:
 Exit codes: 0 completed, or waiting for an answer; 2 usage or configuration; 3 stopped at --max-steps;
 4 stopped by an error; 130 interrupted (`perstack resume` goes on).""",
 )
-@click.argument("expert")
+@click.argument("expert", shell_complete=experts)
 @click.argument("query")
 @click.option("--job-id", default="", metavar="ID", help="The new job's id.  [default: made up]")
 @click.option("--continue", "go_on", is_flag=True, help="Say QUERY to the job that was worked on last.")
-@click.option("--continue-job", default="", metavar="ID", help="Say QUERY to this job.")
+@click.option("--continue-job", default="", metavar="ID", shell_complete=jobs, help="Say QUERY to this job.")
 @click.option("--resume-from", default="", metavar="ID", help="With --continue-job: branch off this checkpoint.")
 @click.option(
     "-i",
@@ -47,6 +48,7 @@ Exit codes: 0 completed, or waiting for an answer; 2 usage or configuration; 3 s
     "only",
     default="",
     metavar="TYPES",
+    shell_complete=event_types,
     help="Print only these event types: a,b; or `.path op value`, as log has it.",
 )
 @run_options

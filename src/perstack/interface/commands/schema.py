@@ -7,7 +7,9 @@ import click
 from perstack import api
 
 
-@click.command(name="schema", epilog="Example:  perstack schema --format json > perstack.schema.json")
+@click.command(
+    name="schema", epilog="\b\nExamples:\n  perstack schema\n  perstack schema --format json > perstack.schema.json"
+)
 @click.option(
     "--format",
     "output",

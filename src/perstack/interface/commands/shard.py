@@ -20,8 +20,11 @@ from perstack.interface.shares import MOST, matrix_of, parse_share
 
 @click.group(
     name="shard",
-    epilog="Examples:  perstack shard plan --shards 4   |   perstack shard run 2/4 --out share   |   "
-    "perstack shard merge shares/   (exit codes as `perstack verify`)",
+    epilog="""\b
+Examples:
+  perstack shard plan --shards 4
+  perstack shard run 2/4 --out share
+  perstack shard merge shares/                     exit codes as `perstack verify`""",
 )
 def command() -> None:
     """Share a verification out over several machines, and merge what they measured into one verdict.

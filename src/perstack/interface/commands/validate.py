@@ -9,8 +9,8 @@ import click
 from perstack import api
 
 
-@click.command(name="validate", epilog="Example:  perstack validate perstack.toml")
-@click.argument("path", type=click.Path(dir_okay=False, path_type=Path), default=Path(api.CONFIG_NAME))
+@click.command(name="validate", epilog="\b\nExamples:\n  perstack validate\n  perstack validate experts/perstack.toml")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path), default=Path("perstack.toml"))
 def command(path: Path) -> None:
     """Check a perstack.toml: every problem with its line, unknown keys as warnings."""
     config = api.validate(path)

@@ -18,8 +18,15 @@ from perstack.interface.render.terminal import LiveView
 
 @click.command(
     name="verify",
-    epilog="Examples:  perstack verify   |   perstack verify --base v1.2 --head my-branch   |   "
-    "perstack verify --patch fix.diff --format json",
+    epilog="""\b
+Examples:
+  perstack verify                                  the working tree, against where it left the main branch
+  perstack verify --base v1.2 --head my-branch     one commit against another
+  perstack verify --patch fix.diff --format json | jq .reasons
+  perstack verify --target tests/test_x.py::test_y --out evidence
+
+Exit codes: 0 pass; 1 fail; 2 usage or configuration; 3 inconclusive or needs-test-change; 4 infrastructure;
+130 interrupted (the same line starts again).""",
 )
 @change_options
 @click.option("--all", "everything", is_flag=True, help="Run every signal, also once one has decided the verdict.")
