@@ -112,3 +112,12 @@ class ExecResult:
     def text(self) -> str:
         """Both streams as one text, undecodable bytes replaced."""
         return (self.stdout + self.stderr).decode("utf-8", errors="replace")
+
+
+_KILLED = 137
+
+
+def exit_words(code: int) -> str:
+    """An exit code for people; one that most often means a reached memory limit says so."""
+    killed = " (killed, most often for memory: `[sandbox.limits] memoryMb` sets how much there is)"
+    return f"exit code {code}{killed if code == _KILLED else ''}"

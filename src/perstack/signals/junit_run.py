@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from perstack.core.sandbox import ExecResult
+from perstack.core.sandbox import ExecResult, exit_words
 from perstack.core.signals import SignalRun, SignalSpec, SignalStatus, TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
 from perstack.signals.command import judge_command
@@ -56,7 +56,7 @@ def judge_reports(spec: SignalSpec, result: ExecResult, workspace: Path, pattern
         return run
     files = _matches(workspace, pattern)
     if not files:
-        return _problem(run, ReasonCode.REPORT_MISSING, f"no report matches {pattern} (exit code {result.exit_code})")
+        return _problem(run, ReasonCode.REPORT_MISSING, f"no report matches {pattern} ({exit_words(result.exit_code)})")
     try:
         tests = _read_all(files)
     except ReportInvalid as error:

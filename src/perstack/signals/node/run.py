@@ -15,7 +15,7 @@ from random import SystemRandom
 import anyio.to_thread
 
 from perstack.core.json import JsonObject
-from perstack.core.sandbox import ExecResult, Mount
+from perstack.core.sandbox import ExecResult, Mount, exit_words
 from perstack.core.signals import SignalRun, SignalSpec, SignalStatus, TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
 from perstack.infrastructure import foreign
@@ -169,10 +169,10 @@ def _unfinished(spec: SignalSpec, plan: NodePlan, result: ExecResult, channel: C
     finish: JsonObject | None = channel.finish
     if not channel.connected or (finish is None and not channel.records):
         last = kept_output(result).strip().splitlines()[-1:] or ["no output"]
-        text = f"{plan.tool} could not be started (exit code {result.exit_code}): {last[0]}"
+        text = f"{plan.tool} could not be started ({exit_words(result.exit_code)}): {last[0]}"
         return Problem(ReasonCode.SIGNAL_ERROR, text)
     if finish is None:
-        text = f"the test process ended with exit code {result.exit_code} and no finish record"
+        text = f"the test process ended with {exit_words(result.exit_code)} and no finish record"
         return Problem(ReasonCode.REPORT_MISSING, text)
     if finish.get("problem"):
         return Problem(ReasonCode.SIGNAL_ERROR, f"{plan.tool}: {finish['problem']}")

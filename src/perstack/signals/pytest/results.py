@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from perstack.core.json import Json, JsonObject
+from perstack.core.sandbox import exit_words
 from perstack.core.signals import TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
 from perstack.signals.pytest.canary import Canaries, check_canaries
@@ -197,7 +198,7 @@ def _check_exit(records: Sequence[JsonObject], finish: JsonObject, exit_code: in
     if exit_code == 1:
         return None  # the canaries that must fail make every honest run end so
     internal = next((str(r.get("message")) for r in records if r.get("type") == "internal"), "")
-    words = _EXIT_WORDS.get(exit_code, f"with exit code {exit_code}")
+    words = _EXIT_WORDS.get(exit_code, f"with {exit_words(exit_code)}")
     code = ReasonCode.REPORT_MISSING if exit_code == 2 else ReasonCode.SIGNAL_ERROR
     if exit_code == 0:
         code = ReasonCode.CANARY_FAILED

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from perstack.core.sandbox import ExecResult
+from perstack.core.sandbox import ExecResult, exit_words
 from perstack.core.signals import SignalRun, SignalSpec, SignalStatus, TestCase, TestStatus
 from perstack.core.verdict import ReasonCode
 from perstack.signals.channel import Channel
@@ -36,10 +36,10 @@ def unfinished(runner: str, spec: SignalSpec, result: ExecResult, channel: Chann
     if not channel.connected:
         last = kept_output(result).strip().splitlines()[-1:] or ["no output"]
         return Problem(
-            ReasonCode.SIGNAL_ERROR, f"{runner} could not be started (exit code {result.exit_code}): {last[0]}"
+            ReasonCode.SIGNAL_ERROR, f"{runner} could not be started ({exit_words(result.exit_code)}): {last[0]}"
         )
     if channel.finish is None:
-        text = f"the test process ended with exit code {result.exit_code} and no finish record{where}"
+        text = f"the test process ended with {exit_words(result.exit_code)} and no finish record{where}"
         return Problem(ReasonCode.REPORT_MISSING, text)
     return None
 
