@@ -26,6 +26,8 @@ from perstack.providers.facts import UNKNOWN_REPLY, Reasoning, Traits, facts
         ("google", "gemini-3-pro-preview", Traits(1_048_576, 65_536, True, False, Reasoning.LEVEL)),
         ("ollama", "gemma3:1b", Traits(32_000, None, False, False, Reasoning.NONE)),
         ("openai-compatible", "mystery", Traits()),
+        ("openai-compatible", "gpt-5-mini", Traits(None, 128_000, True, False, Reasoning.EFFORT)),
+        ("a provider of the caller's own", "gpt-5-mini", Traits(None, 128_000, True, True, Reasoning.EFFORT)),
     ],
 )
 def test_a_model_has_the_traits_of_its_family(provider: str, model: str, traits: Traits) -> None:

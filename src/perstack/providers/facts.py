@@ -18,8 +18,10 @@ UNKNOWN_REPLY = 8192
 """Tokens of a reply, reasoning not counted, where a model's limit is not known: every current server takes it."""
 _LONGEST_REPLY = 32_000  # what a step is ever asked for: longer ones are a runaway, not an answer
 _PLATFORM = re.compile(r"^(?:[a-z]+\.)?anthropic\.|^(?:google|models|openai)/|^accounts/[^/]+/models/")
-_SEES_PDF = frozenset({"anthropic", "amazon-bedrock", "openai", "azure-openai"})
-"""Providers whose protocol, as it is spoken here, carries PDF. Vertex does for Anthropic's models only."""
+_WITHOUT_PDF = frozenset({"google", "google-vertex", "deepseek", "fireworks", "ollama", "openai-compatible"})
+"""Providers whose protocol, as it is spoken here, carries no PDF. Vertex does for Anthropic's models only.
+
+Of a provider that is the caller's own nothing is known: the model decides."""
 
 
 class Reasoning(StrEnum):
@@ -102,7 +104,7 @@ def _smaller(first: int | None, second: int | None) -> int | None:
 
 
 def _speaks_pdf(provider: str, model: str) -> bool:
-    return provider in _SEES_PDF or (provider == "google-vertex" and model.startswith("claude-"))
+    return provider not in _WITHOUT_PDF or (provider == "google-vertex" and model.startswith("claude-"))
 
 
 def _told(found: Traits, own: Mapping[str, Json]) -> Traits:
