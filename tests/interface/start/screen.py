@@ -48,14 +48,18 @@ class Terminal:
             os.write(self._fd, KEYS.get(key, key.encode()))
 
     def read(self, seconds: float = 0.1) -> bool:
-        """Take in what the process has drawn; False where it has gone."""
+        """Take in all that the process has drawn; False where it has gone."""
         ready, _, _ = select.select([self._fd], [], [], seconds)
         if not ready:
             return True
+        data = b""
         try:
-            data = os.read(self._fd, 65536)
+            while ready and len(data) < 1 << 20:
+                data += os.read(self._fd, 65536)
+                ready, _, _ = select.select([self._fd], [], [], 0)
         except OSError:
-            return False
+            if not data:
+                return False
         self.raw += data
         # pyte knows neither of these queries, and prints their tails.
         self._stream.feed(data.replace(b"\x1b[?2026$p", b"").replace(b"\x1b[?2048$p", b"").replace(b"\x1b[>1u", b""))

@@ -128,6 +128,7 @@ def test_a_terminal_is_asked_for_what_it_can_do() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_ten_thousand_entries_are_laid_out_fast() -> None:
     activity = Activity()
     events = [one for number in range(1, 10_001) for one in called(number, "readTextFile", f"file {number}")]

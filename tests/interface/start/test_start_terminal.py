@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from perstack.interface.main import run
 from tests.interface.model import Model, model
-from tests.interface.scripts import READ, Desk
+from tests.interface.scripts import READ, TOML, Desk
 from tests.interface.start.screen import Terminal
 
 pytestmark = pytest.mark.slow
@@ -84,8 +85,11 @@ def test_ctrl_c_stops_a_job_that_can_go_on_in_a_small_window_without_colours(tmp
             assert "perstack resume" in terminal.text
 
 
-def test_without_a_terminal_it_says_what_to_do(tmp_path: Path) -> None:
-    with model({}) as served:
-        done = Desk(tmp_path, served)("start", "app", "x", TERM="xterm")
-    assert done.code == 2
-    assert "perstack run" in done.err
+def test_without_a_terminal_it_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "perstack.toml").write_text(TOML)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TERM", "xterm")
+    assert run(["start", "app", "x"]) == 2
+    assert "perstack run" in capsys.readouterr().err
