@@ -97,18 +97,17 @@ class RankedIndex:
 
     def files_with(self, words: Collection[str], listing: Listing, *, limit: int) -> tuple[SourceFile, ...]:
         """Files that hold all words; what cannot be known by the index is among them."""
-        terms = [self._term(word.lower()) for word in words]
-        found = self._matching([[term] for term in terms], limit)
+        found = self._matching([[word.lower()] for word in words], limit)
         return tuple(self.files(found, listing))[:limit]
 
     def holding(self, fragments: Collection[tuple[str, bool]], limit: int) -> set[str] | None:
         """Digests of contents with every fragment (lower case; True: as a whole word); None: too many to help."""
-        groups: list[list[Any]] = []
+        groups: list[list[str]] = []
         for text, whole in fragments:
             words = [text] if whole else self._vocabulary.holding(text, _WORDS)
             if words is not None:
-                groups.append([self._term(word) for word in words])
-        if not groups:
+                groups.append(words)
+        if not groups or (len(groups) == 1 and self._common(groups[0], limit)):
             return None
         found = self._matching(groups, limit)
         return None if len(found) >= limit else found
@@ -177,11 +176,16 @@ class RankedIndex:
                 score += math.log(1 + (total - having + 0.5) / (having + 0.5)) * 2.2 * often / (often + 1.2 * long)
         return score
 
-    def _matching(self, groups: list[list[Any]], limit: int) -> set[str]:
+    def _common(self, words: Collection[str], limit: int) -> bool:
+        """Whether one of the words alone is in so many contents."""
+        searcher = self._index.searcher()
+        return any(searcher.doc_freq("body", word) >= limit for word in words)
+
+    def _matching(self, groups: list[list[str]], limit: int) -> set[str]:
         must = [
             (
                 tantivy.Occur.Must,
-                tantivy.Query.boolean_query([(tantivy.Occur.Should, q) for q in (*group, self._term(MARK))]),
+                tantivy.Query.boolean_query([(tantivy.Occur.Should, self._term(word)) for word in (*group, MARK)]),
             )
             for group in groups
         ]
