@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 import re
 from collections.abc import Iterable, Sequence
@@ -65,7 +66,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", r"\|")
+    """One line. A bar in code is written as HTML: readers of Markdown do not agree on how it is kept from ending it."""
+    line = " ".join(text.split())
+    if "|" in line:
+        line = re.sub("`([^`]*)`", lambda code: f"<code>{html.escape(code[1], quote=False)}</code>", line)
+    return line.replace("|", "&#124;")
 
 
 def _command_line() -> str:
