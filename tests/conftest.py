@@ -40,6 +40,7 @@ SLOW_FILES = frozenset(
         "infrastructure/test_git_snapshot.py",
         "infrastructure/test_isolation.py",
         "infrastructure/test_sandbox.py",
+        "infrastructure/test_sandbox_disk.py",
         "infrastructure/test_sandbox_setup.py",
         "interface/test_job_refusals.py",
         "interface/test_log_command.py",

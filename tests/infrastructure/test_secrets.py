@@ -64,6 +64,7 @@ def test_no_piece_of_a_secret_is_left_when_it_is_taken_apart(taken_apart: str) -
     assert len(text) < len("before >< after") + len(MASK) + 16
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40), st.sampled_from(("", " ", "\u200b", "\n", "%")), st.integers(0, 20))
 def test_a_secret_anywhere_in_any_text_leaves_no_twelve_characters_in_a_row(
@@ -137,6 +138,7 @@ def test_private_keys_are_taken_out_whole_even_when_cut() -> None:
     assert find_secrets(f"x\n{head}\n") == [(2, "private key")]
 
 
+@pytest.mark.slow
 def test_redaction_takes_time_in_proportion_to_the_text() -> None:
     redactor = Redactor([SECRET, "another-secret-value-42", "x" * 100])
     worst = (SECRET[:11] + "x" * 11) * 2000

@@ -106,6 +106,7 @@ def test_descriptors_and_devices_are_not_read_through_links(workspace: Workspace
     assert (workspace.root.parent / "secret").read_text() == "secret"
 
 
+@pytest.mark.slow
 def test_a_sparse_giant_and_a_deep_tree_cost_nothing(workspace: Workspace) -> None:
     with (workspace.root / "sparse").open("wb") as file:
         file.truncate(1 << 40)
