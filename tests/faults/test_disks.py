@@ -11,7 +11,7 @@ from tests.faults.bench import Bench, Ended, on_disk
 
 pytestmark = pytest.mark.slow
 # Where the harness works: it fails when it copies the repository, makes a sandbox, or starts a run.
-SAMPLE = ("nr_inodes=25", "size=100k")
+SAMPLE = ("nr_inodes=25", pytest.param("size=100k", marks=pytest.mark.nightly))
 SWEEP = (*(f"size={k}k" for k in range(4, 260, 8)), *(f"nr_inodes={count}" for count in range(2, 90, 3)))
 
 
