@@ -44,7 +44,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commit(folder, "Add freight\n\nBecause parcels are heavy.", ship="def freight():\n    return 5\n")
     commit(folder, "Round totals", cart="def total():\n    return round(1)\n")
     git(folder, "tag", "base")
-    commit(folder, "Fix the total for good", cart="def total():\n    return 42\n")
+    commit(folder, "Fix the total for good", cart="def total():\n    return QUOTA\n")
     git(folder, "tag", "fixed")
     return folder
 
@@ -73,10 +73,10 @@ async def test_commits_are_found_by_the_code_they_brought_and_by_path(checkout: 
 async def test_nothing_after_the_base_is_told_though_refs_lead_there(checkout: Path, tmp_path: Path) -> None:
     past = await history(checkout, tmp_path)
     answers = [
-        await past.search(), await past.search(message="for good"), await past.search(code="42"),
+        await past.search(), await past.search(message="for good"), await past.search(code="QUOTA"),
         await past.search(path="cart.py"), await past.touched("cart.py", 1, 2), await past.blame("cart.py", 1, 2),
     ]  # fmt: skip
-    assert not any("for good" in answer or "42" in answer for answer in answers)
+    assert not any("for good" in answer or "QUOTA" in answer for answer in answers)
     assert "for good" in await (await history(checkout, tmp_path / "later", "fixed")).search()
 
 
