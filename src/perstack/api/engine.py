@@ -28,10 +28,10 @@ from perstack.api.locked import locked_by
 from perstack.api.places import Places
 from perstack.api.running import carried_out
 from perstack.core.contracts import Session
-from perstack.core.faults import machine_faults
 from perstack.core.errors import PerstackError
 from perstack.core.events import RECORD_EVENTS, Event, EventSink
 from perstack.core.experts import Config, Expert, PipelineSpec
+from perstack.core.faults import machine_faults
 from perstack.core.json import JsonObject
 from perstack.core.outcome import FixOutcome, Planned, Reviewed
 from perstack.core.storage import JOB_STATUS, EventWriter, JobRecord, Store

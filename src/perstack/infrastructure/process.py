@@ -78,9 +78,7 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def output_of(
-    argv: Sequence[str], *, env: Mapping[str, str], timeout_s: float, limit: int
-) -> tuple[int | None, bytes]:
+def output_of(argv: Sequence[str], *, env: Mapping[str, str], timeout_s: float, limit: int) -> tuple[int | None, bytes]:
     """Run a program of the operator's to its end: exit code (None: out of time, or too much said), and its output.
 
     It reads nothing, its stderr is nobody's, and it works in `/`: no checkout can put itself in its way.
