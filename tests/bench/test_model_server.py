@@ -43,7 +43,7 @@ def test_our_side_keeps_a_real_event_log(server_url: str, folder: Path) -> None:
     our_loop("anthropic")(f"{server_url}/s/log/2", folder)
     kinds = [json.loads(line)["type"] for line in (folder / LOG).read_text().splitlines()]
     assert kinds.count("callTools") == 2
-    assert kinds[-1] == "completeRun"
+    assert kinds[-2:] == ["completeRun", "reportUsage"], "the run ends, then the job is told what it used"
 
 
 def test_an_unknown_path_is_refused(server_url: str) -> None:
