@@ -62,6 +62,28 @@ def test_a_full_place_of_jobs_leaves_no_half_file(bench: Bench, options: str) ->
     assert bench.left() == []
 
 
+@pytest.mark.parametrize(("sandbox", "options"), [("bubblewrap", "size=20k"), ("host", "size=300k")])
+def test_a_full_disk_of_snapshots_is_told_and_the_next_run_makes_the_whole(
+    bench: Bench, sandbox: str, options: str
+) -> None:
+    bench.sandbox = sandbox
+    cache, left, config = (bench.checkout.parent / name for name in (".cache", "left", "set-up.toml"))
+    cache.mkdir()
+    made = 'setupNetwork = "none"\nsetup = ["head -c 400000 /dev/zero >made.bin"]'
+    config.write_text(f"{(bench.checkout / 'perstack.toml').read_text()}[sandbox]\n{made}\n")
+    keep = ["sh", "-c", f'"$@"; code=$?; find {cache} -mindepth 2 >{left}; exit $code', "sh"]
+    disk = on_disk(options, cache, bench.checkout.parent / "names")
+    done = bench("verify", "--config", str(config), before=[*disk, *keep])
+    assert (done.code, done.err.count("perstack: no sandbox can be used")) == (4, 1), done.err
+    assert "Traceback" not in done.err
+    assert "No space left on device" in done.err or "nearly full" in done.err
+    assert "ree some space" in done.err, "what to do is said"
+    assert not [line for line in left.read_text().split() if "made.bin" in line or "snapshot.json" in line]
+    assert bench.left() == []
+    assert bench.works("--config", str(config))
+    assert len(list(cache.rglob("made.bin"))) == 1
+
+
 @pytest.mark.threat("F4")
 def test_a_place_that_cannot_be_written_is_told(bench: Bench) -> None:
     jobs = bench.checkout.parent / "jobs"

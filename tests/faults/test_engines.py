@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
+import anyio
 import pytest
+from anyio import run_process
 
+from perstack.core.errors import SandboxUnavailable
+from perstack.core.sandbox import SandboxSpec, SetupNetwork
 from tests.faults.bench import Bench, Engine, until_gone
+from tests.infrastructure.sandboxes import back_end, sh
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +64,34 @@ def test_an_engine_that_goes_away_in_a_run_is_told_and_the_next_run_tidies_up(do
     assert docked.works()
     assert containers_of(docked) == []
     assert until_gone(str(docked.temporary)) == []
+
+
+@pytest.mark.anyio
+async def test_an_image_that_goes_away_before_its_sandbox_is_told_and_is_made_again(tmp_path: Path) -> None:
+    source, work = tmp_path / "source", tmp_path / "work"
+    source.mkdir()
+    work.mkdir()
+    sandbox = await back_end("docker", tmp_path / "cache")
+    # Nobody else's snapshot, and no proxy to wait for.
+    spec = SandboxSpec(setup=("echo made >/made",), env=(("ONLY", str(tmp_path)),), network=SetupNetwork(open=False))
+    first = await sandbox.prepare(spec, source, lambda _: None)
+    image = json.loads(first.reference)["image"]
+    await run_process(["docker", "rmi", "--force", image])
+    with pytest.raises(SandboxUnavailable, match="No such image") as told:
+        async with sandbox.open(first, work):
+            pass
+    assert told.value.exit_code == 4
+    assert "run it again" in told.value.hint
+    log: list[str] = []
+    with anyio.fail_after(60):  # its own lease on what is no more must not hold it up
+        again = await sandbox.prepare(spec, source, log.append)
+    try:
+        assert log[-1] == f"set-up: {spec.setup[0]}"
+        async with sandbox.open(again, work) as session:
+            assert await sh(session, "cat /made") == (0, "made\n")
+    finally:
+        made = json.loads(again.reference)["image"]
+        await run_process(["docker", "rmi", "--force", made])
 
 
 @pytest.mark.nightly

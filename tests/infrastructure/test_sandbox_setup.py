@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -12,7 +13,7 @@ from docker.errors import DockerException
 
 from perstack.core.contracts import Sandbox
 from perstack.core.errors import UserError
-from perstack.core.sandbox import SandboxSpec
+from perstack.core.sandbox import SandboxSpec, SetupNetwork
 from perstack.infrastructure.owned import owned_name
 from perstack.infrastructure.sandbox.docker import Docker
 from perstack.infrastructure.sandbox.docker_container import reap
@@ -122,6 +123,27 @@ async def test_an_image_is_built_from_a_dockerfile(source: Path, tmp_path: Path)
         await sandbox.prepare(SandboxSpec(build="ci/Dockerfile"), source, lambda _: None)
     with pytest.raises(UserError, match=r"no \.\./outside"):
         await sandbox.prepare(SandboxSpec(build="../outside"), source, lambda _: None)
+
+
+@pytest.mark.slow
+async def test_a_build_without_a_set_up_network_has_none_and_fetches_nothing(source: Path, tmp_path: Path) -> None:
+    sandbox = await back_end("docker", tmp_path / "cache")
+    closed = SandboxSpec(build="Dockerfile", network=SetupNetwork(open=False))
+    write(source, {"Dockerfile": f"FROM {BASE_IMAGE} AS one\nRUN ls /sys/class/net >/seen # {tmp_path}\nFROM one\n"})
+    made = await sandbox.prepare(closed, source, lambda _: None)
+    (tmp_path / "w").mkdir()
+    async with sandbox.open(made, tmp_path / "w") as session:
+        assert await sh(session, "cat /seen") == (0, "lo\n")
+    for line, named in (
+        ("FROM localhost:1/no-such:1", "localhost:1/no-such:1"),
+        (f"FROM {BASE_IMAGE}\nCOPY --from=localhost:1/other /a /b", "localhost:1/other"),
+        (f"FROM {BASE_IMAGE}\nADD \\\n  http://localhost:1/x /x", "http://localhost:1/x"),
+    ):
+        write(source, {"Dockerfile": f"{line}\n"})
+        with pytest.raises(UserError, match=f"Dockerfile needs {named}, and setupNetwork"):
+            await sandbox.prepare(closed, source, lambda _: None)
+    with pytest.raises(UserError, match="keeps it from being pulled"):
+        await sandbox.prepare(replace(closed, build="", image="localhost:1/no-such:1"), source, lambda _: None)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from anyio import to_thread
 from perstack.api import Inside
 from perstack.core.errors import ExitCode
 from perstack.core.experts import Config
-from perstack.core.sandbox import SandboxSpec
+from perstack.core.sandbox import SandboxSpec, SetupNetwork
 from perstack.interface.doctor import machine
 from perstack.interface.doctor.finding import State
 from perstack.interface.main import run
@@ -108,6 +108,14 @@ async def test_a_program_that_no_sandbox_has_is_named_before_a_job_fails_on_it(r
         Inside("docker", missing=("x",)), Config(sandbox=SandboxSpec(setup=("make x",))), SandboxSpec()
     )
     assert excused.state is State.NOTE
+
+
+@pytest.mark.parametrize(("inside", "open_", "told"), [("docker", True, 1), ("docker", False, 0), ("host", True, 0)])
+def test_a_build_over_the_network_of_the_engine_is_warned_of(inside: str, open_: bool, told: int) -> None:
+    config = Config(sandbox=SandboxSpec(build="ci/Dockerfile", network=SetupNetwork(open=open_)))
+    found = machine._builds(Inside(inside), config)
+    assert [each.state for each in found] == [State.WARNING] * told
+    assert all("ci/Dockerfile" in each.message and "not through the proxy" in each.message for each in found)
 
 
 @pytest.mark.anyio

@@ -68,6 +68,7 @@ class Places:
         Raises: SandboxUnavailable; UserError where what the configuration asks for is wrong.
         """
         problems: list[str] = []
+        hints: set[str] = set()
         found: list[tuple[Sandbox, Snapshot, Capabilities]] = []
         host = self.host
         for name, variant in attempts(host.sandbox, with_mirrors(spec, host.env), suggestion or SandboxSpec()):
@@ -77,6 +78,7 @@ class Places:
                 if isinstance(error, UserError) and (spec.needs_images or spec.setup):
                     raise  # what the configuration says is wrong, and no other back end makes it right
                 problems.append(f"{name}: {error.message}")
+                hints.add(error.hint)
                 self.say(f"sandbox {name} cannot be used: {error.message}")
                 continue
             if not lacks(found[-1][2]):
@@ -85,7 +87,9 @@ class Places:
             return self._chosen(found)
         raise SandboxUnavailable(
             "no sandbox can be used (" + "; ".join(dict.fromkeys(problems)) + ")",
-            hint=f"start a Docker engine{' (the configuration needs one)' if spec.needs_images else ''}, "
+            # What all have in common (a full disk) is to be mended; another back end would not help.
+            hint=(hints.pop() if len(hints) == 1 else "")
+            or f"start a Docker engine{' (the configuration needs one)' if spec.needs_images else ''}, "
             "or install bubblewrap (apt-get install bubblewrap) and choose `--sandbox bubblewrap`; "
             "`--sandbox host` runs without isolation, for code you trust",
         )

@@ -271,7 +271,7 @@ class Bubblewrap:
                     log(f"set-up: {command}")
                     result = await session.run(behind(network, command), timeout_s=spec.setup_timeout_s)
                     if result.exit_code:
-                        raise snapshot.setup_failed(command, result)
+                        raise snapshot.setup_failed(command, result, draft)
         await anyio.to_thread.run_sync(snapshot.keep_products, source, copy, draft)
         await anyio.to_thread.run_sync(remove_tree, copy)
         return Made()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, ImageNotFound
 from docker.models.containers import Container
 from docker.types import LogConfig, Ulimit
 from docker.types import Mount as DockerMount
@@ -92,7 +92,8 @@ def start(
         for sock in sockets:
             sock.close()
         remove(None, container)
-        raise SandboxUnavailable(f"Docker could not start a sandbox: {first_sentence(error)}") from error
+        told = f"Docker could not start a sandbox: {first_sentence(error)}"
+        raise SandboxUnavailable(told, hint=hint_of(error)) from error
     return Started(container, tuple(sockets), {**_image_values(image.attrs), **_environment(), **plan.env})
 
 
@@ -206,6 +207,13 @@ def first_sentence(error: Exception) -> str:
     return str(getattr(error, "explanation", None) or error).strip().splitlines()[0][:300]
 
 
+def hint_of(error: Exception) -> str:
+    """What to do where an image went away under a job; else empty."""
+    if not isinstance(error, ImageNotFound):
+        return ""
+    return "The image was removed while the job ran (`docker rmi`, a prune): run it again, and it is made again."
+
+
 def is_rootless(info: Mapping[str, Any]) -> bool:
     """Whether the engine that says this of itself runs as a user without power over the machine."""
     options = info.get("SecurityOptions") or []
@@ -248,6 +256,6 @@ def connected(engine: str = "", timeout_s: int = _TIMEOUT_S) -> Iterator[docker.
     try:
         yield client
     except (DockerException, RequestException) as error:
-        raise SandboxUnavailable(f"Docker: {first_sentence(error)}") from error
+        raise SandboxUnavailable(f"Docker: {first_sentence(error)}", hint=hint_of(error)) from error
     finally:
         client.close()

@@ -1,7 +1,8 @@
 """Docker images for sandboxes: find, pull or build one, run set-up in it, keep the result. Blocking; run in a thread.
 
 Set-up commands of the base commit run as root of a container that holds no secret, and whose only network is the
-proxy. What a Dockerfile or a pull reaches is the engine's own affair.
+proxy. What a Dockerfile or a pull reaches is the engine's own affair, unless set-up may reach nothing: then commands
+of a Dockerfile have no network, and nothing is fetched.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from perstack.infrastructure.sandbox.devcontainer import resolved
 from perstack.infrastructure.sandbox.docker_beside import kept
 from perstack.infrastructure.sandbox.docker_container import OPEN_FILES_AND_PROCESSES, create, is_rootless
 from perstack.infrastructure.sandbox.docker_stream import raw_socket, read_frames
+from perstack.infrastructure.sandbox.dockerfile import fetched
 from perstack.infrastructure.sandbox.installing import outward_mounts, outward_variables
 from perstack.infrastructure.sandbox.snapshot_store import Made
 
@@ -73,14 +75,23 @@ def sources_of(client: docker.DockerClient, spec: SandboxSpec, source: Path, log
     found = resolved(spec, source)
     for line in found.told:
         log(line)
-    image = _build(client, found.build, source, log) if found.build else _find(client, found.spec.image, log)
-    services = tuple(_service(client, each, source, log) for each in found.services)
+    engine = _Engine(client, log, spec.network.open)
+    image = _build(engine, found.build, source) if found.build else _find(engine, found.spec.image)
+    services = tuple(_service(engine, each, source) for each in found.services)
     return Sources(found.spec, image, services, is_rootless(client.info()))
 
 
-def _service(client: docker.DockerClient, service: Service, source: Path, log: Callable[[str], None]) -> JsonObject:
-    build = service.build
-    return kept(service, _build(client, build, source, log) if build else _find(client, service.image, log))
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """Who is asked for images, who hears of it, and whether anything may be fetched for them."""
+
+    client: docker.DockerClient
+    log: Callable[[str], None]
+    is_open: bool
+
+
+def _service(engine: _Engine, service: Service, source: Path) -> JsonObject:
+    return kept(service, _build(engine, service.build, source) if service.build else _find(engine, service.image))
 
 
 def tag_of(key: str) -> str:
@@ -110,8 +121,8 @@ def identity(client: docker.DockerClient, name: str) -> str:
     return str(client.images.get(name).id)
 
 
-def _find(client: docker.DockerClient, wanted: str, log: Callable[[str], None]) -> str:
-    name = wanted or BASE_IMAGE
+def _find(engine: _Engine, wanted: str) -> str:
+    name, client = wanted or BASE_IMAGE, engine.client
     try:
         return identity(client, name)
     except ImageNotFound:
@@ -119,7 +130,12 @@ def _find(client: docker.DockerClient, wanted: str, log: Callable[[str], None]) 
             raise UserError(
                 "[sandbox] names no image", hint='Write image = "…" (or build = "Dockerfile") in perstack.toml.'
             ) from None
-    log(f"pulling {name}")
+    if not engine.is_open:
+        raise UserError(
+            f'[sandbox] image {name} is not on this machine, and setupNetwork = "none" keeps it from being pulled',
+            hint=f'Pull it before the job (`docker pull {name}`), or write setupNetwork = "proxy".',
+        )
+    engine.log(f"pulling {name}")
     try:
         repository, tag = parse_repository_tag(name)
         client.images.pull(repository, tag=tag or "latest")
@@ -128,18 +144,21 @@ def _find(client: docker.DockerClient, wanted: str, log: Callable[[str], None]) 
         raise UserError(f"[sandbox] image {name} cannot be had: {error.explanation or error}") from error
 
 
-def _build(client: docker.DockerClient, build: Build, source: Path, log: Callable[[str], None]) -> str:
+def _build(engine: _Engine, build: Build, source: Path) -> str:
     name, context, top = build.dockerfile, source / build.context, source.resolve()
     for path, there in ((source / name, (source / name).is_file()), (context, context.is_dir())):
         if not there or not path.resolve().is_relative_to(top):
             raise UserError(f"[sandbox] build: there is no {path.relative_to(source)} in the base commit")
-    log(f"building {name}")
+    if not engine.is_open:
+        _refuse_fetching(engine.client, name, (source / name).read_text("utf-8", "replace"))
+    engine.log(f"building {name}")
     try:
-        image, _ = client.images.build(
+        image, _ = engine.client.images.build(
             path=str(context),
             dockerfile=os.path.relpath(source / name, context),
             buildargs=dict(build.args),
             target=build.target or None,
+            network_mode=None if engine.is_open else "none",
             rm=True,
             forcerm=True,
             labels={_LABEL: "build"},
@@ -149,6 +168,14 @@ def _build(client: docker.DockerClient, build: Build, source: Path, log: Callabl
         tail = "\n".join(f"  {line}" for line in [line for line in lines if line][-10:])
         raise UserError(f"[sandbox] build: {name} does not build: {error.msg}\n{tail}") from error
     return str(image.id)
+
+
+def _refuse_fetching(client: docker.DockerClient, name: str, text: str) -> None:
+    if wanted := fetched(text, lambda image: has(client, image)):
+        raise UserError(
+            f'[sandbox] build: {name} needs {wanted}, and setupNetwork = "none" keeps it from being fetched',
+            hint='Have the image here (`docker pull`), take the address out, or write setupNetwork = "proxy".',
+        )
 
 
 def set_up(
@@ -165,7 +192,7 @@ def set_up(
             log(f"set-up: {command}")
             result = _execute(client, container, behind(start.network, command), deadline, values)
             if result.exit_code:
-                raise snapshot.setup_failed(command, result)
+                raise snapshot.setup_failed(command, result, start.draft)
         _keep_products(container, source, start.draft)
         mend = f"rm -rf {snapshot.WORKSPACE}; mkdir -p {snapshot.WORKSPACE}; mv {snapshot.HOME} {snapshot.KEPT_HOME}"
         mend += f"; mkdir -m 1777 {snapshot.HOME}; chmod -R a+rX {snapshot.KEPT_HOME}"

@@ -15,8 +15,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from perstack.core.errors import UserError
+from perstack.core.errors import PerstackError, SandboxUnavailable, UserError
 from perstack.core.sandbox import ExecResult, Mount, SandboxSpec
+from perstack.infrastructure.room import lack_of_room
 
 HOME = "/home/perstack"
 KEPT_HOME = "/home/.perstack-setup"
@@ -126,11 +127,14 @@ class MountPoints:
                 clear()
 
 
-def setup_failed(command: str, result: ExecResult) -> UserError:
-    """The error for a set-up command: which, how, and its last lines."""
+def setup_failed(command: str, result: ExecResult, draft: Path) -> PerstackError:
+    """The error for a set-up command: which, how, and its last lines. On a full disk it is not the command's fault."""
     how = "ran out of time" if result.timed_out else f"exited with {result.exit_code}"
     tail = "\n".join(f"  {line}" for line in result.text().strip().splitlines()[-10:])
-    return UserError(f"[sandbox] setup: `{command}` {how}\n{tail}", hint="Fix the command in perstack.toml.")
+    told = f"[sandbox] setup: `{command}` {how}\n{tail}"
+    if room := lack_of_room(draft.parent, "XDG_CACHE_HOME"):
+        return SandboxUnavailable(told, hint=room)
+    return UserError(told, hint="Fix the command in perstack.toml.")
 
 
 def _pinning(source: Path, build: str) -> list[Path]:

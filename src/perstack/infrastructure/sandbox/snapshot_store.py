@@ -87,6 +87,8 @@ class SnapshotStore:
         place, gate = self.root / name, self.root / f"{name}.lock"
         if name in self._leases and self._found(name, usable):
             return place, True
+        if name in self._leases:  # unusable by now: our own lease would keep us from making it anew
+            os.close(self._leases.pop(name))
         there = True
         while True:
             await self._lease(name, gate)

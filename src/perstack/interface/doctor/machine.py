@@ -46,7 +46,8 @@ async def inside(
     except PerstackError as error:
         return (failed("isolation", error),)
     proxy = _proxy(host, seen, config, suggestion)
-    return (*_guarantees(seen, config), _egress(seen), *proxy, _secrets(seen), *_programs(seen, config, suggestion))
+    about = (*_guarantees(seen, config), _egress(seen), *proxy, *_builds(seen, config))
+    return (*about, _secrets(seen), *_programs(seen, config, suggestion))
 
 
 def _guarantees(seen: api.Inside, config: Config) -> tuple[Finding, ...]:
@@ -99,6 +100,17 @@ def _proxy(host: api.Host, seen: api.Inside, config: Config, suggestion: Sandbox
         'or write setupNetwork = "none" under [sandbox].'
     )
     return (Finding("proxy", State.PROBLEM, "squid is not installed: set-up and skills cannot fetch", hint),)
+
+
+def _builds(seen: api.Inside, config: Config) -> tuple[Finding, ...]:
+    """That images are built outside the network of set-up; nothing where nothing is built, or nothing fetched."""
+    given = config.sandbox
+    named = [name for name in (given.build, given.devcontainer, given.compose) if name]
+    if seen.sandbox != "docker" or not named or not given.network.open:
+        return ()
+    message = f"{', '.join(named)}: images are built and pulled over the engine's own network, not through the proxy"
+    hint = 'Name a pinned `image`, or have every image here and write setupNetwork = "none": then none is fetched.'
+    return (Finding("builds", State.WARNING if given.build else State.NOTE, message, hint),)
 
 
 def _secrets(seen: api.Inside) -> Finding:
