@@ -45,6 +45,7 @@ from perstack.infrastructure.sandbox.docker_container import (
     start,
     writable,
 )
+from perstack.infrastructure.sandbox.docker_podman import own_profile
 from perstack.infrastructure.sandbox.docker_service import DockerService, first_lines, first_words
 from perstack.infrastructure.sandbox.docker_stream import Attached
 from perstack.infrastructure.sandbox.installing import (
@@ -106,16 +107,16 @@ class Docker:
     async def prepare(self, spec: SandboxSpec, source: Path, log: Callable[[str], None]) -> Snapshot:
         """See `core.contracts.Sandbox.prepare`. Also takes away containers that a killed harness left behind."""
 
-        def find() -> docker_image.Sources:
+        def find() -> tuple[docker_image.Sources, str]:
             with connected(self._engine) as client:
                 reap(client)
-                return docker_image.sources_of(client, spec, source, log)
+                return docker_image.sources_of(client, spec, source, log), own_profile(client)
 
         def use(tag: str) -> str:
             with connected(self._engine) as client:
                 return docker_image.identity(client, tag)
 
-        found = await anyio.to_thread.run_sync(find)
+        found, profile = await anyio.to_thread.run_sync(find)
         if found.services and spec.runtime.startswith("runsc"):
             raise UserError("[sandbox] services: gVisor shares no network between containers; remove `runtime`")
         spec, image, services = found.spec, found.image, found.services
@@ -137,6 +138,7 @@ class Docker:
             "engine": self._engine,
             "services": services,
             "rootless": found.rootless,
+            "profile": profile,
         }
         reference = json.dumps(told)
         return Snapshot(reference, key, spec.limits, spec.env, spec.network)
@@ -275,6 +277,7 @@ def _plan(
         reference["runtime"],
         engine=reference["engine"],
         rootless=reference["rootless"],
+        profile=reference["profile"],
     )
 
 

@@ -24,6 +24,7 @@ from perstack.core.errors import SandboxUnavailable
 from perstack.core.sandbox import Limits, Mount
 from perstack.infrastructure.owned import is_gone, owned_name
 from perstack.infrastructure.sandbox import snapshot
+from perstack.infrastructure.sandbox.docker_podman import behind_shell, narrowed
 from perstack.infrastructure.sandbox.docker_stream import raw_socket
 from perstack.infrastructure.sandbox.ownership import open_up
 
@@ -57,6 +58,7 @@ class Plan:
     before: str = ""  # shell lines before the program
     engine: str = ""  # the address of the engine; empty is Docker's own default
     rootless: bool = False  # the engine's
+    profile: str = ""  # the engine's own seccomp profile, where a narrower one is to take its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,9 @@ def start(
     try:
         image = client.images.get(plan.image)
         # Who we are is root inside what a rootless engine starts, and nobody else there may write what is ours.
-        container = create(client, _options(plan, command, (0, 0) if plan.rootless else owner))
+        options = _options(plan, command, (0, 0) if plan.rootless else owner)
+        with narrowed(plan.profile) as option:
+            container = create(client, {**options, "security_opt": [*options["security_opt"], *option]})
         for attachment in attachments:
             stream = container.attach_socket(params=attachment)
             sockets.append(raw_socket(stream))
@@ -106,7 +110,8 @@ def writable(plan: Plan) -> tuple[Path, ...]:
 def create(client: docker.DockerClient, options: Mapping[str, Any]) -> Container:
     """A container of these options, without those few that Podman refuses.
 
-    Where it has no init program, the first shell reaps; where it cannot count a tmpfs's files, its size bounds them.
+    Without an init program a shell is the first one and reaps; where a tmpfs's files are not counted, its size bounds
+    them.
     """
     left = dict(_REFUSED)
     while True:
@@ -119,10 +124,6 @@ def create(client: docker.DockerClient, options: Mapping[str, Any]) -> Container
             options = left.pop(word)(options)
 
 
-def _without_init(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {**options, "init": False}
-
-
 def _without_inodes(options: Mapping[str, Any]) -> dict[str, Any]:
     plain = {
         place: ",".join(part for part in text.split(",") if not part.startswith("nr_inodes="))
@@ -132,7 +133,7 @@ def _without_inodes(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _REFUSED: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    "container-init binary not found": _without_init,
+    "container-init binary not found": behind_shell,
     '"nr_inodes=': _without_inodes,
 }
 

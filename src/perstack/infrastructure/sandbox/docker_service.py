@@ -24,7 +24,8 @@ from perstack.infrastructure.sandbox.docker_container import first_sentence
 from perstack.infrastructure.sandbox.docker_stream import Attached
 from perstack.infrastructure.sandbox.service import ENDED, KEPT_HOME_SCRIPT, passable
 
-_READ_ENVIRONMENT = """words=
+_READ_ENVIRONMENT = """unset TERM container
+words=
 while IFS= read -r line && [ "$line" != "$1" ]; do
   words="$words$line
 "

@@ -2,6 +2,7 @@
 # directory, the folder that set-up left of HOME. A request is "NAME MARK SEAL"; NAME is a script in the control
 # directory. MARK on stdout says that the command has ended, and how; then the host sends "end" (or earlier, at a time-out),
 # everything else in the sandbox is killed, and SEAL closes both streams. Only ever run in a PID namespace of its own.
+unset TERM container # Podman sets them; every request brings the whole environment that it is to have
 control=$1
 for kept in "$2"/* "$2"/.[!.]*; do
   [ -e "$kept" ] && ln -s "$kept" "$HOME/" 2>/dev/null
