@@ -10,8 +10,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import anyio
 from anyio.abc import ByteReceiveStream, Process
@@ -94,6 +95,24 @@ def output_of(argv: Sequence[str], *, env: Mapping[str, str], timeout_s: float, 
         finally:
             kill_group(process.pid)
     return exit_code_of(process.returncode), data[:limit]
+
+
+@contextlib.contextmanager
+def piped(argv: Sequence[str], *, wait_s: float = 5.0) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """A child of ours with an empty environment: its stdin and stdout. In the end both are closed and it is gone."""
+    with subprocess.Popen(list(argv), env={}, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        if process.stdin is None or process.stdout is None:
+            raise InvariantBroken("a child has no pipes")
+        try:
+            yield process.stdin, process.stdout
+        finally:
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):  # what was not sent any more
+                    pipe.close()
+            try:
+                process.wait(wait_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 @contextlib.asynccontextmanager

@@ -15,10 +15,10 @@ On disk, below the cache folder of the harness (never in a workspace):
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 MAX_FILE = 1_000_000
 """Bytes of a file that is indexed. Greater ones are searched as text (`searchText`), and said to be left out else."""
@@ -140,6 +140,23 @@ class Holding(Part, Protocol):
 
     def hold(self, contents: Iterable[tuple[SourceFile, bytes]], keep: Collection[str]) -> None:
         """Have contents in answers from now on; `add` is given them later. Of what is held already, `keep` stays."""
+        ...
+
+
+class Bodies(Protocol):
+    """Contents as what is indexed of them; once all are given out, the words in them."""
+
+    def __iter__(self) -> Iterator[tuple[SourceFile, str]]: ...
+
+    def words(self) -> set[bytes]: ...
+
+
+@runtime_checkable
+class Spelled(Part, Protocol):
+    """A part that takes contents as words, which another process can make."""
+
+    def add_bodies(self, bodies: Bodies) -> None:
+        """As `add`, the words already made."""
         ...
 
 

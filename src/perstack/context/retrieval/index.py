@@ -13,22 +13,24 @@ import signal
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from perstack.context.retrieval import beside
 from perstack.context.retrieval.cache import current_file, locked, poisoned
-from perstack.context.retrieval.contract import MAX_FILE, DamagedIndex, Holding, Listing, Part, SourceFile
+from perstack.context.retrieval.contract import MAX_FILE, DamagedIndex, Holding, Listing, Part, SourceFile, Spelled
 from perstack.context.retrieval.listing import Tree
 
-_SECONDS_A_FILE = 20.0
 _DIGEST = 40
 _LISTINGS = 8  # kept listings: one for each place that the repository was last asked about in
 _FEW = 32  # contents that are only held in memory while questions come
+_MANY = 5_000  # contents that are worth a second process
 _BATCH = 20_000  # contents a commit: what an interruption can cost
 
 
 class RepositoryIndex:
     """The parts over one root. `folder` is this repository's, from `cache.folder_of`."""
 
-    def __init__(self, root: Path, folder: Path, parts: Iterable[Part], name: str = "") -> None:
-        """`name` tells this worker from others over the same folder."""
+    def __init__(self, root: Path, folder: Path, parts: Iterable[Part], name: str = "", many: int = _MANY) -> None:
+        """`name` tells this worker from others over the same folder. Two processes read `many` new contents."""
+        self._many = many
         self.tree = Tree(root)
         self._folder, self._current = folder, current_file(folder, name)
         self._parts = tuple(parts)
@@ -104,14 +106,20 @@ class RepositoryIndex:
             with locked(self._folder):
                 missing = part.missing(wanted)
                 for start in range(0, len(missing), _BATCH):
-                    part.add(self._contents(missing[start : start + _BATCH]))
+                    self._add(part, missing[start : start + _BATCH])
+
+    def _add(self, part: Part, files: list[SourceFile]) -> None:
+        if isinstance(part, Spelled) and len(files) >= self._many:
+            part.add_bodies(beside.Bodies(self.tree.root, files, self._contents))
+        else:
+            part.add(self._contents(files))
 
     def _contents(self, files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
         marker = os.open(self._current, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             for file, data in self.tree.contents(files):
                 os.pwrite(marker, file.digest.encode().ljust(_DIGEST), 0)
-                signal.setitimer(signal.ITIMER_REAL, _SECONDS_A_FILE)
+                signal.setitimer(signal.ITIMER_REAL, beside.SECONDS_A_FILE)
                 yield file, data
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

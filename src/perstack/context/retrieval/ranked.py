@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import tantivy
 
-from perstack.context.retrieval.contract import Contents, DamagedIndex, Found, Hit, Listing, Rejected, SourceFile
+from perstack.context.retrieval.contract import (
+    Bodies,
+    Contents,
+    DamagedIndex,
+    Found,
+    Hit,
+    Listing,
+    Rejected,
+    SourceFile,
+)
 from perstack.context.retrieval.paths import Paths
 from perstack.context.retrieval.spoken import MARK, Spoken, terms
 from perstack.context.retrieval.vocabulary import Vocabulary
@@ -76,17 +85,21 @@ class RankedIndex:
 
     def add(self, contents: Iterable[tuple[SourceFile, bytes]]) -> None:
         """Index contents; the commit makes all of them visible at once."""
+        self.add_bodies(_Bodies(contents))
+
+    def add_bodies(self, bodies: Bodies) -> None:
+        """As `add`, of contents whose words are made already."""
         self._refresh(repair=True)
-        writer, added, spoken = self._index.writer(_HEAP, _THREADS), list[str](), Spoken()
-        for file, data in contents:
+        writer, added = self._index.writer(_HEAP, _THREADS), list[str]()
+        for file, body in bodies:
             document = tantivy.Document()
             document.add_unsigned("id", len(self._digests) + len(added))
-            document.add_text("body", spoken.body(data))
+            document.add_text("body", body)
             writer.add_document(document)
             added.append(file.digest)
         with self._names.open("a", encoding="ascii") as names:
             names.writelines(f"{digest}\n" for digest in added)
-        self._vocabulary.add(spoken.words())
+        self._vocabulary.add(bodies.words())
         writer.commit()
         self._refresh()
         for digest in added:
@@ -218,6 +231,19 @@ class RankedIndex:
             raise DamagedIndex("documents without a name")
         if repair and size > self._read:
             os.truncate(self._names, self._read)
+
+
+class _Bodies:
+    """What is indexed of contents, made here."""
+
+    def __init__(self, contents: Iterable[tuple[SourceFile, bytes]]) -> None:
+        self._contents, self._spoken = contents, Spoken()
+
+    def __iter__(self) -> Iterator[tuple[SourceFile, str]]:
+        return ((file, self._spoken.body(data)) for file, data in self._contents)
+
+    def words(self) -> set[bytes]:
+        return self._spoken.words()
 
 
 def _region(file: SourceFile, score: float, weights: dict[str, float], contents: Contents) -> Hit:

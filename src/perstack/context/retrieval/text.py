@@ -17,7 +17,7 @@ from perstack.context.retrieval.ranked import RankedIndex
 
 _LARGEST = 64_000_000
 _SECONDS = 5.0
-_CANDIDATES = 3000
+_CANDIDATES = 16_000  # more are not looked up: soon enough, files read in their order hold what is asked for
 _MEMORY = 32 << 20
 _UNSURE = re.compile(r"\||\(\?(?!:|i\)|P?<)|\\[QExpP]")
 
