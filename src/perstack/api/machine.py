@@ -72,9 +72,9 @@ def surroundings(
 
 
 def _masks(keys: Keys) -> tuple[str, ...]:
-    """Secrets that a runner may not know: all but the tokens that it makes itself."""
-    own = {name for name in keys.env if name.startswith(_RUNNERS_OWN) and name not in keys.fetched}
-    return secrets_in({name: value for name, value in keys.env.items() if name not in own})
+    """Secrets that a runner may not know: all but the tokens that it makes itself, whatever other name has them too."""
+    own = {keys.env[name] for name in keys.env if name.startswith(_RUNNERS_OWN) and name not in keys.fetched}
+    return secrets_in({name: value for name, value in keys.env.items() if value not in own})
 
 
 def tool_path(env: Mapping[str, str]) -> tuple[Path, ...]:
