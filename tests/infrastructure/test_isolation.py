@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ async def test_only_the_workspace_and_what_was_given_come_from_the_machine(facts
 
 _IN_MEMORY = {"tmpfs", "proc", "sysfs", "devpts", "mqueue", "devtmpfs", "cgroup", "cgroup2"}
 # The last are parts of this interpreter, which lies outside the system folders, and our control folder.
-_SYSTEM = ("/usr", "/lib", "/bin", "/sbin", "/etc/", "/opt", "/nix", "/run/perstack", "/root/.pyenv", "/work", "/home/")
+_SYSTEM = ("/usr", "/lib", "/bin", "/sbin", "/etc/", "/opt", "/nix", "/run/perstack", sys.prefix, sys.base_prefix)
 
 
 @pytest.mark.threat("I4")

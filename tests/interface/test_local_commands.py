@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 def perstack(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(cwd)}
+    env = {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(cwd.parent / "home")}
     return subprocess.run(
         [sys.executable, "-m", "perstack", *arguments, "--sandbox", "bubblewrap", "--format", "json"],
         cwd=cwd, env=env, capture_output=True, text=True, timeout=240, check=False,
