@@ -74,13 +74,20 @@ SLOW_FILES = frozenset(
 # Attacks in slow languages: a sample of each file runs with the slow tests, all of them in `scripts/test nightly`.
 NIGHTLY_FOLDERS = ("attacks/c/", "attacks/go/", "attacks/java/", "attacks/javascript/", "attacks/rust/")
 _SAMPLE = 2
+TESTS = Path(__file__).parent
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Spare the unit tests the reading of files in which all are slow: reading takes longer than many tests."""
+    if config.option.markexpr != "not slow" or not collection_path.is_relative_to(TESTS):
+        return None
+    return True if collection_path.relative_to(TESTS).as_posix() in SLOW_FILES else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    tests = Path(__file__).parent
     seen: Counter[tuple[str, bool]] = Counter()
     for item in items:
-        place = item.path.relative_to(tests).as_posix()
+        place = item.path.relative_to(TESTS).as_posix()
         if item.get_closest_marker("threat"):
             item.user_properties.append((PROPERTY, back_end(item)))
         if place in SLOW_FILES:
