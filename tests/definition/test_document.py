@@ -27,7 +27,7 @@ def test_the_schema_is_a_valid_json_schema() -> None:
 
 
 def test_the_schema_takes_a_full_definition() -> None:
-    VALIDATOR.validate(tomllib.loads(FULL))
+    assert [error.message for error in VALIDATOR.iter_errors(tomllib.loads(FULL))] == []
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ class Places:
         Raises: UserError where there are no signals; SandboxUnavailable.
         """
         specs, suggestion = config.signals, SandboxSpec()
-        if not specs or not (config.sandbox.image or config.sandbox.build):
+        if not specs or not config.sandbox.needs_images:
             detection = await detect_signals(repository, base)
             specs, suggestion = specs or detection.signals, detection.sandbox
         if not specs:
