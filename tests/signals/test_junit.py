@@ -267,5 +267,5 @@ def test_two_reports_of_a_hundred_thousand_tests_are_compared_in_six_seconds_and
     fixed, kept, failing, taken, parser_alone, megabytes = done.stdout.split()
     assert (fixed, kept, failing) == ("5000", "90000", "5000")
     # a machine that is busy with other things slows the bare parser as well, which needs one second here
-    assert float(taken) < max(6, 5 * float(parser_alone)), done.stdout
+    assert float(taken) < max(6, 6 * float(parser_alone)), done.stdout
     assert int(megabytes) < 400, done.stdout
