@@ -14,19 +14,22 @@ from perstack.infrastructure.sandbox.ownership import given_back
 SHELL = ["/usr/local/bin", "/usr/bin", "/bin"]
 
 
-def test_only_jobs_in_the_workspace_are_covered(tmp_path: Path) -> None:
+def test_only_what_lies_in_the_workspace_is_covered(tmp_path: Path) -> None:
     work, scratch = tmp_path / "work", tmp_path / "scratch"
     (work / "deep" / "perstack" / "jobs").mkdir(parents=True)
     (tmp_path / "perstack" / "jobs").mkdir(parents=True)
-    assert cover(tmp_path / "perstack", work, scratch) == ()
-    assert cover(work / "nothing", work, scratch) == ()
-    covers = cover(work / "deep" / "perstack", work, scratch)
+    assert cover([tmp_path / "perstack" / "jobs", work, tmp_path], work, scratch) == ()
+    jobs, cache = work / "deep" / "perstack" / "jobs", work / "deep" / "cache"
+    covers = cover([jobs], work, scratch)
     assert [(one.target, one.writable) for one in covers] == [
         ("/workspace/deep", True), ("/workspace/deep/perstack", True), ("/workspace/deep/perstack/jobs", False),
     ]  # fmt: skip
     assert list(covers[-1].source.iterdir()) == []
     (tmp_path / "link").symlink_to(work / "deep" / "perstack")
-    assert cover(tmp_path / "link", work, scratch) == covers
+    assert cover([tmp_path / "link" / "jobs"], work, scratch) == covers
+    both = [one.target for one in cover([jobs, cache], work, scratch)]
+    assert both == [one.target for one in covers] + ["/workspace/deep/cache"]
+    assert cache.is_dir(), "nobody inside may be the first to make it"
 
 
 @pytest.mark.slow
@@ -45,7 +48,7 @@ async def test_a_command_in_the_sandbox_can_neither_read_change_nor_replace_a_re
         "umount perstack/jobs; touch seen; ls -R perstack"
     )
     with given_back(work):
-        async with sandbox.open(snapshot, work, mounts=cover(work / "perstack", work, scratch)) as session:
+        async with sandbox.open(snapshot, work, mounts=cover([work / "perstack" / "jobs"], work, scratch)) as session:
             done = await session.run(["sh", "-c", attack], timeout_s=60)
     assert "the record" not in done.text()
     assert (work / "seen").exists(), done.text()

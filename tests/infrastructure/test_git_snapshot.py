@@ -159,6 +159,14 @@ async def test_a_dirty_working_tree_is_seen_as_its_user_sees_it(tmp_path: Path) 
     assert patch.files == ("a.txt", "new.py")
 
 
+async def test_folders_of_ours_are_no_part_of_a_working_tree_unless_the_base_has_them(tmp_path: Path) -> None:
+    user = checkout(tmp_path / "user", {"lib/a.txt": "one\n"})
+    write(user, {"lib/a.txt": "two\n", ".cache/perstack/results/1": "kept", ".cache/mine": "x"})
+    repository = await Repository.from_checkout(user, tmp_path / "own")
+    _, patch = await repository.tree_of_worktree("HEAD", user, [".cache/perstack", "lib"])
+    assert patch.files == (".cache/mine", "lib/a.txt")
+
+
 @pytest.mark.threat("W7")
 @pytest.mark.parametrize(
     ("files", "said"),

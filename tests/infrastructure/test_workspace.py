@@ -83,6 +83,21 @@ def test_reserved_places_are_refused_in_any_spelling(workspace: Workspace, path:
         getattr(workspace, action)(path, *([b"x"] if action == "write" else []))
 
 
+@pytest.mark.threat("W3")
+@pytest.mark.parametrize("path", [".cache/own", ".CACHE/own/x", "pkg/../.cache/./own//x", "way/own/x", ".cache\\own"])
+@pytest.mark.parametrize("action", ["read", "write", "list", "stat", "delete", "make_directory"])
+def test_kept_folders_are_as_closed_as_reserved_ones(workspace: Workspace, path: str, action: str) -> None:
+    (workspace.root / ".cache" / "own").mkdir(parents=True)
+    (workspace.root / ".cache" / "own" / "x").write_text("kept")
+    (workspace.root / "way").symlink_to(".cache")
+    closed = Workspace(workspace.root, kept=[".cache/own"])
+    with pytest.raises(ToolError, match=r"Access denied|is a link|symbolic link|not a directory"):
+        getattr(closed, action)(path, *([b"x"] if action == "write" else []))
+    assert (workspace.root / ".cache" / "own" / "x").read_text() == "kept"
+    assert [entry.name for entry in closed.list(".cache")] == []
+    assert [entry.name for entry in closed.list("way")] == []
+
+
 @pytest.mark.threat("W1")
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "a\x7f", "a\udcff", "a\u2028b"])
 def test_names_that_nobody_can_read_are_not_made(workspace: Workspace, name: str) -> None:

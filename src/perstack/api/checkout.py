@@ -5,11 +5,12 @@ The same for the commands and for programs. Nothing is printed and no environmen
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from perstack.api.configuration import committed_config
+from perstack.api.cover import inside
 from perstack.api.engine import Engine
 from perstack.api.host import Fix, Host, Verify
 from perstack.core.errors import UserError
@@ -117,12 +118,15 @@ class Checkout:
 
         return await committed_config(read)
 
-    async def change(self, base: str, head: str) -> str:
-        """The diff from `base` to the commit `head`, or to the working tree where that is empty."""
+    async def change(self, base: str, head: str, without: Iterable[Path] = ()) -> str:
+        """The diff from `base` to the commit `head`, or to the working tree where that is empty.
+
+        Folders `without` are no part of the working tree.
+        """
         if head:
             return (await self.repository.diff(base, await self.repository.resolve(head))).text
         self.needs_working_tree("Name the commit to judge with --head, or a diff with --patch.")
-        _, patch = await self.repository.tree_of_worktree(base, self.root)
+        _, patch = await self.repository.tree_of_worktree(base, self.root, inside(without, self.root))
         return patch.text
 
 
@@ -166,10 +170,13 @@ async def _change(host: Host, asked: VerifyCheckout, warn: Callable[[str], None]
     """What is to be judged."""
     checkout = await Checkout.open(asked.repo, host.scratch)
     base = await checkout.base(asked.base)
+    # Evidence of an earlier run is no part of the change; a folder that has none may hold somebody's work.
+    earlier = () if asked.out is None or not (asked.out / "evidence.json").is_file() else (asked.out,)
+    ours = (*host.own_places, *earlier, *asked.shards)
     return Verify(
         checkout.repository,
         base,
-        asked.patch if asked.patch is not None else await checkout.change(base, asked.head),
+        asked.patch if asked.patch is not None else await checkout.change(base, asked.head, ours),
         await _config(checkout, base, asked.config, warn),
         asked.targets,
         needs_red=bool(asked.targets),

@@ -288,7 +288,7 @@ class Job:
         """The skills of experts over one directory, in a sandbox of its own."""
         with given_back(workspace):
             sandbox, snapshot = await self.places.sandbox(config.sandbox, workspace)
-            covers = cover(self.engine.host.storage, workspace, self.places.scratch("cover"))
+            covers = cover(self.engine.host.own_places, workspace, self.places.scratch("cover"))
             async with sandbox.open(snapshot, workspace, mounts=covers) as session:
                 place = Workplace(sandbox, snapshot, session, workspace, covers=covers)
                 async with open_kit(self.engine.host, place, self.emit, shared) as kit:

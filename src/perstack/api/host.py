@@ -47,9 +47,15 @@ class Host:
 
     @property
     def cache(self) -> Path:
-        """Where what can be had again is kept between jobs, outside every workspace."""
+        """Where what can be had again is kept between jobs."""
         home = self.env.get("XDG_CACHE_HOME") or (f"{self.env['HOME']}/.cache" if self.env.get("HOME") else "")
         return Path(home) / "perstack" if home.startswith("/") else self.storage / "cache"
+
+    @property
+    def own_places(self) -> tuple[Path, ...]:
+        """Folders of ours that may lie in somebody's checkout or workspace, and are part of neither."""
+        jobs = () if self.store is not None else (self.storage / "jobs",)
+        return (*jobs, self.cache, self.scratch)
 
     def secrets(self) -> tuple[str, ...]:
         """Values that must never leave the process."""

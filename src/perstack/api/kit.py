@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.abc import TaskGroup
 
+from perstack.api.cover import inside
 from perstack.api.host import Host
 from perstack.api.locked import Locked
 from perstack.core.contracts import Sandbox, Service, Session, Skill, Tell
@@ -127,7 +128,14 @@ class Kit:
         Raises: UserError where one of them cannot be had here.
         """
         place = self._place
-        base = base_skill(expert, place.workspace, place.session, read_only=place.read_only, team=self._shared.team)
+        base = base_skill(
+            expert,
+            place.workspace,
+            place.session,
+            read_only=place.read_only,
+            team=self._shared.team,
+            kept=inside(self._host.own_places, place.workspace),
+        )
         found = self._retrieval(expert)
         return (base, *found, *await self._servers(expert), *(_Lent(skill) for skill in self._shared.own(expert)))
 

@@ -159,13 +159,14 @@ class Repository:
         rules = tuple(entry for entry in await self.list_files(base) if entry.path.split("/")[-1] == ".gitignore")
         return await self._record(base, workspace, limits or ScanLimits(), rules=rules)
 
-    async def tree_of_worktree(self, base: str, checkout: Path) -> tuple[str, Patch]:
+    async def tree_of_worktree(self, base: str, checkout: Path, without: Sequence[str] = ()) -> tuple[str, Patch]:
         """A user's working tree: changes of tracked files, and untracked files that are not ignored.
 
+        `without` are folders in it that are not looked at, unless the base has files there.
         Raises: UserError where something in it cannot be recorded.
         """
         try:
-            return await self._record(base, checkout, ScanLimits(), rules=None)
+            return await self._record(base, checkout, ScanLimits(), rules=None, without=without)
         except ToolError as error:
             raise UserError(f"the working tree cannot be recorded: {error.message}", hint=error.hint) from error
 
@@ -237,12 +238,20 @@ class Repository:
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _record(
-        self, base: str, root: Path, limits: ScanLimits, *, rules: tuple[TreeEntry, ...] | None
+        self,
+        base: str,
+        root: Path,
+        limits: ScanLimits,
+        *,
+        rules: tuple[TreeEntry, ...] | None,
+        without: Sequence[str] = (),
     ) -> tuple[str, Patch]:
         """Tree and patch of a directory. `rules` None: a user's checkout with its own ignore files."""
         tracked = {entry.path: entry for entry in await self.list_files(base)}
         checkout = rules is None
-        skip = git_tree.reserved(tracked, checkout=checkout)
+        skip = git_tree.reserved(tracked, checkout=checkout) | {
+            name.casefold() for name in without if not any(path.startswith(f"{name}/") for path in tracked)
+        }
         found = await anyio.to_thread.run_sync(lambda: git_tree.scan(root, limits, skip, checkout=checkout))
         fresh = [path for path in (*found.paths, *found.problems) if path not in tracked]
         if rules is None:

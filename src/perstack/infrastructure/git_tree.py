@@ -176,7 +176,7 @@ def reserved(tracked: Mapping[str, TreeEntry], *, checkout: bool) -> frozenset[s
 
 
 def scan(root: Path, limits: ScanLimits, skip: Collection[str], *, checkout: bool) -> Found:
-    """Walk a directory without following anything. `skip` are root names (case-folded) that are not looked at.
+    """Walk a directory without following anything. `skip` are paths (case-folded) that are not looked at.
 
     In a user's checkout, nested repositories are passed over in silence; in a workspace they are problems.
     """
@@ -194,7 +194,7 @@ def scan(root: Path, limits: ScanLimits, skip: Collection[str], *, checkout: boo
                 continue
             for name, mode in names:
                 path = f"{folder}/{name}" if folder else name
-                if not folder and name.casefold() in skip:
+                if path.casefold() in skip:
                     continue
                 if stat.S_ISDIR(mode) and folder.count("/") > MOST_FOLDERS:
                     problems[path] = f"more than {MOST_FOLDERS} folders deep"

@@ -10,15 +10,16 @@ import contextlib
 import errno
 import os
 import posixpath
+import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from perstack.core.errors import ToolError
 from perstack.infrastructure.beneath import open_beneath
-from perstack.infrastructure.names import reserved, unwritable
+from perstack.infrastructure.names import folded, reserved, unwritable
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 _MAX_NAME = 255
@@ -52,10 +53,14 @@ class Entry:
 
 
 class Workspace:
-    """One directory an expert may read and write. `seen_as` is its absolute path inside the sandbox."""
+    """One directory an expert may read and write. `seen_as` is its absolute path inside the sandbox.
 
-    def __init__(self, root: Path, *, seen_as: str = "/workspace") -> None:
+    `kept` are folders in it (relative names) that are as closed as `perstack/` and `.git`.
+    """
+
+    def __init__(self, root: Path, *, seen_as: str = "/workspace", kept: Collection[str] = ()) -> None:
         self.root = root
+        self._kept = {_spelling(name): name for name in kept}
         self.seen_as = seen_as.rstrip("/")
 
     def read(self, path: str, *, limit: int = 10_000_000) -> bytes:
@@ -120,6 +125,8 @@ class Workspace:
             with os.scandir(fd) as entries:
                 for entry in entries:
                     if reserved(entry.name if at_root else f"./{entry.name}"):
+                        continue
+                    if self._kept and self._closed(f"{self._real(fd)}/{entry.name}"):
                         continue
                     with contextlib.suppress(FileNotFoundError):
                         found.append(_entry(entry.name, entry.stat(follow_symlinks=False)))
@@ -195,7 +202,7 @@ class Workspace:
                 parts.append(part)
         if len(name) > _MAX_PATH or any(len(os.fsencode(part)) > _MAX_NAME for part in parts):
             raise ToolError("the path is too long")
-        if parts and (name := reserved("/".join(parts))):
+        if parts and (name := self._closed("/".join(parts))):
             raise AccessDenied(f"Access denied - {name} directory is not allowed")
         return "/".join(parts) or "."
 
@@ -235,13 +242,22 @@ class Workspace:
 
     def _refuse_reserved(self, name: str, fd: int) -> None:
         """A link inside the workspace may point at `perstack/` or `.git`: judge where it really led."""
-        try:
-            real = Path(f"/proc/self/fd/{fd}").readlink()
-            place = real.relative_to(self.root.resolve())
-        except (OSError, ValueError):
-            return  # no /proc, or moved meanwhile: beneath the root it is in any case
-        if place.parts and (kept := reserved(str(place))):
+        place = self._real(fd)
+        if place != "." and (kept := self._closed(place)):
             raise AccessDenied(f"Access denied - {kept} directory is not allowed", hint=f"({name})")
+
+    def _real(self, fd: int) -> str:
+        """Where an open file lies in the workspace."""
+        try:
+            return str(Path(f"/proc/self/fd/{fd}").readlink().relative_to(self.root.resolve()))
+        except (OSError, ValueError):
+            return "."  # no /proc, or moved meanwhile: beneath the root it is in any case
+
+    def _closed(self, name: str) -> str:
+        """The folder that nobody may enter, where a name leads into one; else empty."""
+        spelt = _spelling(name) if self._kept else ""
+        found = (kept for folder, kept in self._kept.items() if spelt == folder or spelt.startswith(f"{folder}/"))
+        return reserved(name) or next(found, "")
 
     def _regular(self, name: str, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
@@ -277,6 +293,11 @@ class Workspace:
             return None
         status = self.root.stat()
         return status.st_uid, status.st_gid
+
+
+def _spelling(path: str) -> str:
+    """One spelling for all that lead to the same place on some disk."""
+    return "/".join(folded(part) for part in re.split(r"[/\\]", path) if part not in {"", "."})
 
 
 def _entry(name: str, status: os.stat_result) -> Entry:

@@ -85,11 +85,20 @@ class BaseSkill:
 
 
 def base_skill(
-    expert: Expert, workspace: Path, session: Session, *, read_only: bool = False, team: Team | None = None
+    expert: Expert,
+    workspace: Path,
+    session: Session,
+    *,
+    read_only: bool = False,
+    team: Team | None = None,
+    kept: Collection[str] = (),
 ) -> BaseSkill:
-    """The expert's base tools over one workspace and its sandbox; management tools where there is a team to manage."""
+    """The expert's base tools over one workspace and its sandbox; management tools where there is a team to manage.
+
+    `kept` are folders of the workspace that are none of the expert's business.
+    """
     spec = expert.skills[BASE_SKILL]
-    seen = Workspace(workspace, seen_as=session.workspace)
+    seen = Workspace(workspace, seen_as=session.workspace, kept=kept)
     more = TeamTools(team, expert.key, seen).tools() if team is not None else ()
     return BaseSkill(seen, session, pick=spec.pick, omit=spec.omit, read_only=read_only, more=more)
 
