@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from perstack.interface.serve.connections import trust
 from perstack.interface.serve.limits import Access
 from perstack.interface.serve.problems import Problem
 from perstack.interface.serve.token import is_same
@@ -92,6 +93,7 @@ class Guard:
                 "Send `Authorization: Bearer TOKEN`: the one printed at the start, or that of --token-file.",
                 headers={"www-authenticate": "Bearer"},
             )
+        trust(scope)
 
 
 def _with_headers(send: Send, origin: str) -> Callable[[Message], Awaitable[None]]:

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes, counts and seconds. `send_s`: so long one piece of an answer may wait for a slow reader."""
+    """Bytes, counts and seconds. `head_s`: so long the head of a request may take, and `send_s` so long one piece
+    of an answer may wait for a slow reader."""
 
     body: int = 4_000_000
     running: int = 2
     queued: int = 16
     followers: int = 64
+    connections: int = 256
     heartbeat_s: float = 15.0
     poll_s: float = 0.5
+    head_s: float = 10.0
     body_s: float = 30.0
     send_s: float = 30.0
     stop_s: float = 60.0

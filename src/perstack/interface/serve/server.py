@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ipaddress
 import signal
@@ -13,16 +12,14 @@ from functools import partial
 
 import anyio
 import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp
 
 from perstack.core.errors import UserError
+from perstack.interface.serve.connections import Connection, Patient
 from perstack.interface.serve.guard import Guard
 from perstack.interface.serve.limits import Access, Limits
 from perstack.interface.serve.work import Ticket, Workshop
 
-_ABORT = "perstack.abort"
-_CONNECTIONS = 256
 _BACKLOG = 128
 
 
@@ -81,15 +78,14 @@ async def serve(it: Service, opened: socket.socket, ready: Callable[[], None]) -
     """Answer until SIGINT or SIGTERM; then end jobs, tell those who follow them, and close. A second signal hurries."""
     server = _Server(
         uvicorn.Config(
-            _Patient(Guard(it.app, it.access), it.limits),
-            http=_Protocol,
+            Patient(Guard(it.app, it.access), it.limits),
+            http=partial(Connection, limits=it.limits),  # type: ignore[arg-type]  # called as a class is
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=_CONNECTIONS,
             timeout_graceful_shutdown=5,
         ),
         ready,
@@ -131,29 +127,3 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
-
-
-class _Protocol(H11Protocol):
-    """A connection that what answers on it can cut."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, _ABORT: transport.abort}
-
-
-@dataclass(frozen=True, slots=True)
-class _Patient:
-    """Waits only so long for a reader. Threat: readers that never read, and hold what is sent to them for ever."""
-
-    app: ASGIApp
-    limits: Limits
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        abort = scope.get("state", {}).get(_ABORT)
-        await self.app(scope, receive, partial(self._send, send, abort))
-
-    async def _send(self, send: Send, abort: Callable[[], None] | None, message: Message) -> None:
-        with anyio.move_on_after(self.limits.send_s) as waiting:
-            await send(message)
-        if waiting.cancelled_caught and abort is not None:
-            abort()
