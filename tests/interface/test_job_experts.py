@@ -16,6 +16,7 @@ from perstack.interface.jobs.assignment import Assignment, Work
 from perstack.interface.jobs.desk import Desk
 from perstack.interface.jobs.reviewing import remarks_of
 from perstack.interface.jobs.tasks import task_of
+from perstack.providers.scripted import ScriptedProvider
 from perstack.testing import done, reply, scripted
 from tests.interface.scene import ADA, FILES, FIXED, TOML, Scene
 
@@ -69,26 +70,65 @@ async def test_an_expert_that_the_base_does_not_define_is_named_with_those_it_do
     assert "fix/plan" in scene.comment()
 
 
-@pytest.mark.slow
-async def test_a_new_expert_is_tried_and_shown_as_a_change_of_the_definition_and_never_pushed(tmp_path: Path) -> None:
-    files = {**FILES, "perstack.toml": TOML + EXPERT}
-    scene = await Scene.make(tmp_path, files=files)
-    plan = {"key": "adder", "purpose": "Adds.", "knowledge": "", "query": "2 and 2?", "check": "answer-holds"}
-    table = EXPERT.replace("tidy", "adder") + 'pick = ["attemptCompletion"]\n'
-    words = scripted(
+def maker(key: str = "adder", answer: str = "I think it is 4. @ada") -> ScriptedProvider:
+    """A model that plans and writes an expert that adds, and is that expert."""
+    plan = {"key": key, "purpose": "Adds.", "knowledge": "", "query": "2 and 2? @ada", "check": "answer-holds"}
+    table = EXPERT.replace("tidy", key) + 'pick = ["attemptCompletion"]\n'
+    return scripted(
         reply(calls=[("submitPlan", {**plan, "pattern": "it is 4"})]),
         done(),
         reply(calls=[("submitDefinition", {"toml": table})]),
         done(),
-        done("I think it is 4. @ada"),
+        *(done(answer) for _ in range(9)),
     )
-    result = await scene.run(Action.CREATE_EXPERT, arguments="adds numbers", host={"model_provider": words})
+
+
+@pytest.mark.slow
+async def test_a_new_expert_is_tried_and_proposed_as_a_pull_request_that_adds_it_to_the_base_and_no_more(
+    tmp_path: Path,
+) -> None:
+    theirs = {**FILES, "perstack.toml": TOML + EXPERT + "# of the head\n"}
+    scene = await Scene.make(tmp_path, files=theirs, main={**FILES, "calc.py": FIXED, "perstack.toml": TOML + EXPERT})
+    result = await scene.run(Action.CREATE_EXPERT, arguments="adds numbers", host={"model_provider": maker()})
     assert (result.exit_code, result.outcome) == (ExitCode.OK, "answered")
+    (made,) = [pull for pull in scene.record("pull-requests").values() if pull["head_ref"].startswith("perstack/")]
+    assert (made["base_ref"], made["head_ref"]) == ("main", "perstack/fix-expert-7-adder")
+    assert made["title"] == "Add the expert adder"
+    assert "`@adder`" not in made["body"], "keys of experts are no accounts"
+    assert "@ada" not in made["body"].replace("@\u200bada", "")
+    tip = scene.branch(made["head_ref"])
+    repository = scene.repository
+    after = await repository.read_file(tip, "perstack.toml") or b""
+    assert after.startswith((TOML + EXPERT).encode()), "what was there stays byte for byte"
+    assert b'[experts."adder"]' in after
+    assert b"# of the head" not in after
+    assert (await repository.diff(scene.main, tip)).files == ("perstack.toml",)
+    assert (scene.branch("tidy"), scene.branch("main")) == (scene.head, scene.main)
+    assert "A pull request proposes it" in scene.comment()
+    assert "base tool attemptCompletion" in scene.comment()
+
+    again = await scene.run(Action.CREATE_EXPERT, arguments="adds numbers", host={"model_provider": maker()})
+    assert again.exit_code is ExitCode.OK
+    assert "pull request is updated" in scene.comment()
+    assert await repository.merge_base(tip, scene.branch(made["head_ref"])) == tip, "nothing was forced"
+
+
+@pytest.mark.slow
+async def test_a_new_expert_is_shown_where_nothing_may_be_pushed_and_nowhere_when_its_signal_is_red(
+    tmp_path: Path,
+) -> None:
+    scene = await Scene.make(tmp_path, files={**FILES, "perstack.toml": TOML + EXPERT})
+    scene.forge.add_pull_request(scene.pull(head_repository_id=99, is_fork=True))
+    await scene.run(Action.CREATE_EXPERT, arguments="adds numbers", host={"model_provider": maker()})
     body = scene.comment()
     assert '+[experts."adder"]' in body
-    assert "tried once in a sandbox" in body
-    assert "-[experts" not in body
-    assert scene.branch("tidy") == scene.head
+    assert "Nothing was pushed" in body
+    assert "fork" in body
+    liar = maker(answer="All is done, the signal is green.")
+    await scene.run(Action.CREATE_EXPERT, arguments="adds numbers", host={"model_provider": liar})
+    body = scene.comment()
+    assert "No expert was made" in body
+    assert "[experts" not in body
     assert scene.record("commits") == []
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio import to_thread
 
 from perstack import api
 from perstack.core.errors import ExitCode
@@ -19,12 +20,14 @@ from perstack.forge.contract import Forge, Ignored
 from perstack.forge.trigger import Workflow, read_event
 from perstack.interface.jobs.desk import Desk, JobResult, Process
 from perstack.interface.jobs.life import answer
+from perstack.interface.main import run as command
 from tests.forge.bench import Bench
 from tests.forge.payloads import Payload
 from tests.github_server import READ_ALL, GithubServer, Scene
 from tests.github_server.openapi import PACKAGE
 from tests.github_server.state import Artifact, Job, Run
 from tests.interface.scene import BUGGY, FILES, FIXED, mender
+from tests.interface.test_job_experts import EXPERT, maker
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 GREEN = {**FILES, "calc.py": FIXED}
@@ -175,3 +178,35 @@ async def test_a_token_that_may_not_comment_leaves_the_answer_in_check_and_summa
     assert "No comment: " in bench.summary.read_text()
     _, payload = bench.scene.comment("/perstack help")
     assert (await happen(bench, "issue_comment", payload, forge=bench.make(poor))).exit_code is ExitCode.OK
+
+
+async def test_a_base_with_a_dependency_is_worked_with_as_it_is_pinned_and_a_new_expert_becomes_a_pull_request(
+    server: GithubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near, own = tmp_path / "near", tmp_path / "own"
+    near.mkdir()
+    own.mkdir()
+    (near / "perstack.toml").write_text(EXPERT.replace("tidy", "sec"))
+    monkeypatch.chdir(own)
+    assert await to_thread.run_sync(command, ["add", "../near", "--yes"]) == 0
+    monkeypatch.chdir(tmp_path)
+    (near / "perstack.toml").unlink()  # what is pinned needs its source no more
+    files = {name: (own / name).read_text() for name in ("perstack.toml", "perstack.lock")}
+    bench = Bench(Scene(server, base={**GREEN, **files}, head=RED), tmp_path)
+    _, payload = bench.scene.comment("/perstack create-expert adds numbers\n/perstack run @sec look", number=1)
+    result = await happen(bench, "issue_comment", payload, model_provider=maker())
+    assert result.exit_code is ExitCode.OK, bench.summary.read_text()
+    forge = bench.make()
+    made = server.state.repositories[bench.scene.name].issues[3]
+    assert made.pull is not None
+    assert (made.pull.base_ref, made.pull.head_ref) == ("main", "perstack/fix-expert-1-adder")
+    assert "Asked for in #1." in (made.body or "")
+    assert "pr-url<<" in bench.outputs.read_text()
+    tip = forge.branch_sha("perstack/fix-expert-1-adder")
+    after = forge.read_file("perstack.toml", tip) or b""
+    assert after.startswith(files["perstack.toml"].encode())
+    assert forge.read_file("perstack.lock", tip) == files["perstack.lock"].encode()
+    said = forge.own_comment(1, "run-sec-1")
+    assert said is not None
+    assert "I think it is 4." in said.body
+    assert forge.branch_sha("main") == bench.scene.base_sha

@@ -20,6 +20,7 @@ from perstack.context.create_queries import Wish
 from perstack.core.contracts import Skill
 from perstack.core.errors import UserError
 from perstack.core.experts import BASE_TOOLS, Config, Expert, SkillSpec
+from perstack.core.grammar import TAG
 from perstack.core.json import compact
 from perstack.core.sandbox import SandboxSpec
 from perstack.core.unicode import well_formed
@@ -106,6 +107,8 @@ async def create_expert(job: Job, asked: Create) -> Created:
     text = well_formed(asked.wish).strip()
     if not text or len(text) > MAX_WISH:
         raise UserError(f"the wish has {len(text)} characters, 1 to {MAX_WISH} are read", hint="Say what it is to do.")
+    if asked.key and TAG.fullmatch(asked.key) is None:
+        raise UserError(f"`{asked.key}` cannot be an expert's name", hint="Give --name a name of a-z, 0-9, - and _.")
     if asked.key and asked.key in asked.config.experts:
         raise UserError(f"there is an expert `{asked.key}` already", hint="Choose another --name.")
     allowed = allowed_skills(asked.config, asked.skills)

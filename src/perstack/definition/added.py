@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from perstack.core.errors import UserError
 from perstack.core.experts import Expert
@@ -66,11 +67,15 @@ def _name(key: str) -> str:
 def appended(existing: str, tables: str, path: str = FILE_NAME) -> str:
     """`existing` with the tables after it, in its kind of line ends.
 
-    Raises: UserError where both together are no valid definition.
+    Raises: UserError where both together are no valid definition, or say more than each for itself.
     """
     end = "\r\n" if "\r\n" in existing else "\n"
     added = tables.replace("\r\n", "\n").strip("\n").replace("\n", end) + end
     gap = "" if not existing else end if existing.endswith("\n") else end * 2
     whole = f"{existing}{gap}{added}"
-    load_config(whole, path)
+    before, after = load_config(existing, path), load_config(whole, path)
+    # Where an older table is still open at the end of a file, new keys could become part of it.
+    told = replace(before, experts={**before.experts, **load_config(tables, path).experts}, warnings=after.warnings)
+    if after != told:
+        raise UserError(f"{path}: new tables would change what is there", hint="Begin each with a header of its own.")
     return whole

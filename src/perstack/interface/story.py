@@ -116,3 +116,28 @@ class AnswerStory:
     cost_usd: float | None = None
     run_url: str = ""
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MadeStory:
+    """An expert that somebody wished for. `error` says why there is none; `query` and `signal` are how it was tried.
+
+    `rights` are what its experts may do, key by key; `head` is the commit that the change is over.
+    """
+
+    actor: str
+    head: str
+    key: str = ""
+    query: str = ""
+    signal: str = ""
+    rounds: int = 0
+    rights: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    candidate: Candidate | None = None
+    pull_url: str = ""
+    updated: bool = False
+    note: str = ""
+    error: str = ""
+    number: int = 0
+    usage: Usage = field(default_factory=Usage)
+    run_url: str = ""
+    warnings: tuple[str, ...] = ()

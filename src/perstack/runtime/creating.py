@@ -66,13 +66,17 @@ class CreateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """How it ended. `definition` is the proved expert's tables, empty where there is none; `error` says why not."""
+    """How it ended. `definition` is the proved expert's tables, empty where there is none; `error` says why not.
+
+    `experts` are what the tables say.
+    """
 
     plan: Plan | None
     definition: str
     rounds: int
     usage: Usage
     error: str = ""
+    experts: Mapping[str, Expert] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -129,7 +133,7 @@ class Creation:
                 continue
             error, last = await self._tried(plan, written, number)
             if not error:
-                return Created(plan, written.text, number, self._usage)
+                return Created(plan, written.text, number, self._usage, experts=written.experts)
             self._refusal = error
         return Created(plan, "", ROUNDS, self._usage, self._refusal or "no definition was handed in")
 

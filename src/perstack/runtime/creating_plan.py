@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from perstack.core.errors import ToolError
-from perstack.core.grammar import parse_expert_key
+from perstack.core.grammar import TAG
 from perstack.core.json import JsonObject, compact
 from perstack.infrastructure.workspace import Workspace
 
 MAX_FILES = 20
 MAX_BYTES = 200_000
 MAX_TEXT = 20_000
+MAX_KEY = 60  # it is also part of a branch's name
 ANSWER, EXISTS, HOLDS, PARSES, TESTS = "answer-holds", "file-exists", "file-holds", "file-parses", "tests-pass"
 KINDS: Mapping[str, str] = {
     ANSWER: "the answer has `pattern` in it",
@@ -68,9 +69,9 @@ def read_plan(texts: Mapping[str, str], files: Mapping[str, str], taken: frozens
     Raises: ToolError that says what to change.
     """
     key = texts.get("key", "")
-    parsed = parse_expert_key(key)
-    if parsed is None or parsed.scope or parsed.name != key:
-        raise ToolError(f'"{key}" is no key of a new expert.', hint="Lower-case letters, digits and `-`, no scope.")
+    if TAG.fullmatch(key) is None or len(key) > MAX_KEY:
+        hint = f"Lower-case letters, digits and `-`, no scope, at most {MAX_KEY} characters."
+        raise ToolError(f'"{key[: 2 * MAX_KEY]}" is no key of a new expert.', hint=hint)
     if asked_key and key != asked_key:
         raise ToolError(f'The expert is to be called "{asked_key}".')
     if key in taken:

@@ -21,8 +21,8 @@ from perstack.interface.jobs.desk import Desk
 from perstack.interface.jobs.record import Record, read_record, timestamp, unpack_plan
 from perstack.interface.render import markdown
 
-_AGAIN = frozenset({Action.FIX, Action.VERIFY, Action.PLAN, Action.REVIEW, Action.RUN})
-_COSTS = frozenset({Action.FIX, Action.PLAN, Action.REVIEW, Action.RUN})
+_COSTS = frozenset({Action.FIX, Action.PLAN, Action.REVIEW, Action.RUN, Action.CREATE_EXPERT})
+_AGAIN = _COSTS | {Action.VERIFY}
 _DAY = timedelta(hours=24)
 
 

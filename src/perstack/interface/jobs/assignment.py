@@ -95,13 +95,18 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a job without a verdict ended: its comment, the word of the outputs, what later jobs need to know."""
+    """How a job without a verdict ended: its comment, the word of the outputs, what later jobs need to know.
+
+    `pull_url` and `commit` where it opened a pull request.
+    """
 
     text: str
     outcome: str
     usage: Usage = field(default_factory=Usage)
     data: JsonObject = field(default_factory=dict)
     models: tuple[ModelUsage, ...] = ()
+    pull_url: str = ""
+    commit: str = ""
 
 
 Done = Story | Answer
@@ -109,11 +114,11 @@ Done = Story | Answer
 
 @dataclass(slots=True)
 class Work:
-    """A job under way. `published` is a story that must be told whatever happens next."""
+    """A job under way. `published` is a result that must be told whatever happens next."""
 
     desk: Desk
     assignment: Assignment
-    published: Story | None = None
+    published: Done | None = None
     folder: Path | None = None  # the engine's, with the log and the evidence
 
     @property

@@ -145,8 +145,8 @@ class Board:
         await self._last_comment(answer.text, "done", data)
         await self._summarise(answer.text)
         values = {
-            "verdict": "", "outcome": answer.outcome, "head-sha": self._assignment.head,
-            "tokens-in": str(usage.input_tokens), "tokens-out": str(usage.output_tokens),
+            "verdict": "", "outcome": answer.outcome, "head-sha": answer.commit or self._assignment.head,
+            "pr-url": answer.pull_url, "tokens-in": str(usage.input_tokens), "tokens-out": str(usage.output_tokens),
             "tokens-cached": str(usage.cached_input_tokens), "models": models_json(answer.models),
         }  # fmt: skip
         await call(self._forge.set_outputs, values)

@@ -1,65 +1,92 @@
-"""Jobs that make an expert: planned, written, really tried, and shown as a change of `perstack.toml`. Never pushed.
+"""Jobs that make an expert: planned, written, really tried, and proposed as a pull request that adds it and no more.
 
 Threat: the wish is a comment. Its expert gets base tools in a sandbox and nothing that the base's definition grants
-others; what it may do at all is decided in `runtime/creating_rules.py`, and a person applies the change.
+others; what it may do at all is decided in `runtime/creating_rules.py`. The change is made by the harness: tables at
+the end of `perstack.toml`, every other byte as it was; it is pushed only where a fix may be, to a branch of its own,
+and a person merges it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import anyio
+
 from perstack import api
+from perstack.core.errors import ForgeError, InvariantBroken
 from perstack.core.outcome import Candidate
 from perstack.interface.calls import call
+from perstack.interface.jobs.admission import read_config
 from perstack.interface.jobs.assignment import Answer, Work
 from perstack.interface.jobs.fence import Fence
+from perstack.interface.jobs.publication import Proposal, Proposed, Publication
 from perstack.interface.render import markdown
-from perstack.interface.story import AnswerStory
-
-_EXPERT = "create-expert"
+from perstack.interface.story import MadeStory
 
 
 async def create(work: Work, fence: Fence, job: api.Job) -> Answer:
-    """Make it over the base's configuration. Raises: UserError where the head's definition cannot take it."""
+    """Make it over the definition of the base, which is the one that counts.
+
+    Raises: UserError where that definition cannot take it; Superseded when the job is void.
+    """
     one, trigger, path = work.assignment, work.assignment.trigger, work.repository_path
-    await call(work.desk.forge.fetch, one.head, path)
+    into = one.pull.base_ref if one.pull else one.branch
+    head = await call(work.desk.forge.branch_sha, into) if one.pull else one.head
+    config = await read_config(work.desk, head) if one.pull else one.config
+    await call(work.desk.forge.fetch, head, path)
     repository = await api.open_bare(path)
-    data = await repository.read_file(one.head, api.CONFIG_NAME)
-    definition = api.Definition(Path(api.CONFIG_NAME), data)
-    definition.config()  # before any model is asked
-    created = await api.create_expert(job, api.Create(trigger.arguments, one.config))
-    candidate = None
-    if created.ok:
-        workspace = work.desk.scratch / f"create-{trigger.commands}-{one.number}"
-        await repository.export(one.head, workspace)
-        candidate = await _changed(repository, one.head, workspace, definition.with_tables(created.definition))
-    await fence.check()
-    story = AnswerStory(
-        expert=_EXPERT,
+    definition = api.Definition(Path(api.CONFIG_NAME), await repository.read_file(head, api.CONFIG_NAME))
+    definition.text()  # before any model is asked
+    created = await api.create_expert(job, api.Create(trigger.arguments, config))
+    made = MadeStory(
         actor=trigger.actor.login,
-        head=one.head,
-        text=_words(created),
-        candidate=candidate,
+        head=head,
+        rounds=created.rounds,
+        error=created.error,
+        number=one.number,
         usage=created.usage,
         run_url=work.desk.process.url,
-        warnings=(*one.config.warnings, *trigger.notes),
+        warnings=(*config.warnings, *trigger.notes),
     )
-    return Answer(markdown.expert_answer(story), "answered", created.usage)
+    if created.plan is None or not created.ok:
+        await fence.check()
+        return Answer(markdown.made_comment(made), "answered", created.usage)
+    candidate = await _changed(repository, head, definition.patch(created.definition))
+    made = replace(
+        made,
+        key=created.plan.key,
+        query=created.plan.query,
+        signal=created.plan.check.words(),
+        rights={key: api.permissions(expert) for key, expert in created.experts.items()},
+        candidate=candidate,
+    )
+    # Shielded: what is pushed is also told, whatever signal comes meanwhile.
+    with job.stage("publish"), anyio.CancelScope(shield=True):
+        found = await _proposed(work, fence, made, into, repository)
+        made = replace(made, pull_url=found.url, updated=found.updated, note=found.note)
+        text = markdown.made_comment(made)
+        answer = Answer(text, "answered", created.usage, pull_url=found.url, commit=found.commit)
+        work.published = answer
+    return answer
 
 
-async def _changed(repository: api.Repository, head: str, workspace: Path, text: str) -> Candidate:
-    file = workspace / api.CONFIG_NAME
-    file.unlink(missing_ok=True)  # a link of that name must not be written through
-    file.write_bytes(text.encode())
-    tree, patch = await repository.snapshot(head, workspace)
+async def _proposed(work: Work, fence: Fence, made: MadeStory, into: str, repository: api.Repository) -> Proposed:
+    """The pull request, or why there is none: the expert is told in any case. Raises: Superseded."""
+    one, candidate = work.assignment, made.candidate
+    if candidate is None or candidate.files != (api.CONFIG_NAME,):
+        raise InvariantBroken("a new expert changes perstack.toml and nothing else", hint="Tell Perstack's authors.")
+    branch = f"{one.config.github.branch_prefix}expert-{one.number or made.head[:12]}-{made.key}"
+    message = markdown.made_message(made, request_url=one.trigger.url, digest=candidate.digest)
+    proposal = Proposal(made.head, into, branch, message, markdown.made_body(made))
+    try:
+        return await Publication(work.desk.forge, one, fence).propose(proposal, candidate, repository)
+    except ForgeError as error:
+        return Proposed(note=f"No pull request: {error.message} {error.hint}".strip())
+
+
+async def _changed(repository: api.Repository, head: str, text: str) -> Candidate:
+    """Raises: ToolError where the definition is no plain file there."""
+    tree = await repository.apply(head, text)
+    patch = await repository.diff(head, tree)
     return Candidate(patch.text, patch.digest, tree, patch.files, patch.insertions, patch.deletions)
-
-
-def _words(created: api.Created) -> str:
-    plan = created.plan
-    if not created.ok or plan is None:
-        return f"No expert was made. {created.error}"
-    return (
-        f"The expert `{plan.key}` was made, and tried once in a sandbox (tries: {created.rounds}).\n\n"
-        f"It was asked: {plan.query}\n\nThe signal is green: {plan.check.words()}"
-    )

@@ -1,4 +1,4 @@
-"""Putting a proved candidate on the forge: commit, push, pull request, check run on the new commit.
+"""Putting a proved change on the forge: commit, push, pull request, check run on the new commit.
 
 Nothing here decides whether it is proved. Every write comes after a look at the fence.
 """
@@ -30,6 +30,27 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change that a person is to decide about, made over the commit `head` of the branch `into`."""
+
+    head: str
+    into: str
+    branch: str
+    message: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """Where a proposal is. Without `url` nothing was pushed, and `note` says why."""
+
+    url: str = ""
+    commit: str = ""
+    updated: bool = False  # one that is open already
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """Everything a proved candidate's way to the forge depends on."""
 
@@ -44,26 +65,31 @@ class Publication:
         """
         await self.fence.check()
         one = self.assignment
-        if not one.allowed.push:
-            return replace(story, note=f"Not pushed: {one.allowed.why} The proved change is below.")
-        if any(path.startswith(WORKFLOWS) for path in candidate.files):
-            why = "it changes workflow files, which a workflow's token may not push; a person has to."
-            return replace(story, note=f"Not pushed: {why} The proved change is below.")
+        if held := self._held_back(candidate):
+            return replace(story, note=f"Not pushed: {held} The proved change is below.")
         target = await self._target(candidate)
         message = markdown.commit_message(story, request_url=one.trigger.url, digest=candidate.digest)
-        # An earlier fix on the same branch stays in its history: nothing is ever forced.
-        parents = (one.head,) if target.expected in {"", one.head} else (target.expected, one.head)
-        if len(parents) > 1:
-            await call(self.forge.fetch, target.expected, repository.path)
-        made = await api.commit(repository, candidate.tree, parents, message)
-        how = one.config.github.commits
-        request = CommitRequest(repository.path, made, target.branch, target.expected, how)
-        commit = await call(self.forge.push, request)
+        commit = await self._push(target, one.head, candidate, message, repository)
         story = replace(story, commit=commit, branch=target.branch, note=target.note or story.note)
         if target.pull_base:
-            pull = await call(self.forge.open_pull_request, self._pull_request(story, target, message))
-            story = replace(story, pull_url=pull.url, fix_updated=bool(target.expected))
+            closes = 0 if one.trigger.is_pull_request else one.trigger.number
+            body = markdown.pull_request_body(story, closes=closes)
+            url = await self._open(target, message.splitlines()[0], body)
+            story = replace(story, pull_url=url, fix_updated=bool(target.expected))
         return story
+
+    async def propose(self, proposal: Proposal, candidate: Candidate, repository: api.Repository) -> Proposed:
+        """Put a change into a pull request of its own, whatever the job is about; never on a branch that is in use.
+
+        Raises: Superseded when the job is void; ForgeError when the forge refuses.
+        """
+        await self.fence.check()
+        if held := self._held_back(candidate):
+            return Proposed(note=f"No pull request: {held}")
+        target = await self._free(proposal.branch, proposal.into, candidate)
+        commit = await self._push(target, proposal.head, candidate, proposal.message, repository)
+        url = await self._open(target, proposal.message.splitlines()[0], proposal.body)
+        return Proposed(url, commit, bool(target.expected), target.note)
 
     async def check(self, story: Story, shown: Story) -> Story:
         """A check run of its own on the new commit, with the verdict of `shown`."""
@@ -76,28 +102,44 @@ class Publication:
         return replace(story, check_url=check.url)
 
     async def _target(self, candidate: Candidate) -> Target:
-        one, forge = self.assignment, self.forge
-        if one.pull is not None and not await call(forge.is_protected, one.pull.head_ref):
+        one = self.assignment
+        if one.pull is not None and not await call(self.forge.is_protected, one.pull.head_ref):
             return Target(one.pull.head_ref, expected=one.head)
         into = one.pull.head_ref if one.pull else one.branch
         about = str(one.number) if one.number else one.head[:12]
-        branch = f"{one.config.github.branch_prefix}{about}"
-        tip = await call(forge.branch_sha, branch)
+        return await self._free(f"{one.config.github.branch_prefix}{about}", into, candidate)
+
+    async def _free(self, branch: str, into: str, candidate: Candidate) -> Target:
+        """That branch where it is new or ours alone, else one beside it."""
+        tip = await call(self.forge.branch_sha, branch)
         if not tip:
             return Target(branch, expected="", pull_base=into)
-        ours = await call(forge.account)
-        if ours and await call(forge.commit_author, tip) == ours:
+        ours = await call(self.forge.account)
+        if ours and await call(self.forge.commit_author, tip) == ours:
             return Target(branch, expected=tip, pull_base=into)
         # Somebody worked on the earlier branch: their commits are theirs.
         note = f"The branch `{branch}` has commits of somebody else and was left alone."
         return Target(f"{branch}-{candidate.digest[:8]}", expected="", pull_base=into, note=note)
 
-    def _pull_request(self, story: Story, target: Target, message: str) -> PullRequestRequest:
-        trigger = self.assignment.trigger
-        closes = 0 if trigger.is_pull_request else trigger.number
-        return PullRequestRequest(
-            branch=target.branch,
-            base=target.pull_base,
-            title=message.splitlines()[0],
-            body=markdown.pull_request_body(story, closes=closes),
-        )
+    def _held_back(self, candidate: Candidate) -> str:
+        """Why nothing may be pushed; empty where it may."""
+        if not self.assignment.allowed.push:
+            return self.assignment.allowed.why
+        if any(path.startswith(WORKFLOWS) for path in candidate.files):
+            return "it changes workflow files, which a workflow's token may not push; a person has to."
+        return ""
+
+    async def _push(
+        self, target: Target, head: str, candidate: Candidate, message: str, repository: api.Repository
+    ) -> str:  # fmt: skip
+        # An earlier commit on the same branch stays in its history: nothing is ever forced.
+        parents = (head,) if target.expected in {"", head} else (target.expected, head)
+        if len(parents) > 1:
+            await call(self.forge.fetch, target.expected, repository.path)
+        made = await api.commit(repository, candidate.tree, parents, message)
+        how = self.assignment.config.github.commits
+        return await call(self.forge.push, CommitRequest(repository.path, made, target.branch, target.expected, how))
+
+    async def _open(self, target: Target, title: str, body: str) -> str:
+        asked = PullRequestRequest(branch=target.branch, base=target.pull_base, title=title, body=body)
+        return (await call(self.forge.open_pull_request, asked)).url

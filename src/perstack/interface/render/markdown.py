@@ -33,6 +33,7 @@ from perstack.interface.render.pages.explain import explain
 from perstack.interface.render.pages.frame import compose
 from perstack.interface.render.pages.history import history_of, result_data
 from perstack.interface.render.pages.inline import REVIEW, inline_review, review_body
+from perstack.interface.render.pages.made import made_body, made_comment, made_message
 from perstack.interface.render.pages.sections import headline
 from perstack.interface.render.pages.summary import summary
 from perstack.interface.story import AnswerStory, InlineReview, PlanStory, ReviewStory, Story
@@ -40,7 +41,8 @@ from perstack.interface.story import AnswerStory, InlineReview, PlanStory, Revie
 __all__ = [
     "NOTHING_TO_EXPLAIN", "NOTHING_TO_RETRY", "NO_PLAN", "REVIEW", "AnswerStory", "InlineReview",
     "PlanStory", "ReviewStory", "Story", "check_output", "commit_message", "compose", "conclusion", "expert_answer",
-    "explain", "head_output", "headline", "help_text", "history_of", "inline_review", "places_of",
+    "explain", "head_output", "headline", "help_text", "history_of", "inline_review", "made_body",
+    "made_comment", "made_message", "places_of",
     "plan_comment", "plan_moved", "problem", "progress_check", "progress_comment", "pull_request_body",
     "queued_check", "refusal", "result_comment", "result_data", "review_body", "review_comment", "stop_answer",
     "stopped", "summary", "superseded",

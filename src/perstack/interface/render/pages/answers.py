@@ -28,7 +28,7 @@ COMMANDS = (
     ("explain", "every reason of the last result in plain words, with what to do"),
     ("retry", "gives the last command here again"),
     ("stop", "ends what is at work here"),
-    ("create-expert [purpose]", "proposes an expert for `perstack.toml`"),
+    ("create-expert [purpose]", "makes an expert, tries it, and proposes it as a pull request"),
     ("help", "shows this table"),
 )
 
