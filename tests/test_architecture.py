@@ -18,7 +18,7 @@ MAX_FUNCTION = 60
 
 # A handler for everything is allowed only where the reason stands beside it and the place is listed here.
 BROAD_HANDLERS = {
-    "interface/main.py": 1,
+    "interface/commandline.py": 1,
 }
 
 

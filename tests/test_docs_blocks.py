@@ -17,7 +17,7 @@ import pytest
 
 from perstack import __version__, api
 from perstack.core.errors import ExitCode
-from perstack.interface.main import COMMANDS, group
+from perstack.interface.commandline import COMMANDS, group
 from perstack.interface.render.markdown import help_text
 
 ROOT = Path(__file__).parent.parent

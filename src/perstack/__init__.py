@@ -6,9 +6,10 @@ The programmatic API. Names are loaded when they are first used: `import perstac
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 from perstack.core.version import __version__
+
+TYPE_CHECKING = False  # type checkers know the name; `typing` itself costs more than all of this
 
 if TYPE_CHECKING:
     from perstack.api.asking import Answer, Proceed, Resume, RunResult

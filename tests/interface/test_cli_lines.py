@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from perstack.core.errors import ExitCode
 from perstack.interface import completion
-from perstack.interface.failing import wants_document, write_anything
-from perstack.interface.main import COMMANDS, group, run
+from perstack.interface.commandline import COMMANDS, group, run
+from perstack.interface.failing import write_anything
+from perstack.interface.leaving import wants_document
 from perstack.providers.entries import ENTRIES
 
 EXAMPLE = re.compile(r"^\s+perstack (.+?)(?:\s{2,}.*)?$", re.MULTILINE)

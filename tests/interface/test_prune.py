@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from perstack.infrastructure.sandbox.snapshot_store import Made, SnapshotStore
-from perstack.interface.main import group
+from perstack.interface.commandline import group
 
 
 @pytest.fixture

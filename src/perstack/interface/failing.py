@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import TextIO
 
 import click
@@ -32,13 +30,6 @@ def tell_error(error: PerstackError) -> None:
 def tell_document(message: str, exit_code: int, *, hint: str = "") -> None:
     """The same as the one JSON document of a command that has no result: `error`, `hint` and `exitCode`."""
     click.echo(json.dumps({"error": message, "hint": hint, "exitCode": int(exit_code)}))
-
-
-def wants_document(arguments: Sequence[str]) -> bool:
-    """Whether a command line asks for JSON, also one that cannot be parsed."""
-    options = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
-    pairs = pairwise(options)
-    return "--format=json" in options or "--json" in options or ("--format", "json") in pairs
 
 
 def write_anything(*streams: TextIO | None) -> None:

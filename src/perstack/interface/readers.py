@@ -15,6 +15,11 @@ def reader_may_leave() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):  # Rich ends the program in place of the error
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())  # else the interpreter's own last flush fails again
-        os.close(nowhere)
+        drop_output()
+
+
+def drop_output() -> None:
+    """Send what is still to be written to stdout nowhere: else the interpreter's own last flush fails again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

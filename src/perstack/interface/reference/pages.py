@@ -16,7 +16,7 @@ from perstack import api
 from perstack.core import events
 from perstack.core.errors import ExitCode
 from perstack.core.verdict import ReasonCode, Verdict
-from perstack.interface.main import COMMANDS, group
+from perstack.interface.commandline import COMMANDS, group
 from perstack.interface.render.sentences import AFTER_VERDICT, VERDICT_MARK, WHY
 
 MADE = "Made from the code by `python -m perstack.interface.reference`; a test holds it fresh."
