@@ -9,6 +9,7 @@ import pytest
 
 from perstack.core.errors import ToolError
 from perstack.core.sandbox import Mount, Snapshot
+from perstack.infrastructure.sandbox.bubblewrap_etc import fill_etc
 from perstack.infrastructure.sandbox.host import Host
 from perstack.infrastructure.sandbox.toolchain import system_binds, tool_binds
 from tests.infrastructure.sandboxes import all_gone, sh
@@ -58,6 +59,22 @@ def test_a_virtual_environment_brings_its_base_interpreter_and_no_home(tmp_path:
     )
 
 
-def test_the_systems_own_secrets_are_not_among_the_binds() -> None:
-    places = system_binds()
+def test_the_systems_own_secrets_are_not_among_the_binds(tmp_path: Path) -> None:
+    places = [*system_binds(), *fill_etc(tmp_path)[4::3]]
+    copied = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert not {"shadow", "ssl/private", "hostname", "machine-id"} & copied
     assert not {"/etc", "/etc/shadow", "/etc/ssl", "/etc/ssl/private", "/root", "/home", "/var", "/run"} & set(places)
+
+
+def test_small_folders_of_etc_are_copied_large_ones_are_bound_and_unreadable_ones_left_out(tmp_path: Path) -> None:
+    machine, folder = tmp_path / "machine", tmp_path / "made"
+    for name, count in (("fonts", 2), ("alternatives", 30)):
+        (machine / name).mkdir(parents=True)
+        for number in range(count):
+            (machine / name / f"{number}").symlink_to("/usr/bin/true")
+    (machine / "shadow").write_text("root:secret")
+    (machine / "services").write_text("http 80/tcp")
+    folder.mkdir()
+    assert fill_etc(folder, machine)[3:] == ["--ro-bind", str(machine / "alternatives"), "/etc/alternatives"]
+    assert {path.name for path in folder.iterdir()} == {"fonts", "alternatives", "services", "passwd", "group", "hosts"}
+    assert (folder / "fonts/1").readlink() == Path("/usr/bin/true")

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -43,7 +44,6 @@ from perstack.infrastructure.sandbox.bubblewrap_view import (
     options,
     passed,
     writable,
-    write_control,
 )
 from perstack.infrastructure.sandbox.channel import DRIVER, STDERR, STDOUT, Channel, Inside
 from perstack.infrastructure.sandbox.disk import watched
@@ -280,18 +280,15 @@ class Bubblewrap:
     async def _started(self, plan: Plan) -> AsyncIterator[ChannelSession]:
         control = new_owned_folder("c")
         try:
-            write_control(control)
             shutil.copyfile(DRIVER, control / "driver")
             inside = Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, environment(plan, self._path))
-            words = options(plan, control, await self._known())
+            words = options(plan, await self._known(), control)
             with control_group.limited(plan.limits) as groups, passed_program() as filtered:
                 own = ["bwrap", *words, *_filter(filtered)]
                 argv = [*_joining(groups), *own, *_driver(plan, bool(groups))]
                 async with self._process(argv, _open(filtered)) as child:
                     channel = Channel(_Pipes(child), inside, _post_mortem(child))
-                    started = await channel.run(["true"], timeout_s=_START_S)
-                    if started.exit_code:
-                        raise SandboxUnavailable(f"bubblewrap: nothing runs inside: {started.text().strip()}")
+                    await channel.begin(_START_S)
                     with watched(plan.limits, writable(plan)) as disk:
                         yield ChannelSession(channel, disk)
         finally:
@@ -301,28 +298,25 @@ class Bubblewrap:
     def _command(self, plan: Plan, argv: Sequence[str], machine: Machine) -> Iterator[_Command]:
         """The command line that runs one program inside, straight over the pipes of bwrap."""
         check_words(argv, plan.env or {})
-        control = new_owned_folder("c")
-        try:
-            write_control(control)
-            words = options(plan, control, machine)
-            values, odd = passable(environment(plan, self._path))
-            with (
-                control_group.limited(plan.limits) as groups,
-                passed_program() as filtered,
-                passed([*words, *_filter(filtered)], values) as args,
-                os.fdopen(os.memfd_create("bwrap-status"), "w+b") as status,
-            ):
-                own = ["bwrap", "--args", str(args), "--json-status-fd", str(status.fileno()), "--"]
-                whole = (*_joining(groups), *own, *_program(plan, bool(groups), odd), *argv)
-                yield _Command(whole, (args, status.fileno(), *_open(filtered)), status)
-        finally:
-            remove_tree(control)
+        words = options(plan, machine)
+        values, odd = passable(environment(plan, self._path))
+        with (
+            control_group.limited(plan.limits) as groups,
+            passed_program() as filtered,
+            passed([*words, *_filter(filtered)], values) as args,
+            os.fdopen(os.memfd_create("bwrap-status"), "w+b") as status,
+        ):
+            own = ["bwrap", "--args", str(args), "--json-status-fd", str(status.fileno()), "--"]
+            whole = (*_joining(groups), *own, *_program(plan, bool(groups), odd), *argv)
+            yield _Command(whole, (args, status.fileno(), *_open(filtered)), status)
 
     async def _known(self) -> Machine:
         if self._machine is None:
             control_group.sweep()
             features = (await host_process.run(["bwrap", "--help"], env=_ENV, timeout_s=10)).text()
-            self._machine = look(features, self._path)
+            etc = new_owned_folder("etc")
+            weakref.finalize(self, _remove_own, etc, os.getpid())
+            self._machine = look(features, self._path, etc)
         return self._machine
 
     @contextlib.asynccontextmanager
@@ -332,6 +326,12 @@ class Bubblewrap:
                 yield child
         except FileNotFoundError as error:
             raise SandboxUnavailable("bubblewrap (bwrap) is not installed", hint=INSTALL_HINT) from error
+
+
+def _remove_own(folder: Path, pid: int) -> None:
+    """Only where it was made: a forked process has the name too."""
+    if os.getpid() == pid:
+        remove_tree(folder)
 
 
 def _kept_home(made: Snapshot) -> Path | None:
@@ -355,12 +355,11 @@ def _open(filtered: int | None) -> tuple[int, ...]:
 
 
 def _driver(plan: Plan, grouped: bool) -> list[str]:
-    """The first program inside: set per-process limits, then become the driver."""
+    """The first program inside: set per-process limits, then be the driver."""
     wanted = [limits_script(plan.limits, grouped)]
     wanted.append(f"PATH={':'.join(toolchain.SYSTEM_PATH)} HOME={snapshot.HOME}; export PATH HOME")
-    wanted.append('exec /bin/sh "$@"')
-    words = [f"{snapshot.CONTROL}/driver", snapshot.CONTROL, snapshot.KEPT_HOME]
-    return ["/bin/sh", "-c", "\n".join(wanted), "sh", *words]
+    wanted.append('. "$1/driver"')
+    return ["/bin/sh", "-c", "\n".join(wanted), "sh", snapshot.CONTROL, snapshot.KEPT_HOME]
 
 
 def _program(plan: Plan, grouped: bool, odd: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What one bubblewrap sandbox sees: the options of `bwrap`, and the few files of /etc that are its own.
+"""What one bubblewrap sandbox sees: the options of `bwrap`.
 
 Not the place that starts anything: that is `bubblewrap.py`.
 """
@@ -13,8 +13,7 @@ from pathlib import Path
 
 from perstack.core.sandbox import Limits, Mount
 from perstack.infrastructure.sandbox import snapshot, toolchain
-
-UID = 10001
+from perstack.infrastructure.sandbox.bubblewrap_etc import UID, fill_etc
 
 # Inside, a harness that is root is still the machine's root to files of /proc, powers or not: it could write
 # `core_pattern`. What a container engine makes read-only or hides is so here too.
@@ -40,24 +39,35 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What is looked up once: what `bwrap --help` says, and the binds of the toolchain on `path`."""
+    """What is looked up once: what `bwrap --help` says, and the binds of /etc and the toolchain."""
 
     features: str
+    etc: tuple[str, ...]
     system: tuple[str, ...]
     tools: tuple[str, ...]
     proc: tuple[str, ...]
 
 
-def look(features: str, path: Sequence[Path]) -> Machine:
-    """Look at this machine's toolchain."""
-    return Machine(features, tuple(toolchain.system_binds()), tuple(toolchain.tool_binds(path)), tuple(_proc()))
+def look(features: str, path: Sequence[Path], etc: Path) -> Machine:
+    """Look at this machine's toolchain, and fill the empty folder `etc`."""
+    return Machine(
+        features,
+        tuple(fill_etc(etc)),
+        tuple(toolchain.system_binds()),
+        tuple(toolchain.tool_binds(path)),
+        tuple(_proc()),
+    )
 
 
 def _proc() -> Iterator[str]:
     yield from ("--proc", "/proc")
-    for name in (*_READ_ONLY, *_HIDDEN):
-        if Path("/proc", name).exists():
-            yield from ("--ro-bind", f"/proc/{name}" if name in _READ_ONLY else "/dev/null", f"/proc/{name}")
+    for place in (f"/proc/{name}" for name in _READ_ONLY):
+        if Path(place).exists():
+            yield from ("--ro-bind", place, place)
+    for place in (f"/proc/{name}" for name in _HIDDEN):
+        # Who is inside can open no more than this user. Each bind costs a part of a millisecond at every start.
+        if os.access(place, os.R_OK) or os.access(place, os.W_OK):
+            yield from ("--ro-bind", "/dev/null", place)
 
 
 def _sized(machine: Machine, megabytes: int) -> list[str]:
@@ -65,8 +75,8 @@ def _sized(machine: Machine, megabytes: int) -> list[str]:
     return ["--size", str(megabytes * 1024 * 1024)] if "--size " in machine.features else []
 
 
-def options(plan: Plan, control: Path, machine: Machine) -> list[str]:
-    """The options of `bwrap` for a plan, without the environment."""
+def options(plan: Plan, machine: Machine, control: Path | None = None) -> list[str]:
+    """The options of `bwrap` for a plan, without the environment. The inside may read `control`, not write it."""
     size = _sized(machine, plan.limits.tmp_mb)
     words = ["--unshare-all", "--unshare-user", "--uid", str(UID), "--gid", str(UID), "--hostname", "sandbox"]
     words += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
@@ -76,13 +86,12 @@ def options(plan: Plan, control: Path, machine: Machine) -> list[str]:
     words += ["--remount-ro", "/dev", *size, "--tmpfs", "/tmp"]  # noqa: S108  # a path inside
     words += ["--symlink", "/tmp", "/var/tmp"]  # noqa: S108  # paths inside
     words += machine.system
-    for name in ("passwd", "group", "hosts"):
-        words += ["--ro-bind", str(control / name), f"/etc/{name}"]
+    words += machine.etc
     words += ["--bind", str(plan.home), snapshot.HOME] if plan.home else [*size, "--tmpfs", snapshot.HOME]
     words += machine.tools
     if plan.kept_home:
         words += ["--ro-bind", str(plan.kept_home), snapshot.KEPT_HOME]
-    words += ["--ro-bind", str(control), snapshot.CONTROL]
+    words += ["--ro-bind", str(control), snapshot.CONTROL] if control else []
     words += ["--bind", str(plan.workspace), snapshot.WORKSPACE] if plan.workspace else []
     for mount in plan.mounts:
         words += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
@@ -104,16 +113,6 @@ def environment(plan: Plan, path: Sequence[Path]) -> dict[str, str]:
         "TMPDIR": "/tmp",  # noqa: S108  # a path inside
     }  # fmt: skip
     return {**own, **(plan.env or {})}
-
-
-def write_control(control: Path) -> None:
-    """Fill the control directory with small files of /etc. The inside may read it, not write it."""
-    control.chmod(0o755)
-    (control / "passwd").write_text(
-        f"root:x:0:0::/nonexistent:/bin/false\nperstack:x:{UID}:{UID}::{snapshot.HOME}:/bin/sh\n"
-    )
-    (control / "group").write_text(f"root:x:0:\nperstack:x:{UID}:\n")
-    (control / "hosts").write_text("127.0.0.1 localhost sandbox\n::1 localhost\n")
 
 
 @contextlib.contextmanager

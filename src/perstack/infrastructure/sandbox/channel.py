@@ -30,7 +30,12 @@ STDOUT, STDERR = 1, 2
 # How long killing everything and closing the streams may take before the sandbox counts as dead.
 _SEAL_S = 15.0
 _LONGEST_SEAL = 64
+_WORDS = 10_000  # bytes of each stream that are kept until the driver answers
+_DEAD = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
+# A line that may end a reply. One pattern for all: making one for each mark takes longer than to find it. The newline
+# at the end stays for the next line.
+_MARKED = re.compile(rb"\n([0-9a-f]{32}) (\d{1,3})(?=\n)")
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -57,15 +62,14 @@ class Inside:
     environment: Mapping[str, str]
 
 
-class _Stream:
+class ReplyStream:
     """One stream of one reply: output up to the seal, with the mark taken out."""
 
     def __init__(self, mark: str, seal: str, limit: int) -> None:
         self.output = BoundedBuffer(limit)
         self.sealed = False
         self.code: int | None = None
-        self._seal = seal.encode()
-        self._pattern = re.compile(rf"\n({mark}|{seal}) (\d{{1,3}})\n".encode())
+        self._mark, self._seal = mark.encode(), seal.encode()
         self._pending = b""
 
     def last_line(self) -> str:
@@ -78,13 +82,18 @@ class _Stream:
         if self.sealed:
             return
         self._pending += data
-        while match := self._pattern.search(self._pending):
-            self.output.feed(self._pending[: match.start()])
-            self._pending = self._pending[match.end() :]
-            if match.group(1) == self._seal:
+        taken = 0
+        for match in _MARKED.finditer(self._pending):
+            if match[1] not in (self._mark, self._seal):
+                continue
+            self.output.feed(self._pending[taken : match.start()])
+            taken = match.end() + 1
+            if match[1] == self._seal:
+                self._pending = self._pending[taken:]
                 self.sealed = True
                 return
-            self.code = int(match.group(2))
+            self.code = int(match[2])
+        self._pending = self._pending[taken:]
         keep = _LONGEST_SEAL
         if len(self._pending) > keep:
             self.output.feed(self._pending[:-keep])
@@ -104,6 +113,24 @@ class Channel:
         self._turn = anyio.Lock()
         self._broken = ""
         self._count = 0
+
+    async def begin(self, timeout_s: float) -> None:
+        """Wait until the driver answers. Starts no program.
+
+        Raises: SandboxUnavailable where it died, or does not answer in time.
+        """
+        mark, seal = secrets.token_hex(16), secrets.token_hex(16)
+        streams = (ReplyStream(mark, seal, _WORDS), ReplyStream(mark, seal, _WORDS))
+        async with self._turn:
+            try:
+                with anyio.move_on_after(timeout_s):
+                    await self._transport.send(f"- {mark} {seal}\n".encode())
+                    await self._read(streams, lambda: all(stream.sealed for stream in streams))
+            except _DEAD as error:
+                raise await self._dead(streams[1]) from error
+            if not all(stream.sealed for stream in streams):
+                self._broken = f"nothing answers in the sandbox: {streams[1].last_line()}"
+                raise SandboxUnavailable(self._broken)
 
     async def run(
         self,
@@ -171,10 +198,10 @@ class Channel:
 
     async def _exchange(
         self, name: str, timeout_s: float, limit: int, watch: Callable[[], Awaitable[str]] | None
-    ) -> tuple[tuple[_Stream, _Stream], bool, str]:
+    ) -> tuple[tuple[ReplyStream, ReplyStream], bool, str]:
         """Send a request and read both streams to their seals. Also whether time ran out, and what `watch` said."""
         mark, seal = secrets.token_hex(16), secrets.token_hex(16)
-        streams = (_Stream(mark, seal, limit), _Stream(mark, seal, limit))
+        streams = (ReplyStream(mark, seal, limit), ReplyStream(mark, seal, limit))
         finished = False
         reached: list[str] = []
         try:
@@ -183,16 +210,19 @@ class Channel:
                 await self._read(streams, lambda: streams[0].code is not None, _asked(watch, reached))
             finished = True
             await self._finish(streams)
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
-            self._broken = f"the sandbox died: {await self._died(streams[1].last_line())}"
-            raise SandboxUnavailable(self._broken, hint=_DIED) from error
+        except _DEAD as error:
+            raise await self._dead(streams[1]) from error
         finally:
             if not finished and not self._broken:  # cancelled: leave the channel ready for the next command
                 with anyio.CancelScope(shield=True):
                     await self._abandon(streams)
         return streams, scope.cancelled_caught, "".join(reached)
 
-    async def _finish(self, streams: tuple[_Stream, _Stream]) -> None:
+    async def _dead(self, errors: ReplyStream) -> SandboxUnavailable:
+        self._broken = f"the sandbox died: {await self._died(errors.last_line())}"
+        return SandboxUnavailable(self._broken, hint=_DIED)
+
+    async def _finish(self, streams: tuple[ReplyStream, ReplyStream]) -> None:
         await self._transport.send(b"end\n")
         with anyio.move_on_after(_SEAL_S):
             await self._read(streams, lambda: all(stream.sealed for stream in streams))
@@ -200,15 +230,15 @@ class Channel:
             self._broken = "the sandbox does not answer any more"
             raise SandboxUnavailable(self._broken)
 
-    async def _abandon(self, streams: tuple[_Stream, _Stream]) -> None:
+    async def _abandon(self, streams: tuple[ReplyStream, ReplyStream]) -> None:
         try:
             await self._finish(streams)
-        except (SandboxUnavailable, anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+        except (SandboxUnavailable, *_DEAD):
             self._broken = self._broken or "the sandbox died while a command was cancelled"
 
     async def _read(
         self,
-        streams: tuple[_Stream, _Stream],
+        streams: tuple[ReplyStream, ReplyStream],
         enough: Callable[[], bool],
         watch: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -220,7 +250,7 @@ class Channel:
                 while not enough():
                     stream, data = await reader()
                     streams[stream - 1].feed(data)
-            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
+            except _DEAD as error:
                 failures.append(error)
             scope.cancel()
 

@@ -214,7 +214,7 @@ class Docker:
                 ):
                     inside = Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, started.environment)
                     channel = Channel(Attached(started.sockets[0]), inside, _post_mortem(started.container))
-                    await channel.run(["true"], timeout_s=_START_S)
+                    await channel.begin(_START_S)
                     with watched(plan.limits, writable(whole)) as disk:
                         yield ChannelSession(channel, disk)
         finally:

@@ -223,7 +223,8 @@ def is_rootless(info: Mapping[str, Any]) -> bool:
 
 def reap(client: docker.DockerClient) -> None:
     """Remove our containers whose harness is gone. Other machines' containers cannot be seen here."""
-    for container in client.containers.list(all=True, filters={"label": f"{LABEL}.owner"}):
+    # Others start and remove theirs meanwhile.
+    for container in client.containers.list(all=True, filters={"label": f"{LABEL}.owner"}, ignore_removed=True):
         owner = container.labels.get(f"{LABEL}.owner", "")
         if is_gone(owner):
             with contextlib.suppress(DockerException, RequestException):

@@ -14,12 +14,6 @@ SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/s
 
 _TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _SIBLINGS = ("lib", "lib64", "libexec", "include", "pyvenv.cfg", "share/terminfo")
-# Not /etc/ssl itself: a harness that is root could read its private keys.
-_ETC = (
-    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "ssl/certs", "ssl/openssl.cnf", "ca-certificates",
-    "pki/tls/certs", "pki/ca-trust/extracted", "localtime", "mime.types", "python3", "python3.11", "java-17-openjdk",
-    "java-21-openjdk", "maven", "fonts", "nsswitch.conf", "protocols", "services",
-)  # fmt: skip
 _NEVER = (Path("/"), Path("/root"), Path("/home"))
 
 
@@ -32,10 +26,6 @@ def system_binds() -> list[str]:
             options += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             options += ["--ro-bind", str(path), str(path)]
-    for name in _ETC:
-        path = Path("/etc", name)
-        if path.exists():
-            options += ["--ro-bind", str(path.resolve()), str(path)]
     return options
 
 
