@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,10 @@ class Blobs:
         """As `contract.Contents` wants it."""
         data = self.held.get(file.path)
         return None if data is None else data[:limit]
+
+    def contents(self, files: Iterable[SourceFile], limit: int = _MOST_BYTES) -> Iterator[tuple[SourceFile, bytes]]:
+        """As `contract.Contents` wants it."""
+        return ((file, self.held[file.path][:limit]) for file in files if file.path in self.held)
 
 
 def git(*arguments: str, stdin: bytes = b"") -> bytes:

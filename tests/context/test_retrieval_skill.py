@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from perstack.context.retrieval.client import RetrievalWorker
-from perstack.context.retrieval.contract import Listing, SourceFile
 from perstack.context.retrieval.enclosure import enclosure
-from perstack.context.retrieval.ranked import RankedIndex
-from perstack.context.retrieval.text import TextQuery, fragments_of, search_text
 from perstack.core.experts import RETRIEVAL_TOOLS
 from perstack.core.messages import ToolCall
 from perstack.infrastructure import process
@@ -120,13 +113,6 @@ async def test_a_damaged_index_is_made_again_and_two_workers_share_one(
         await other.close()
 
 
-def test_only_words_that_every_match_must_hold_choose_the_files() -> None:
-    assert fragments_of("foo_bar(", fixed=True) == [("foo_bar", False)]
-    assert fragments_of("a foo_bar(", fixed=True)[-1] == ("foo_bar", True)
-    assert fragments_of("foo|bar", fixed=False) == ()
-    assert fragments_of(r"fooo?(bar)+baz\d[xyz]lmn*", fixed=False) == [("foo", False), ("baz", False)]
-
-
 async def test_the_definitions_of_all_tools_are_short(tmp_path: Path) -> None:
     skill = RetrievalSkill(RetrievalWorker(tmp_path, tmp_path))
     definitions = await skill.definitions()
@@ -166,35 +152,3 @@ async def test_code_in_the_reader_reaches_no_key_no_network_and_no_file_but_the_
     assert "True" not in done.text()
     assert (tmp_path / "cache/new").exists()
     assert not (repository / "new").exists()
-
-
-_PIECES = ["cart", "Cart_id", "cartId", "x", "é", "(", " ", "-", "ART"]
-_LINE = st.lists(st.sampled_from(_PIECES), max_size=6).map("".join)
-_TEXT = st.lists(_LINE, max_size=5).map("\n".join)
-
-
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    texts=st.lists(_TEXT, min_size=1, max_size=6),
-    pattern=st.sampled_from(["cart", "Cart", "rt_i", "cart(", "Cart_id -", "art-x", "ar", "cartidx"]),
-    word=st.booleans(),
-)
-def test_the_index_never_hides_a_line_that_a_plain_scan_finds(
-    texts: list[str], pattern: str, word: bool, tmp_path: Path
-) -> None:
-    held = {hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(): text.encode() for text in texts}
-    files = tuple(SourceFile(f"{number}.txt", digest, 1) for number, digest in enumerate(held))
-    listing = Listing(files, "1", by_path={file.path: file for file in files})
-
-    class Held:
-        def read(self, file: SourceFile, limit: int = 0) -> bytes:
-            return held[file.digest]
-
-    folder = tmp_path / uuid4().hex
-    folder.mkdir()
-    index = RankedIndex()
-    index.open(folder)
-    index.add((file, held[file.digest]) for file in files[1:])  # one is not indexed yet
-    for fixed in {True, "(" in pattern}:
-        query = TextQuery(pattern, fixed=fixed, word=word)
-        assert search_text(query, listing, Held(), index).hits == search_text(query, listing, Held()).hits

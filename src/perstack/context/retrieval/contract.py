@@ -91,6 +91,10 @@ class Contents(Protocol):
         """At most `limit` bytes as they are now; None where the file is gone or cannot be read."""
         ...
 
+    def contents(self, files: Iterable[SourceFile], limit: int = MAX_FILE) -> Iterator[tuple[SourceFile, bytes]]:
+        """As `read`, of many files; quick where those of one folder come together. Files that are gone are missing."""
+        ...
+
 
 class Words(Protocol):
     """Which files hold a word, from the index: quick, also in 100,000 files."""

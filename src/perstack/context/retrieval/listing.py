@@ -77,8 +77,8 @@ class Tree:
         finally:
             os.close(root)
 
-    def contents(self, files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
-        """At most `MAX_FILE` bytes of each file that can be read; quick where files of one folder come together."""
+    def contents(self, files: Iterable[SourceFile], limit: int = MAX_FILE) -> Iterator[tuple[SourceFile, bytes]]:
+        """At most `limit` bytes of each file that can be read; quick where files of one folder come together."""
         root = os.open(self.root, _FOLDER)
         folder, opened = -1, ""
         try:
@@ -90,7 +90,7 @@ class Tree:
                             os.close(folder)
                             folder = -1
                         folder, opened = open_beneath(root, parent or ".", _FOLDER), parent
-                    data = _contents(folder, name)
+                    data = _contents(folder, name, limit)
                 except OSError:
                     continue
                 if data is not None:
@@ -349,10 +349,10 @@ def _digest(folder: int, name: str, seen: _Stat) -> str | None:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
-def _contents(folder: int, name: str) -> bytes | None:
+def _contents(folder: int, name: str, limit: int = MAX_FILE) -> bytes | None:
     fd = os.open(name, _READ, dir_fd=folder)
     try:
-        return _regular(fd, MAX_FILE)
+        return _regular(fd, limit)
     finally:
         os.close(fd)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from typing import Any
 
 from perstack.context.retrieval.contract import Listing, SourceFile
 
@@ -20,6 +21,7 @@ class Paths:
         for file in listing.files:
             self.by_digest.setdefault(file.digest, []).append(file)
         self.unknown = [file for file in listing.files if file.digest not in known]
+        self._lines: tuple[bytes, list[int]] | None = None
         self._name()
 
     def follow(self, listing: Listing, known: Collection[str]) -> bool:
@@ -62,7 +64,20 @@ class Paths:
             found |= those
         return [self.listing.files[number] for number in found]
 
+    def matching(self, expression: Any) -> Iterator[SourceFile]:
+        """Files on whose path (bytes, a line) an expression of RE2 matches, in order, found as they are asked for."""
+        if self._lines is None:
+            plain = [file.path.replace("\n", "\0").encode("utf-8", "surrogateescape") for file in self.listing.files]
+            starts = list(itertools.accumulate((len(path) + 1 for path in plain), initial=0))
+            self._lines = b"\n".join(plain), starts
+        (text, starts), at = self._lines, 0
+        while at < len(text) and (found := expression.search(text, at)):
+            number = bisect.bisect_right(starts, found.start()) - 1
+            yield self.listing.files[number]
+            at = starts[number + 1]
+
     def _name(self) -> None:
         lowered = [file.path.lower() for file in self.listing.files]
         self._joined = "\n".join(lowered)
         self._starts = list(itertools.accumulate((len(path) + 1 for path in lowered), initial=0))
+        self._lines = None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,9 @@ from perstack.context.retrieval.contract import (
     Rejected,
     SourceFile,
 )
+from perstack.context.retrieval.decoded import text_of
 from perstack.context.retrieval.paths import Paths
+from perstack.context.retrieval.pieces import Needed
 from perstack.context.retrieval.spoken import MARK, Spoken, terms
 from perstack.context.retrieval.vocabulary import Vocabulary
 
@@ -36,6 +41,7 @@ _STOP = frozenset(
     | {"of", "on", "or", "that", "the", "this", "to", "was", "what", "when", "where", "which", "why", "with"}
 )
 _POOL, _DEEPEST, _WINDOW = 120, 50_000, 12
+_TELLING = 8  # words that choose the lines shown
 
 
 class RankedIndex:
@@ -113,24 +119,37 @@ class RankedIndex:
         found = self._matching([[word.lower()] for word in words], limit)
         return tuple(self.files(found, listing))[:limit]
 
-    def holding(self, fragments: Collection[tuple[str, bool]], limit: int) -> set[str] | None:
-        """Digests of contents with every fragment (lower case; True: as a whole word); None: too many to help."""
+    def words_of(self, needed: Collection[Needed]) -> list[list[str]]:
+        """For each demand the words that meet it, fewest contents first; demands that too many words meet left out."""
         groups: list[list[str]] = []
-        for text, whole in fragments:
-            words = [text] if whole else self._vocabulary.holding(text, _WORDS)
-            if words is not None:
+        for pieces in needed:
+            words: list[str] | None = []
+            for piece in pieces:
+                more = [piece.text] if piece.first and piece.last else self._vocabulary.holding(piece, _WORDS)
+                words = None if words is None or more is None else [*words, *more]
+            if words is not None and len(words) <= _WORDS:
                 groups.append(words)
-        if not groups or (len(groups) == 1 and self._common(groups[0], limit)):
-            return None
-        found = self._matching(groups, limit)
-        return None if len(found) >= limit else found
+        return sorted(groups, key=self.often)
+
+    def often(self, words: Collection[str]) -> int:
+        """In how many contents one of the words is, at most."""
+        searcher = self._index.searcher()
+        return sum(searcher.doc_freq("body", word) for word in words)
+
+    def holding(self, groups: list[list[str]]) -> set[str]:
+        """Digests of contents with a word of each group."""
+        return self._matching(groups, max(1, len(self._digests)))
+
+    def matching(self, listing: Listing, expression: Any) -> Iterator[SourceFile]:
+        """As `Paths.matching`."""
+        return self._of(listing).matching(expression)
 
     def files(self, digests: Collection[str], listing: Listing) -> list[SourceFile]:
         """Files with these contents, and those whose contents are not indexed, in the order of their paths."""
         paths = self._of(listing)
         found = [file for digest in digests for file in paths.by_digest.get(digest, ())]
         found += [file for file in paths.unknown if file.digest not in digests]
-        return sorted(found, key=lambda file: file.path)
+        return sorted(found, key=attrgetter("path"))
 
     def _of(self, listing: Listing) -> Paths:
         for kept in self._paths:
@@ -189,11 +208,6 @@ class RankedIndex:
                 score += math.log(1 + (total - having + 0.5) / (having + 0.5)) * 2.2 * often / (often + 1.2 * long)
         return score
 
-    def _common(self, words: Collection[str], limit: int) -> bool:
-        """Whether one of the words alone is in so many contents."""
-        searcher = self._index.searcher()
-        return any(searcher.doc_freq("body", word) >= limit for word in words)
-
     def _matching(self, groups: list[list[str]], limit: int) -> set[str]:
         must = [
             (
@@ -248,13 +262,28 @@ class _Bodies:
 
 def _region(file: SourceFile, score: float, weights: dict[str, float], contents: Contents) -> Hit:
     """The window of lines with most of the words."""
-    data = contents.read(file) or b""
-    if b"\0" in data[:8192]:
+    data = text_of(contents.read(file) or b"")
+    if data is None:
         return Hit(file.path, 1, 1, "", score, "name")
-    lines = data.decode("utf-8", "replace").split("\n")
-    values = [sum(weight for word, weight in weights.items() if word in line.lower()) for line in lines]
+    text = data.decode("utf-8", "replace")
+    lines, lowered = text.split("\n"), text.lower()
+    values = _values(lowered, weights)
     best = max(range(len(values)), key=lambda i: values[i])
     start = max(0, best - 2)
     end = min(len(lines), start + _WINDOW // 2)
-    why = ", ".join(word for word in weights if word in "\n".join(lines[start:end]).lower())
-    return Hit(file.path, start + 1, max(end, start + 1), "\n".join(lines[start:end]), score, why or "name")
+    shown = "\n".join(lines[start:end])
+    why = ", ".join(word for word in weights if word in shown.lower())
+    return Hit(file.path, start + 1, max(end, start + 1), shown, score, why or "name")
+
+
+def _values(lowered: str, weights: dict[str, float]) -> list[float]:
+    """For each line the weights of the words in it."""
+    starts = list(itertools.accumulate((len(line) + 1 for line in lowered.split("\n")), initial=0))
+    values = [0.0] * (len(starts) - 1)
+    for word, weight in sorted(weights.items(), key=lambda one: -one[1])[:_TELLING]:
+        at = lowered.find(word)
+        while at >= 0:
+            line = bisect.bisect_right(starts, at) - 1
+            values[line] += weight
+            at = lowered.find(word, starts[line + 1])
+    return values

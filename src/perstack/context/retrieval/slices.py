@@ -163,8 +163,6 @@ class _Known:
     def __init__(self, files: Collection[str]) -> None:
         self._files = frozenset(files)
         self._by_name: dict[str, list[str]] = {}
-        for path in sorted(self._files):
-            self._by_name.setdefault(path.rsplit("/", 1)[-1], []).append(path)
 
     def find(self, named: str) -> str:
         """The one file that is meant; "" for a library's, an unknown or an ambiguous one."""
@@ -177,5 +175,12 @@ class _Known:
             if tail in self._files:
                 return tail
         # A bare name, or a package's path below a source folder: only where one file ends so.
-        ends = [each for each in self._by_name.get(parts[-1], ()) if f"/{each}".endswith(f"/{path.lstrip('/')}")]
+        ends = [each for each in self._called(parts[-1]) if f"/{each}".endswith(f"/{path.lstrip('/')}")]
         return ends[0] if len(ends) == 1 and not path.startswith("/") else ""
+
+    def _called(self, name: str) -> list[str]:
+        """Files of a name, in any folder."""
+        if not self._by_name:
+            for path in self._files:
+                self._by_name.setdefault(path[path.rfind("/") + 1 :], []).append(path)
+        return self._by_name.get(name, [])

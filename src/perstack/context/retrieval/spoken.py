@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from perstack.context.retrieval.decoded import text_of
+
 LONG = 120
 """Characters of a word that is indexed; contents with longer ones hold `MARK` instead."""
 
@@ -40,9 +42,10 @@ class Spoken(dict[bytes, bytes]):
 
     def body(self, data: bytes) -> str:
         """What of a content is indexed; nothing of a binary one."""
-        if b"\0" in data[:8192]:
+        text = text_of(data)
+        if text is None:
             return ""
-        counts = Counter(data.translate(_APART).split())
+        counts = Counter(text.translate(_APART).split())
         parts = [*map(self.__getitem__, counts)]
         for word, count in [one for one in counts.items() if one[1] > 1]:
             parts += [self[word]] * (min(count, _REPEATS) - 1)

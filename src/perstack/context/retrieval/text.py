@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import re2  # type: ignore[import-untyped]  # ships no types
-from pathspec import GitIgnoreSpec
 
 from perstack.context.retrieval.contract import MAX_LINE, Contents, Found, Hit, Listing, Rejected, SourceFile
-from perstack.context.retrieval.listing import hidden
+from perstack.context.retrieval.decoded import text_of
+from perstack.context.retrieval.globs import Chosen
+from perstack.context.retrieval.pieces import needed
 from perstack.context.retrieval.ranked import RankedIndex
 
 _LARGEST = 64_000_000
 _SECONDS = 5.0
-_CANDIDATES = 16_000  # more are not looked up: soon enough, files read in their order hold what is asked for
+_FEW = 1_000  # so few contents are looked up at once
+_FIRST = 300  # files read before more are looked up: what is common is found in them
 _MEMORY = 32 << 20
-_UNSURE = re.compile(r"\||\(\?(?!:|i\)|P?<)|\\[QExpP]")
+_LONGEST = 20_000  # characters of a pattern
+_BESIDE = 100  # characters before the match, where a line is too long to be shown from its start
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +49,17 @@ def search_text(
     index: RankedIndex | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Found:
-    """Matching lines in the order of paths.
+    """Matching lines in the order of paths. A pattern with a line break may match over several.
 
     Raises: Rejected where the pattern or a glob is none.
     """
-    pattern, wanted = _compiled(query), _filter(query)
-    held = _held(query, index)
+    pattern, files = _compiled(query), _files(query, listing, index)
     deadline, hits, seen, notes = clock() + _SECONDS, list[Hit](), 0, list[str]()
-    files: Iterable[SourceFile] = listing.files
-    if held is not None and index is not None:
-        files = index.files(held, listing)
-    for file in files:
-        if not wanted(file):
+    for file, data in contents.contents(files, _LARGEST):
+        text = text_of(data)
+        if text is None:
             continue
-        data = contents.read(file, _LARGEST)
-        if data is None or b"\0" in data[:8192]:
-            continue
-        for hit in _lines(pattern, file, data, query.context):
+        for hit in _lines(pattern, file, text.replace(b"\r\n", b"\n"), query.context):
             seen += 1
             if seen <= query.skip:
                 continue
@@ -80,8 +78,10 @@ def search_text(
 def _compiled(query: TextQuery) -> Any:
     if not query.pattern:
         raise Rejected("The pattern is empty.")
+    if len(query.pattern) > _LONGEST:
+        raise Rejected(f"The pattern has {len(query.pattern)} characters, of {_LONGEST}: search for a part of it.")
     options = re2.Options()
-    options.never_nl, options.log_errors, options.max_mem = True, False, _MEMORY
+    options.never_nl, options.log_errors, options.max_mem = not _breaks(query), False, _MEMORY
     ignore = query.ignore_case
     plain = re.sub(r"\\.", "", query.pattern) if not query.fixed else query.pattern
     options.case_sensitive = not (plain == plain.lower() if ignore is None else ignore)
@@ -90,29 +90,41 @@ def _compiled(query: TextQuery) -> Any:
         text = rf"\b(?:{text})\b"
     try:
         return re2.compile(f"(?m){text}", options)
-    except re2.error as error:
-        reason = error.args[0] if error.args else "not valid"
+    except (re2.error, UnicodeEncodeError) as error:
+        reason = error.args[0] if error.args and isinstance(error, re2.error) else "it is not text"
         said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        raise Rejected(f"Not a pattern: {said}. For text as it stands, set fixed.") from None
+        raise Rejected(f"Not a pattern: {said[:300]}. For text as it stands, set fixed.") from None
 
 
-def _filter(query: TextQuery) -> Callable[[SourceFile], bool]:
-    include = [glob for glob in query.paths if not glob.startswith("!")]
-    exclude = [glob[1:] for glob in query.paths if glob.startswith("!")]
-    try:
-        inside, outside = GitIgnoreSpec.from_lines(include), GitIgnoreSpec.from_lines(exclude)
-    except ValueError as error:
-        raise Rejected(f"Not a glob: {error}") from None
-    types = {kind.lower().lstrip(".") for kind in query.types}
+def _breaks(query: TextQuery) -> bool:
+    """Whether a pattern names a line break."""
+    return "\n" in query.pattern or (not query.fixed and re.search(r"(?<!\\)(?:\\\\)*\\n", query.pattern) is not None)
 
-    def wanted(file: SourceFile) -> bool:
-        if not query.hidden and hidden(file.path):
-            return False
-        if types and file.language not in types and file.path.rpartition(".")[2].lower() not in types:
-            return False
-        return (not include or inside.match_file(file.path)) and not (exclude and outside.match_file(file.path))
 
-    return wanted
+def _files(query: TextQuery, listing: Listing, index: RankedIndex | None) -> Iterator[SourceFile]:
+    """Files that can match, in the order of their paths.
+
+    What is common is found soon by reading; looking up which of very many contents can match is for what is not.
+    """
+    chosen = Chosen(query.paths, query.types, hidden=query.hidden)
+    files = chosen.among(listing, index.matching if index is not None else None)
+    groups = index.words_of(needed(query.pattern, fixed=query.fixed, word=query.word)) if index is not None else []
+    return _narrowed(files, chosen, listing, index, groups) if index is not None and groups else files
+
+
+def _narrowed(
+    files: Iterator[SourceFile], chosen: Chosen, listing: Listing, index: RankedIndex, groups: list[list[str]]
+) -> Iterator[SourceFile]:
+    last = ""
+    if index.often(groups[0]) > _FEW:
+        for file in islice(files, _FIRST):
+            yield file
+            last = file.path
+        some = list(islice(files, _FEW))
+        if len(some) < _FEW:
+            yield from some
+            return
+    yield from (file for file in index.files(index.holding(groups), listing) if file.path > last and file in chosen)
 
 
 def _lines(pattern: Any, file: SourceFile, data: bytes, context: int) -> Iterator[Hit]:
@@ -120,61 +132,32 @@ def _lines(pattern: Any, file: SourceFile, data: bytes, context: int) -> Iterato
     while position <= len(data) and (found := pattern.search(data, position)):
         at = found.start()
         start = data.rfind(b"\n", 0, at) + 1
-        end = data.find(b"\n", at)
+        end = data.find(b"\n", max(at, found.end() - 1))
         end = len(data) if end < 0 else end
         if at == len(data) and start == at and at:  # after the last line break there is no line
             return
         line += data.count(b"\n", counted, start)
         counted, position = start, end + 1
-        yield _hit(file.path, data, (start, end), line, context)
+        yield _hit(file.path, data, (start, at, end), line, context)
 
 
-def _hit(path: str, data: bytes, span: tuple[int, int], line: int, context: int) -> Hit:
-    first, (start, end) = line, span
+def _hit(path: str, data: bytes, span: tuple[int, int, int], line: int, context: int) -> Hit:
+    start, at, end = span
+    top, bottom, first, last = start, end, line, line + data.count(b"\n", start, end)
     for _ in range(context):
-        if start == 0:
+        if top == 0:
             break
-        start, first = data.rfind(b"\n", 0, start - 1) + 1, first - 1
-    last = line
+        top, first = data.rfind(b"\n", 0, top - 1) + 1, first - 1
     for _ in range(context):
-        after = data.find(b"\n", end + 1)
-        if end >= len(data) - 1:
+        after = data.find(b"\n", bottom + 1)
+        if bottom >= len(data) - 1:
             break
-        end, last = (after if after >= 0 else len(data)), last + 1
-    shown = data[start : min(end, start + 40 * MAX_LINE)].decode("utf-8", "replace")
-    return Hit(path, first, last, shown, why=str(line))
-
-
-def _held(query: TextQuery, index: RankedIndex | None) -> set[str] | None:
-    """Contents that can match at all, where the pattern says words that must be there."""
-    fragments = fragments_of(query.pattern, fixed=query.fixed, word=query.word)
-    if index is None or not fragments:
-        return None
-    return index.holding(fragments, _CANDIDATES)
-
-
-def fragments_of(pattern: str, *, fixed: bool, word: bool = False) -> Sequence[tuple[str, bool]]:
-    """Runs of word characters that every match holds, in lower case; True where one is a whole word.
-
-    Says nothing (an empty answer) rather than something doubtful.
-    """
-    if fixed or re.fullmatch(r"[A-Za-z0-9_]+", pattern):
-        found = []
-        for each in re.finditer(r"[A-Za-z0-9_]+", pattern):
-            left = each.start() > 0 or word
-            right = each.end() < len(pattern) or word
-            found.append((each.group().lower(), left and right))
-        return [one for one in found if len(one[0]) > 2 or one[1]]
-    if _UNSURE.search(pattern):
-        return ()
-    bare = re.sub(r"\[\^?\]?(?:\\.|[^\]\\])*\]", "\0", pattern)  # classes
-    if "[" in bare or "]" in bare:
-        return ()
-    while (inner := re.sub(r"\([^()]*\)(?:[*+?]|\{[^}]*\})?\??", "\0", bare)) != bare:
-        bare = inner
-    if "(" in bare or ")" in bare:
-        return ()
-    bare = re.sub(
-        r".(?:[*?]|\{[^}]*\})\??", "\0", re.sub(r"\\[A-Za-z0-9]", "\0", re.sub(r"\\[^A-Za-z0-9]", "\0", bare))
+        bottom, last = (after if after >= 0 else len(data)), last + 1
+    far = start if at - start < MAX_LINE - _BESIDE else at - _BESIDE
+    most = 40 * MAX_LINE
+    shown = (
+        data[max(top, start - most) : start] + ("…".encode() if far > start else b"") + data[far : min(end, far + most)]
     )
-    return [(each.lower(), False) for each in re.findall(r"[A-Za-z0-9_]{3,}", bare)]
+    return Hit(
+        path, first, last, (shown + data[end : min(bottom, end + most)]).decode("utf-8", "replace"), why=str(line)
+    )

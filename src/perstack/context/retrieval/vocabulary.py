@@ -9,6 +9,8 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from perstack.context.retrieval.pieces import Piece
+
 _LARGE = 32_000_000  # bytes; from here on, repeated words are taken out when it is opened
 _MANY = 20_000  # words; so many at once are compared with those that are known
 
@@ -58,12 +60,13 @@ class Vocabulary:
             os.fsync(file.fileno())
         self.refresh()
 
-    def holding(self, piece: str, most: int) -> list[str] | None:
-        """The words that hold a piece, in lower case; None where they are more than `most`."""
-        text, wanted, found = self._text, piece.encode(), dict[bytes, None]()
+    def holding(self, piece: Piece, most: int) -> list[str] | None:
+        """The words that hold a piece; None where they are more than `most`."""
+        text, first = self._text, int(piece.first)
+        wanted, found = b"\n" * first + piece.text.encode() + b"\n" * piece.last, dict[bytes, None]()
         at = text.find(wanted)
         while at >= 0:
-            start, end = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
+            start, end = text.rfind(b"\n", 0, at + first) + 1, text.find(b"\n", at + first)
             found[text[start:end]] = None
             if len(found) > most:
                 return None
