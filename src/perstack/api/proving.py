@@ -163,4 +163,4 @@ def _verifier(ground: Ground, host: Host, verify: VerifySpec, shards: Shards | N
     cache = ResultCache(host.cache / "results", toolchain_of(host.path)) if verify.cache == "auto" else None
     if cache is not None:
         cache.collect()
-    return Verifier(ground.sandbox, ground.emit, ground.scratch / "verify", cache, shards)
+    return Verifier(ground.sandbox, ground.emit, ground.scratch / "verify", cache, shards, secrets=host.redactor())

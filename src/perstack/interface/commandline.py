@@ -126,9 +126,7 @@ def run(arguments: list[str]) -> int:
         with machine_faults():
             result = group.main(args=arguments, prog_name="perstack", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        shown = sys.stderr is not None and sys.stderr.isatty()  # the terminal shows `^C`
-        click.echo("\nperstack: interrupted" if shown else "perstack: interrupted", err=True)
-        return _failed(arguments, "interrupted", ExitCode.INTERRUPTED)
+        return _interrupted(arguments)
     except click.ClickException as error:
         error.show()
         return _failed(arguments, error.format_message(), ExitCode.USAGE)
@@ -140,10 +138,18 @@ def run(arguments: list[str]) -> int:
         sys.stdout = None  # keeps the interpreter from flushing into the closed pipe
         return ExitCode.OK
     except Exception as error:  # noqa: BLE001  # the boundary: a bug is told as one, with what is needed to report it
+        if isinstance(error.__cause__, KeyboardInterrupt):  # it came while a class was made, which Python wraps
+            return _interrupted(arguments)
         told = f"{traceback.format_exc()}perstack: BUG in perstack {__version__}: {error!r}"
         click.echo(f"{_without_secrets(told)}; please report it with the lines above", err=True)
         return _failed(arguments, "a bug in perstack; see stderr", ExitCode.INFRASTRUCTURE)
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _interrupted(arguments: list[str]) -> ExitCode:
+    shown = sys.stderr is not None and sys.stderr.isatty()  # the terminal shows `^C`
+    click.echo("\nperstack: interrupted" if shown else "perstack: interrupted", err=True)
+    return _failed(arguments, "interrupted", ExitCode.INTERRUPTED)
 
 
 def _failed(arguments: list[str], message: str, code: ExitCode, hint: str = "") -> ExitCode:

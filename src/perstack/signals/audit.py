@@ -38,6 +38,7 @@ class Audit:
     needs_red: bool
     files: int
     checks: JsonObject | None = None
+    withheld: bool = False  # `patch` is not what was judged: that held a secret
 
 
 def audit(path: Path) -> Audit:
@@ -77,6 +78,7 @@ def audit(path: Path) -> Audit:
         needs_red=predicate["needsRed"] is True,
         files=len(files) + 1,
         checks=predicate.get("checks"),
+        withheld="withheld" in predicate,
     )
 
 

@@ -34,7 +34,7 @@ from perstack.core.verdict import PolicyFinding, Reason, ReasonCode, Report, Ver
 from perstack.signals.compare import compare, not_run, with_test_change
 from perstack.signals.moved import followed
 from perstack.signals.quarantine import Quarantine
-from perstack.signals.spec_digest import spec_digest, spec_to_json
+from perstack.signals.spec_digest import patch_digest, spec_digest, spec_to_json
 from perstack.signals.verdict import decide, worst
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -63,6 +63,7 @@ class Evidence:
     cached: tuple[str, ...] = ()  # `tree/signal` whose results an earlier job measured
     checks: JsonObject | None = None  # what an expert wrote, so that it can be asked again
     not_run: Mapping[str, str] = field(default_factory=dict)  # why a signal has no result on the candidate
+    withheld: bool = False  # the patch held a secret: what is kept is not what was judged
 
 
 class EvidenceInvalid(Exception):
@@ -185,7 +186,7 @@ def _statement(evidence: Evidence, rows: Sequence[Json]) -> JsonObject:
     report = evidence.report
     return {
         "_type": STATEMENT_TYPE,
-        "subject": [{"name": "candidate.patch", "digest": {"sha256": report.candidate_digest}}],
+        "subject": [{"name": "candidate.patch", "digest": {"sha256": patch_digest(evidence.patch)}}],
         "predicateType": PREDICATE_TYPE,
         "predicate": {
             "base": report.base,
@@ -212,6 +213,7 @@ def _statement(evidence: Evidence, rows: Sequence[Json]) -> JsonObject:
             "policy": [finding.to_json() for finding in report.policy],
             "extra": [reason.to_json() for reason in evidence.extra],
             "necessity": [entry.to_json() for entry in report.necessity],
+            **({"withheld": {"candidate": report.candidate_digest}} if evidence.withheld else {}),
             "verdict": report.verdict.value,
             "reasons": [reason.to_json() for reason in report.reasons],
         },

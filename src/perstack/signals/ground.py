@@ -17,6 +17,7 @@ from perstack.core.json import JsonObject
 from perstack.core.sandbox import Snapshot
 from perstack.core.signals import Measurement, SignalSpec
 from perstack.infrastructure.git import Repository, TreeEntry
+from perstack.infrastructure.secrets import Redactor
 from perstack.signals.cache import ResultCache, Setting
 from perstack.signals.held_out.run import Asker
 from perstack.signals.measure import Measured, Meter, Subject
@@ -69,7 +70,10 @@ class Workbench:
         scratch: Path,
         cache: ResultCache | None = None,
         shards: Shards | None = None,
+        *,
+        secrets: Redactor | None = None,
     ) -> None:
+        self.secrets = secrets or Redactor()
         self._sandbox = sandbox
         self._shards = shards
         # on the bare host the code under test could write results of its own there
@@ -169,7 +173,8 @@ class Workbench:
 
     def meter(self, snapshot: Snapshot, rank: int = 0) -> Meter:
         """A meter that shares this workbench's slots."""
-        return Meter(self._sandbox, snapshot, self.scratch, self._emit, slots=self._places(), rank=rank)
+        slots = self._places()
+        return Meter(self._sandbox, snapshot, self.scratch, self._emit, slots=slots, rank=rank, secrets=self.secrets)
 
     def asker(self, snapshot: Snapshot, is_test: Callable[[str], bool]) -> Asker:
         """What puts held-out questions to trees, within the same slots."""

@@ -23,6 +23,7 @@ from perstack.core.sandbox import ExecResult, Snapshot
 from perstack.core.signals import Measurement, SignalKind, SignalRun, SignalSpec, SignalStatus, TestStatus
 from perstack.core.verdict import ReasonCode
 from perstack.infrastructure.owned import remove_tree
+from perstack.infrastructure.secrets import Redactor
 from perstack.signals.command import OUTPUT_LIMIT, judge_command, kept_output
 from perstack.signals.compiler import run_compiler
 from perstack.signals.environment import Variation, variation
@@ -31,6 +32,7 @@ from perstack.signals.limits import Noted
 from perstack.signals.schedule import Slots
 from perstack.signals.suites.contract import Place, SuitePlan, SuiteRun
 from perstack.signals.tree import Tree, copy_tree
+from perstack.signals.unsaid import cleared
 
 # Not those of a machine in trouble, such as a full disk.
 _LEFT_SO = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EINVAL,
@@ -79,7 +81,9 @@ class Meter:
         *,
         slots: Slots,
         rank: int = 0,
+        secrets: Redactor | None = None,
     ) -> None:
+        self._secrets = secrets or Redactor()
         self._sandbox = sandbox
         self._snapshot = snapshot
         self._scratch = scratch
@@ -148,7 +152,7 @@ class Meter:
                     await anyio.to_thread.run_sync(remove_tree, folder)
                 seconds = round(time.monotonic() - started, 3)
                 self._emit("finishSignal", {**head, "status": status.value, "seconds": seconds})
-            return done
+            return replace(done, run=await anyio.to_thread.run_sync(cleared, done.run, self._secrets))
 
     async def _safely(self, subject: Subject, place: Place) -> SuiteRun:
         """Files that a run left in a form that cannot be read are a problem of the run, not of the harness."""

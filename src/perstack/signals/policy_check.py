@@ -12,20 +12,31 @@ import anyio.to_thread
 
 from perstack.core.verdict import PolicyFinding
 from perstack.infrastructure.git import Repository
+from perstack.infrastructure.secrets import Redactor
 from perstack.signals.ground import Ground
 from perstack.signals.policy import check_policy
 from perstack.signals.preparation import VerifyRequest
 from perstack.signals.protected import Protection
 from perstack.signals.sections import cut
+from perstack.signals.unsaid import secrets_added
 
 # What no text in any single-byte encoding has: control characters beside tab, line feed, form feed and return.
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 
 async def judge_difference(
-    request: VerifyRequest, ground: Ground, protection: Protection, tree: str, difference: str
+    request: VerifyRequest,
+    ground: Ground,
+    protection: Protection,
+    tree: str,
+    difference: str,
+    *,
+    secrets: Redactor,
 ) -> tuple[PolicyFinding, ...]:
-    """Judge what `tree` changes. `difference` is git's own text of it, against the base."""
+    """Judge what `tree` changes. `difference` is git's own text of it, against the base.
+
+    `secrets` are the harness's.
+    """
     modes = {entry.path: entry.mode for entry in ground.entries}
     text = await _with_odd_texts(request.repository, request.base, tree, difference)
 
@@ -41,7 +52,8 @@ async def judge_difference(
             read_base=read,
             specs=request.specs,
         )
-        return tuple(replace(finding, detail=_printable(finding.detail)) for finding in found)
+        found = (*found, *secrets_added(text, secrets))
+        return tuple(replace(one, detail=secrets.without_known(_printable(one.detail))) for one in found)
 
     return await anyio.to_thread.run_sync(judge)
 

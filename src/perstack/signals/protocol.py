@@ -16,6 +16,7 @@ from perstack.core.sandbox import Snapshot
 from perstack.core.signals import SignalSpec
 from perstack.core.verdict import Report
 from perstack.infrastructure.git import Repository
+from perstack.infrastructure.secrets import Redactor
 from perstack.signals.cache import ResultCache
 from perstack.signals.concurrency import plain_errors
 from perstack.signals.evidence import write_evidence
@@ -26,6 +27,7 @@ from perstack.signals.protected import Protection
 from perstack.signals.sensitivity import Sensitivity
 from perstack.signals.shards import Shards, Unit
 from perstack.signals.sharing import Sharing
+from perstack.signals.unsaid import without_secrets
 from perstack.signals.verification import Verification
 
 __all__ = ["Baseline", "Verifier", "VerifyRequest"]
@@ -41,9 +43,12 @@ class Verifier:
         scratch: Path,
         cache: ResultCache | None = None,
         shards: Shards | None = None,
+        *,
+        secrets: Redactor | None = None,
     ) -> None:
         self._emit = emit
-        self._bench = Workbench(sandbox, emit, scratch, cache, shards)
+        self._secrets = secrets or Redactor()
+        self._bench = Workbench(sandbox, emit, scratch, cache, shards, secrets=self._secrets)
 
     async def baseline(
         self, repository: Repository, base: str, specs: Sequence[SignalSpec], snapshot: Snapshot
@@ -105,7 +110,7 @@ class Verifier:
             report = await verification.run()
         if request.out is None:
             return report
-        return await write_evidence(request.out, verification.evidence(report))
+        return await write_evidence(request.out, without_secrets(verification.evidence(report), self._secrets))
 
     async def shares(self, request: VerifyRequest, of: int) -> tuple[tuple[Unit, ...], ...]:
         """What each of `of` machines would measure. Raises: as `verify`."""

@@ -110,7 +110,9 @@ class Verification:
         referred = await anyio.to_thread.run_sync(configuration_chain, ground.tree.files, ground.tree.read)
         protection = Protection.of(request.verify, request.specs, ground.paths, referred)
         difference = (await request.repository.diff(request.base, tree)).text
-        self._policy = await judge_difference(request, ground, protection, tree, difference)
+        self._policy = await judge_difference(
+            request, ground, protection, tree, difference, secrets=self._bench.secrets
+        )
         if any(finding.code in _STOP and finding.blocks for finding in self._policy):
             return None
         effective = await effective_tree(

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from perstack import api
-from perstack.core.errors import ExitCode
+from perstack.core.errors import ExitCode, UserError
 from perstack.core.json import compact
 from perstack.interface.options import config_option, format_option, host, read_config, repo_option, sandbox_option
 from perstack.interface.render.live import LiveView
@@ -41,6 +41,11 @@ def command(evidence: Path, rerun: bool, repo: Path, config: Path | str | None, 
         else:
             click.echo(f"perstack: the evidence does not hold: {error.message}", err=True)
         return ExitCode.FAIL
+    if rerun and found.withheld:
+        raise UserError(
+            "the candidate held a secret, which evidence does not keep: its signals cannot be run again from this",
+            hint="Judge the change anew: `perstack verify`. Without --rerun the evidence itself is checked.",
+        )
     changes = anyio.run(_again, found, repo, config, sandbox) if rerun else ()
     facts = {
         "holds": not changes,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from perstack.core.json import compact
 from perstack.core.usage import ModelUsage
+from perstack.core.verdict import ReasonCode
 from perstack.interface.shares import matrix_of
 from perstack.interface.story import Story
 
@@ -29,7 +30,8 @@ def outputs(story: Story) -> dict[str, str]:
         "cost-usd": "" if story.cost_usd is None else f"{story.cost_usd:.4f}",
         "report": "",
     }
-    if outcome is not None and outcome.candidate is not None:
+    told = report is None or all(reason.code is not ReasonCode.SECRET_IN_PATCH for reason in report.reasons)
+    if outcome is not None and outcome.candidate is not None and told:
         values["patch"] = outcome.candidate.patch
     return values
 

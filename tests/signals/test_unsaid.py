@@ -1,0 +1,79 @@
+"""The harness's own secrets in a candidate, in what a run says, and in evidence; each is pure."""
+
+from __future__ import annotations
+
+import pytest
+
+from perstack.core.experts import VerifySpec
+from perstack.core.sandbox import Snapshot
+from perstack.core.signals import Diagnostic, SignalRun, SignalStatus, TestCase, TestStatus
+from perstack.core.verdict import PolicyFinding, ReasonCode, Report, Verdict
+from perstack.infrastructure.secrets import Redactor
+from perstack.signals.evidence import Evidence
+from perstack.signals.unsaid import cleared, secrets_added, without_secrets
+
+KEY = "gw-7Qm2Zx9LpT4vWc8Rb1NdYk"
+SECRETS = Redactor([KEY])
+HEAD = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n"
+
+
+def patch(*lines: str) -> str:
+    old = sum(line[0] != "+" for line in lines)
+    new = sum(line[0] != "-" for line in lines)
+    return f"{HEAD}@@ -1,{old} +1,{new} @@\n" + "".join(f"{line}\n" for line in lines)
+
+
+@pytest.mark.threat("K6")
+@pytest.mark.parametrize("written", [KEY, KEY[::-1], KEY.encode().hex(), KEY[:20], "', '".join(KEY)])
+def test_a_candidate_that_adds_a_secret_of_the_harness_is_refused_however_it_is_written(written: str) -> None:
+    (found,) = secrets_added(patch(" import os", f"+k = '{written}'"), SECRETS)
+    assert (found.code, found.path, found.line) == (ReasonCode.SECRET_IN_PATCH, "a.py", 2)
+    assert KEY not in found.detail
+
+
+@pytest.mark.parametrize(
+    "lines", [(f" k = '{KEY}'", "+x = 1"), (f"-k = '{KEY}'", f"+K = '{KEY}'"), (f"+k = '{KEY[:10]}'",)]
+)
+def test_what_the_base_says_already_and_what_is_too_short_to_tell_is_no_news(lines: tuple[str, ...]) -> None:
+    assert list(secrets_added(patch(*lines), SECRETS)) == []
+    assert list(secrets_added("no patch", SECRETS)) == []
+
+
+@pytest.mark.threat("K1")
+def test_what_a_run_says_is_cleared_and_its_identities_stay() -> None:
+    tests = {
+        "t::a": TestCase("t::a", TestStatus.FAILED, message=f"assert {KEY} == 1"),
+        "t::b": TestCase("t::b", TestStatus.PASSED),
+    }
+    found = (Diagnostic("a.py", 1, "error", f"bad literal {KEY}"),)
+    run = SignalRun(SignalStatus.FAIL, 1.0, 1, tests, found, output=f"token {KEY}", problem=f"no {KEY}")
+    done = cleared(run, SECRETS)
+    assert KEY not in repr(done)
+    assert (done.tests.keys(), done.status, done.output) == (run.tests.keys(), run.status, "token [redacted]")
+    assert cleared(run, Redactor()) is run
+    assert (
+        cleared(replaced := SignalRun(SignalStatus.PASS, 1.0, output="ghp_0123456789abcdefABCDEF"), SECRETS) is replaced
+    )
+
+
+@pytest.mark.threat("K6")
+@pytest.mark.parametrize("refused", [True, False])
+def test_evidence_withholds_a_patch_that_holds_a_secret(refused: bool) -> None:
+    token = "ghp_0123456789abcdefABCDEFGHIJ"
+    policy = (PolicyFinding(ReasonCode.SECRET_IN_PATCH, "a.py", "GitHub token", 1),) if refused else ()
+    report = Report(Verdict.FAIL, (), (), policy=policy, candidate_digest="d")
+
+    def of(text: str) -> Evidence:
+        return without_secrets(
+            Evidence(
+                specs=(), verify=VerifySpec(), targets=(), needs_red=False, changed_tests=(), patch=text,
+                snapshot=Snapshot("host", ""), base_tree="", candidate_tree="", measurements={}, extra=(),
+                report=report,
+            ),
+            SECRETS,
+        )  # fmt: skip
+
+    assert (KEY in of(f" {KEY}").patch, of(f" {KEY}").withheld) == (False, True)
+    assert (token in of(token).patch, of(token).withheld) == (not refused, refused), (
+        "a fixture that looks like one stays"
+    )
