@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from anyio import to_thread
 
-from perstack.api import Inside
+from perstack.api import Host, Inside
 from perstack.core.errors import ExitCode
-from perstack.core.experts import Config
+from perstack.core.experts import Config, Expert, SkillSpec
 from perstack.core.sandbox import SandboxSpec, SetupNetwork
 from perstack.interface.doctor import machine
 from perstack.interface.doctor.finding import State
@@ -104,6 +104,10 @@ async def test_a_program_that_no_sandbox_has_is_named_before_a_job_fails_on_it(r
     assert code == ExitCode.USAGE
     assert "no-such-tool" in found["programs"]["message"]
     assert found["proxy"]["state"] == "ok", "a skill of their own has to be fetched; what is built in has not"
+    there = SkillSpec("there", "mcpStdioSkill", command="node", args=("server.js",))
+    own = Config(experts={"mine": Expert("mine", "Do it.", skills={"there": there})})
+    host = Host(env={}, path=(), scratch=repo, storage=repo)
+    assert machine._proxy(host, Inside("docker"), own, SandboxSpec()) == (), "a program that is there is not fetched"
     (excused,) = machine._programs(
         Inside("docker", missing=("x",)), Config(sandbox=SandboxSpec(setup=("make x",))), SandboxSpec()
     )

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from perstack.infrastructure.apply import apply_tree
     from perstack.infrastructure.git import Repository
     from perstack.infrastructure.git_remote import locate
+    from perstack.infrastructure.package_words import is_fetched
     from perstack.infrastructure.remote import Route, is_remote
     from perstack.infrastructure.sandbox.snapshot_store import Kept
     from perstack.providers.prices import pricing
@@ -141,6 +142,7 @@ __all__ = [
     "fix_checkout",
     "gates",
     "git_version",
+    "is_fetched",
     "is_remote",
     "json_schema_text",
     "keeping",
@@ -210,6 +212,7 @@ _PLACES = {
     "infrastructure.apply": "apply_tree",
     "infrastructure.git": "Repository",
     "infrastructure.git_remote": "locate",
+    "infrastructure.package_words": "is_fetched",
     "infrastructure.remote": "Route is_remote",
     "providers.prices": "pricing",
     "signals.audit": "Audit",

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from perstack.api.configuration import beside, parse_config
 from perstack.api.engine import Job
-from perstack.api.install import put
 from perstack.api.kit import Shared
+from perstack.api.writing import put
 from perstack.context.create_queries import Wish
 from perstack.core.contracts import Skill
 from perstack.core.errors import UserError

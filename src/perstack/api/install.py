@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from perstack.api.configuration import brought_experts, read_config
-from perstack.api.engine import Engine, Job, new_id, now_ms
+from perstack.api.engine import Engine, Job, now_ms
 from perstack.api.host import Host
 from perstack.api.kit import Kit, Shared
 from perstack.api.locked import Locked, package_of
+from perstack.api.writing import put
 from perstack.core.contracts import Skill
 from perstack.core.errors import InfrastructureError, PerstackError, UserError
 from perstack.core.events import EventSink
@@ -92,29 +91,6 @@ def write(installation: Installation) -> None:
     Raises: InfrastructureError where it cannot be written; the old one stays as it was.
     """
     put(installation.path, render_lock(installation.lock).encode())
-
-
-def put(path: Path, data: bytes) -> None:
-    """Write a whole file in one step; one that is there keeps its rights, and a link its place.
-
-    Raises: InfrastructureError where it cannot be written; the old one stays as it was.
-    """
-    path = path.resolve()
-    fresh = path.with_name(f".{path.name}.{new_id()}")
-    try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "wb") as file:
-            if path.exists():
-                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as error:
-        raise InfrastructureError(
-            f"{path}: cannot be written: {error.strerror}", hint="Free some space, or make the folder writable."
-        ) from error
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 @dataclass(slots=True)

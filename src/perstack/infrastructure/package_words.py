@@ -20,6 +20,7 @@ _PYPI = re.compile(
 _PYTHON = re.compile(r"(python)?(?P<version>\d+(\.\d+){0,2})")
 _ARCHIVES = (".tgz", ".tar", ".tar.gz", ".zip", ".whl")
 _LONGEST = 300
+_FETCHERS = frozenset({"npx", "uvx"})
 
 _NPX_IGNORED = frozenset({"-y", "--yes", "-q", "--quiet", "--prefer-offline", "--prefer-online"})
 _UVX_IGNORED = frozenset({"-q", "--quiet", "--isolated", "--no-progress", "--refresh", "--offline"})
@@ -34,6 +35,11 @@ class Wanted:
     program: str
     arguments: tuple[str, ...]
     python: str = ""
+
+
+def is_fetched(command: str) -> bool:
+    """Whether what a command starts comes from a package registry."""
+    return command.rpartition("/")[2] in _FETCHERS
 
 
 def wanted(command: str, words: Sequence[str]) -> Wanted | None:

@@ -87,7 +87,7 @@ def _proxy(host: api.Host, seen: api.Inside, config: Config, suggestion: Sandbox
     skills = [skill for skill in every if skill.name not in BUILTIN_SKILLS]  # those are part of this program
     named = any(skill.allowed_domains for skill in skills)
     made = config.sandbox.setup or config.sandbox.devcontainer or (suggestion.setup and seen.sandbox == "docker")
-    fetched = bool(made) or any(skill.command for skill in skills)
+    fetched = bool(made) or any(api.is_fetched(skill.command) for skill in skills)
     if not named and not (fetched and config.sandbox.network.open and seen.sandbox != "host"):
         return ()
     installed, comes = api.way_out(host)
