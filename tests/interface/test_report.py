@@ -9,12 +9,13 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from perstack.core.storage import JobRecord
 from perstack.interface.main import run
+from perstack.interface.report.findings import Finding
 from perstack.interface.report.formats import badge_svg, junit_xml, markdown_page, sarif
 from perstack.interface.report.gathered import gather
 from perstack.interface.report.page import html_page
@@ -33,21 +34,92 @@ def test_a_job_is_gathered_with_its_rounds_tests_change_and_time() -> None:
     (file,) = it.files
     assert (file.path, file.added, file.removed) == ("calc.py", 2, 1)
     assert [hunk.verified for hunk in file.hunks] == [True, False]
-    assert [line.notes for line in file.hunks[0].lines if line.sign == "+"] == [(HOSTILE,)]
+    notes = [note for line in file.hunks[0].lines if line.sign == "+" for note in line.notes]
+    assert [note.text for note in notes] == [f"test_b: {HOSTILE}", HOSTILE], "a failing test and a diagnostic"
     bars = {(bar.kind, bar.label): (bar.start, bar.end, bar.ok) for bar in it.bars}
     assert bars["stage", "baseline"] == (10, 110, True)
-    assert bars["stage", "verify 2"] == (1700, 2200, False), "it never ended"
+    assert bars["stage", "verify, round 2"] == (1700, 2200, False), "it never ended"
     assert bars["tool", "exec"] == (300, 900, True)
     assert bars["expert", "@fix/build"] == (200, 1000, True)
     assert (it.usage.input_tokens, it.usage.output_tokens) == (5, 7)
 
 
 def test_an_empty_log_and_a_plain_run_give_a_report_as_well() -> None:
-    assert "no verdict" in html_page(gather("j", []), [], {})
+    assert "No end on record" in html_page(gather("j", []), [], {})
     events = [e for e in job() if e.run_id]
     it = gather("j", events)
     assert (it.kind, it.outcome, it.verdict) == ("run", "completed", "")
-    assert "run: completed" in html_page(it, events, {})
+    page = html_page(it, events, {})
+    assert "<title>Done: Perstack report</title>" in page
+    assert "What @fix/build said" in page
+    assert "it broke" in html_page(gather("j", [], error="it broke"), [], {}), "what ended a job is told"
+
+
+def test_findings_are_at_their_lines_or_listed_and_say_whether_they_are_new() -> None:
+    new = {"path": "calc.py", "line": 2, "message": "wrong type", "severity": "error"}
+    old = {"path": "far.py", "line": 7, "message": "unused", "severity": "warning", "code": "F401"}
+    types = {"name": "types", "diagnostics": [new, old], "changes": {"new": [new]}}
+    policy = [{"code": "protected-path", "path": "calc.py", "line": 0, "detail": "tests were removed", "blocks": True}]
+    told = report("fail", "fail", signals=[types], policy=policy)
+    it = gather("j", [event("computeCandidate", 1, patch=PATCH), event("decideVerdict", 2, report=told)])
+    inline = [(note.by, note.kind, note.text) for hunk in it.files[0].hunks for x in hunk.lines for note in x.notes]
+    assert inline == [("types", "error", "wrong type")]
+    assert [(one.path, one.line, one.kind, one.text) for one in it.elsewhere] == [
+        ("calc.py", 0, "error", "tests were removed"), ("far.py", 7, "before", "unused (F401)"),
+    ]  # fmt: skip
+
+
+def test_files_of_a_patch_say_what_else_happened_to_them() -> None:
+    patch = (
+        "diff --git a/n.py b/n.py\nnew file mode 100644\n--- /dev/null\n+++ b/n.py\n@@ -0,0 +1 @@\n+x\n"
+        "\\ No newline at end of file\ndiff --git a/l b/l\nnew file mode 120000\n"
+        "diff --git a/a.md b/b.md\nrename from a.md\nrename to b.md\ndiff --git a/i.png b/i.png\nGIT binary patch\n"
+        'diff --git "a/\\303\\274 \\"x\\".py" "b/\\303\\274 \\"x\\".py"\ndeleted file mode 100644\n'
+    )
+    assert [(file.path, file.state) for file in files_of(patch, [], [])] == [
+        ("n.py", "new"), ("l", "new, not a plain file"), ("b.md", "moved from a.md"), ("i.png", "binary"),
+        ('ü "x".py', "deleted"),
+    ]  # fmt: skip
+    assert [line.sign for line in files_of(patch, [], [])[0].hunks[0].lines] == ["+", "\\"]
+
+
+def test_delegates_are_below_who_asked_them_with_their_tools_and_what_they_used() -> None:
+    asked, usage = {"status": "init", "delegatedBy": {"runId": "r1"}}, {"inputTokens": 3, "outputTokens": 4}
+    call = {"id": "c1", "toolName": "exec", "args": {}}
+    events = [
+        event("initializeRuntime", 0, run="r1", query="Make it green.", model="m"),
+        event("startRun", 0, run="r1", expert="app", step=1, initialCheckpoint={"status": "init"}),
+        event("startRun", 5, run="r2", expert="@app/a", step=2, initialCheckpoint=asked),
+        event("startRun", 6, run="r3", expert="@app/b", step=2, initialCheckpoint=asked),
+        event("callTools", 7, run="r3", expert="@app/b", step=2, toolCalls=[call]),
+        event("resolveToolResults", 9, run="r3", expert="@app/b", step=2, toolResults=[{"id": "c1"}]),
+        event("stopRunByError", 10, run="r3", expert="@app/b", step=2, checkpoint={"status": "stoppedByError"},
+              error={"message": "no such model"}),
+        event("completeRun", 12, run="r2", expert="@app/a", step=3, checkpoint={"status": "completed", "usage": usage}),
+    ]  # fmt: skip
+    it = gather("j", events)
+    rows = [(row.label, row.depth, row.caller, row.status, row.error) for row in it.experts]
+    assert rows == [
+        ("app", 0, "", "interrupted", ""), ("@app/a", 1, "app", "completed", ""),
+        ("@app/b", 1, "app", "stoppedByError", "no such model"),
+    ]  # fmt: skip
+    assert (it.experts[0].task, it.experts[0].model, it.experts[1].usage.total_tokens) == ("Make it green.", "m", 7)
+    assert [(bar.label, bar.depth) for bar in it.bars] == [("app", 1), ("@app/a", 2), ("@app/b", 2), ("exec", 3)]
+
+
+def test_very_many_of_anything_fold_and_the_red_ones_stay() -> None:
+    rows = [{"name": f"s{n}", "baseline": "pass", "status": "pass" if n else "fail"} for n in range(500)]
+    reasons = [{"code": "test-broken", "signal": f"s{n}", "detail": "d"} for n in range(40)]
+    told = report("fail", "fail", signals=rows, reasons=reasons)
+    bars = [event(kind, n, stage=f"t{n // 2}") for n in range(1000) for kind in ("startStage", "finishStage")]
+    events = [*bars, event("decideVerdict", 2000, report=told)]
+    page = html_page(gather("j", events), events, {})
+    assert "499 signals were green throughout" in page
+    assert "40 times" in page
+    assert page.count('<svg class="time"') == 300
+    asked = [{"status": "init", "delegatedBy": {"runId": f"r{n - 1}"}} for n in range(1200)]
+    deep = [event("startRun", n, run=f"r{n}", expert="x", step=1, initialCheckpoint=a) for n, a in enumerate(asked)]
+    assert gather("j", deep).experts[-1].depth == 1199, "a log may claim any nesting"
 
 
 class Reader(HTMLParser):
@@ -86,7 +158,9 @@ def test_hostile_texts_become_no_element_no_attribute_and_no_address() -> None:
 def test_long_and_many_events_stay_within_bounds() -> None:
     events = [*job(), event("progress", 9000, message="x" * 50_000)]
     page = html_page(gather("job1", events), events, {})
-    assert "1 long events are shortened here" in page
+    assert "1 long event is shortened here" in page
+    embedded = re.findall(r'id="events">(.*?)</script>', page)[0]
+    assert json.loads(json.loads(embedded)[-1])["shortened"].startswith("50,"), "what is shortened can still be read"
     assert len(page) < 200_000
 
 
@@ -110,10 +184,11 @@ def test_other_forms_say_the_same() -> None:
 @given(st.text())
 def test_any_text_is_a_patch_or_none_and_never_an_error(text: str) -> None:
     assert isinstance(files_of(text, [], []), tuple)
-    files_of(PATCH + text, [{"path": text, "hunk": 1, "verified": 2}], [{"path": text, "line": text}])
+    files_of(PATCH + text, [{"path": text, "hunk": 1, "verified": 2}], [Finding(text, 2, text)])
 
 
 @pytest.mark.slow
+@settings(max_examples=40)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)

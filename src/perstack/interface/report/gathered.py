@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from perstack.core.events import Event
-from perstack.core.json import Json, JsonObject, compact
+from perstack.core.json import Json, JsonObject
 from perstack.core.usage import ModelUsage, Usage
 from perstack.core.verdict import ReasonCode
 from perstack.interface.history.reading import object_of, objects_of, text_of, usage_of
 from perstack.interface.history.runs import Run, runs_of
 from perstack.interface.render.remedies import REMEDY
 from perstack.interface.render.sentences import WHY
+from perstack.interface.report.course import Bar, ExpertRow, bars_of, experts_of
+from perstack.interface.report.findings import Finding, findings_of
 from perstack.interface.report.patch import FileDiff, files_of
-
-_SHORT = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +52,16 @@ class TestRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One thing on the time line. Times in milliseconds from the start of the job. `depth` is its place in the tree."""
+class RoundRow:
+    """One verdict of the job: its word and the codes of its reasons, each once."""
 
-    kind: str
-    label: str
-    start: int
-    end: int
-    ok: bool = True
-    note: str = ""
-    depth: int = 0
+    verdict: str
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PictureRow:
-    """One picture of a finding: `path` is where evidence keeps it."""
+    """One picture of a finding: `path` is where evidence keeps it, `name` tells it from the signal's others."""
 
     signal: str
     name: str
@@ -87,6 +82,7 @@ class Gathered:
     ended_ms: int = 0
     reasons: tuple[Why, ...] = ()
     signals: tuple[SignalRow, ...] = ()
+    rounds: tuple[RoundRow, ...] = ()
     tests: tuple[TestRow, ...] = ()
     passed: int = 0
     remarks: tuple[str, ...] = ()
@@ -95,12 +91,16 @@ class Gathered:
     files: tuple[FileDiff, ...] = ()
     patch: str = ""
     pictures: tuple[PictureRow, ...] = ()
+    elsewhere: tuple[Finding, ...] = ()  # findings at places that the shown change does not hold
     bars: tuple[Bar, ...] = ()
+    experts: tuple[ExpertRow, ...] = ()
+    sandbox: str = ""
     usage: Usage = field(default_factory=Usage)
     steps: int = 0
     models: tuple[str, ...] = ()
     by_model: tuple[ModelUsage, ...] = ()  # as far as the log says it
     problem: str = ""
+    error: str = ""  # what ended the job before it could tell
     report: Mapping[str, Json] = field(default_factory=dict)
 
     @property
@@ -109,9 +109,9 @@ class Gathered:
 
 
 def gather(
-    job_id: str, events: Sequence[Event], *, is_over: bool = True, problem: str = "", patch: str = ""
+    job_id: str, events: Sequence[Event], *, is_over: bool = True, problem: str = "", error: str = "", patch: str = ""
 ) -> Gathered:
-    """The report's data. `problem` says what is wrong with the log, where anything is.
+    """The report's data. `problem` says what is wrong with the log, `error` what ended the job, where anything did.
 
     `patch` is the change where the log does not hold it.
     """
@@ -122,7 +122,9 @@ def gather(
     finish = _last(events, "finishJob")
     patch = text_of(_last(events, "computeCandidate").get("patch")) or patch
     usage = usage_of(finish["usage"]) if "usage" in finish else _total(runs.roots)
-    diagnostics = [d for s in objects_of(last.get("signals")) for d in objects_of(s.get("diagnostics"))]
+    findings = findings_of(last)
+    files = files_of(patch, objects_of(last.get("necessity")), findings)
+    shown = {(file.path, line.new) for file in files for hunk in file.hunks for line in hunk.lines if line.new}
     return Gathered(
         job=job_id,
         kind=text_of(_last(events, "startJob").get("kind")) or "run",
@@ -134,20 +136,25 @@ def gather(
         ended_ms=max((e.timestamp for e in events), default=started),
         reasons=tuple(_why(row) for row in objects_of(last.get("reasons"))),
         signals=_signals(events, reports),
+        rounds=tuple(_round(report) for report in reports),
         tests=tuple(row for signal in objects_of(last.get("signals")) for row in _tests(signal)),
         passed=sum(_number(object_of(s.get("tests")).get("pass_to_pass")) for s in objects_of(last.get("signals"))),
         remarks=tuple(text_of(line) for line in _list(last.get("remarks"))),
         soft=tuple(text_of(e.payload.get("text")) for e in events if e.type == "remark"),
         plan=_plan(events),
-        files=files_of(patch, objects_of(last.get("necessity")), diagnostics),
+        files=files,
         patch=patch,
         pictures=tuple(_pictures(objects_of(last.get("signals")))),
-        bars=tuple(_bars(events, runs.roots, started)),
+        elsewhere=tuple(one for one in findings if (one.path, one.line) not in shown),
+        bars=bars_of(events, runs, started),
+        experts=experts_of(events, runs),
+        sandbox=text_of(_last(events, "useSandbox").get("backEnd")),
         usage=usage,
         steps=max((e.step_number for e in events), default=0),
         models=tuple(dict.fromkeys(m for e in events if (m := text_of(e.payload.get("model"))))),
         by_model=_by_model(_last(events, "reportUsage")),
         problem=problem,
+        error=error,
         report=last,
     )
 
@@ -157,6 +164,11 @@ def _why(row: JsonObject) -> Why:
     known = next((one for one in ReasonCode if one.value == code), None)
     signal, detail = text_of(row.get("signal")), text_of(row.get("detail"))
     return Why(code, signal, detail, WHY[known], REMEDY.get(known, "")) if known else Why(code, signal, detail)
+
+
+def _round(report: JsonObject) -> RoundRow:
+    codes = dict.fromkeys(text_of(row.get("code")) for row in objects_of(report.get("reasons")))
+    return RoundRow(text_of(report.get("verdict")), tuple(codes))
 
 
 def _signals(events: Sequence[Event], reports: Sequence[JsonObject]) -> tuple[SignalRow, ...]:
@@ -199,68 +211,21 @@ def _tests(signal: JsonObject) -> Iterable[TestRow]:
 
 def _pictures(signals: Iterable[JsonObject]) -> Iterable[PictureRow]:
     for signal in signals:
-        for picture in _list(signal.get("pictures")):
+        for number, picture in enumerate(_list(signal.get("pictures")), 1):
             row = object_of(picture)
             path = text_of(row.get("path")) or text_of(picture)
-            yield PictureRow(text_of(signal.get("name")), text_of(row.get("name")) or path, path)
+            yield PictureRow(text_of(signal.get("name")), text_of(row.get("name")) or f"picture {number}", path)
 
 
 def _plan(events: Sequence[Event]) -> str:
-    """The last words of the expert that planned."""
-    planned = [e for e in events if e.type == "completeRun" and e.expert_key.endswith("/plan")]
-    return text_of(planned[-1].payload.get("text")) if planned else ""
-
-
-def _bars(events: Sequence[Event], roots: Sequence[Run], started: int) -> Iterable[Bar]:
-    """Stages first, with the runs of experts and their tools below the time they took."""
-    bars = [*_stages(events, started)]
-    for root in roots:
-        bars += _run_bars(root, started, 1)
-    bars += _tools(events, started)
-    return sorted(bars, key=lambda bar: (bar.start, bar.depth))
-
-
-def _stages(events: Sequence[Event], started: int) -> Iterable[Bar]:
-    opened: dict[tuple[str, int], int] = {}
+    """The last words of the expert that planned, whatever its name is."""
+    stage, found = "", ""
     for event in events:
-        key = (text_of(event.payload.get("stage")), _number(event.payload.get("round")))
-        if event.type == "startStage":
-            opened[key] = event.timestamp - started
-        elif event.type == "finishStage":
-            number = f" {key[1]}" if key[1] else ""
-            start = opened.pop(key, event.timestamp - started)
-            ok = event.payload.get("ok") is not False
-            yield Bar("stage", f"{key[0]}{number}", start, event.timestamp - started, ok)
-    end = (events[-1].timestamp - started) if events else 0
-    for (stage, round_number), start in opened.items():
-        yield Bar("stage", f"{stage}{f' {round_number}' if round_number else ''}", start, end, False, "never ended")
-
-
-def _run_bars(run: Run, started: int, depth: int) -> Iterable[Bar]:
-    tokens = f", {run.usage.total_tokens:,} tokens" if run.usage.total_tokens else ""
-    note = f"steps {run.first_step}–{run.last_step}{tokens}, {run.status}"
-    ok = run.status in {"completed", "running"}
-    yield Bar("expert", run.expert, run.started_ms - started, run.ended_ms - started, ok, note, depth)
-    for child in run.children:
-        yield from _run_bars(child, started, depth + 1)
-
-
-def _tools(events: Sequence[Event], started: int) -> Iterable[Bar]:
-    """Each call from the reply that asked for it to the event that has its result."""
-    asked: dict[tuple[str, str], tuple[int, str, str]] = {}
-    for event in events:
-        for call in objects_of(event.payload.get("toolCalls")) if event.type.startswith("call") else ():
-            words = compact(dict(object_of(call.get("args"))))
-            shown = words if len(words) <= _SHORT else words[: _SHORT - 1] + "…"
-            key = (event.run_id, text_of(call.get("id")))
-            asked[key] = (event.timestamp - started, text_of(call.get("toolName")), shown)
-        for result in objects_of(event.payload.get("toolResults")):
-            start, name, shown = asked.pop(
-                (event.run_id, text_of(result.get("id"))), (event.timestamp - started, "", "")
-            )
-            if name:
-                ok = result.get("isError") is not True
-                yield Bar("tool", name, start, event.timestamp - started, ok, shown, 2)
+        if event.type in {"startStage", "finishStage"}:
+            stage = text_of(event.payload.get("stage")) if event.type == "startStage" else ""
+        elif event.type == "completeRun" and stage == "plan":
+            found = text_of(event.payload.get("text"))
+    return found
 
 
 def _by_model(told: JsonObject) -> tuple[ModelUsage, ...]:

@@ -21,8 +21,10 @@ def report_of(archive: api.Archive, job_id: str, form: str = "html") -> str:
     """
     history = archive.read(job_id)
     folder = archive.root / "jobs" / job_id
+    error = history.record.extra.get("error", "")
     it = gather(
-        job_id, history.events, is_over=not history.is_live, problem=history.problem, patch=_patch(folder)
+        job_id, history.events, is_over=not history.is_live, problem=history.problem, patch=_patch(folder),
+        error=error if isinstance(error, str) else "",
     )  # fmt: skip
     if form == "html":
         return html_page(it, history.events, _pictures(it, folder))
