@@ -19,6 +19,7 @@ from pathlib import Path
 from perstack.context.retrieval.contract import MAX_FILE, Listing, SourceFile
 from perstack.context.retrieval.ignoring import RULE_FILES, Rules, ignored, rules_of
 from perstack.context.retrieval.languages import language_of
+from perstack.context.retrieval.paths import revised
 from perstack.context.retrieval.watch import FolderWatch
 from perstack.infrastructure.beneath import open_beneath
 
@@ -57,7 +58,6 @@ class Tree:
         self._fresh: list[SourceFile] = []
         self._changes = 0
         self._changed: set[str] = set()
-        self._sorted = True
         self._listing = Listing((), "")
         self._watch: FolderWatch | None = None
         self._place = (0, 0)
@@ -154,15 +154,11 @@ class Tree:
             self._kept.clear()
 
     def _tell(self) -> None:
-        before = self._listing
-        if not self._sorted:
-            self._known = {path: self._known[path] for path in sorted(self._known)}
-        number, known = int(before.digest or "0") + 1, self._known.copy()
-        self._listing = Listing(
-            tuple(known.values()), str(number), tuple(self._notes.values()), known, before.digest,
-            frozenset(self._changed),
-        )  # fmt: skip
-        self._changes, self._changed, self._sorted = 0, set(), True
+        before, known = self._listing, self._known.copy()
+        files = revised(before.files, self._changed, known)
+        changed, number = frozenset(self._changed), int(before.digest or "0") + 1
+        self._listing = Listing(files, str(number), tuple(self._notes.values()), known, before.digest, changed)
+        self._changes, self._changed = 0, set()
 
     def _all(self, root: int) -> None:
         started = time.monotonic()
@@ -268,7 +264,6 @@ class Tree:
                 return None
             file = SourceFile(path, digest, about.st_size, language_of(path))
         if old is None or old[1] != file:
-            self._sorted = self._sorted and path in self._known
             self._known[path] = file
             self._fresh.append(file)
             self._changed.add(path)

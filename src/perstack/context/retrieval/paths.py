@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from perstack.context.retrieval.contract import Listing, SourceFile
 
+_path = attrgetter("path")
+_MANY = 500  # changed paths that are worth sorting all
 _NAMED = 200  # a word that more paths hold tells nothing about a file that its contents do not tell
+
+
+def revised(
+    files: Sequence[SourceFile], changed: Collection[str], now: Mapping[str, SourceFile]
+) -> tuple[SourceFile, ...]:
+    """Files sorted by path after some paths came, went or changed; `now` has those that are there."""
+    if len(changed) > _MANY:
+        kept = [file for file in files if file.path not in changed]
+        return tuple(sorted([*kept, *(now[path] for path in changed if path in now)], key=_path))
+    made = list(files)
+    for path in changed:
+        at = bisect.bisect_left(made, path, key=_path)
+        made[at : at + (at < len(made) and made[at].path == path)] = [now[path]] if path in now else []
+    return tuple(made)
 
 
 class Paths:
@@ -22,7 +39,7 @@ class Paths:
             self.by_digest.setdefault(file.digest, []).append(file)
         self.unknown = [file for file in listing.files if file.digest not in known]
         self._lines: tuple[bytes, list[int]] | None = None
-        self._name()
+        self._names: tuple[str, list[int]] | None = None
 
     def follow(self, listing: Listing, known: Collection[str]) -> bool:
         """Take over the listing that came after this one; whether it is that."""
@@ -46,21 +63,24 @@ class Paths:
         self.unknown = [file for file in (*waiting, *changed.values()) if file.digest not in known]
         self.listing = listing
         if named:
-            self._name()
+            self._names = self._lines = None
         return True
 
     def naming(self, words: Collection[str]) -> list[SourceFile]:
         """Files with one of the words in their path; a word that very many have is passed over."""
-        found: dict[int, None] = {}
+        if self._names is None:
+            lowered = [file.path.lower() for file in self.listing.files]
+            self._names = "\n".join(lowered), list(itertools.accumulate((len(path) + 1 for path in lowered), initial=0))
+        (text, starts), found = self._names, dict[int, None]()
         for word in words:
-            at, those = self._joined.find(word), dict[int, None]()
+            at, those = text.find(word), dict[int, None]()
             while at >= 0:
-                number = bisect.bisect_right(self._starts, at) - 1
+                number = bisect.bisect_right(starts, at) - 1
                 those[number] = None
                 if len(those) > _NAMED:
                     those.clear()
                     break
-                at = self._joined.find(word, self._starts[number + 1])
+                at = text.find(word, starts[number + 1])
             found |= those
         return [self.listing.files[number] for number in found]
 
@@ -75,9 +95,3 @@ class Paths:
             number = bisect.bisect_right(starts, found.start()) - 1
             yield self.listing.files[number]
             at = starts[number + 1]
-
-    def _name(self) -> None:
-        lowered = [file.path.lower() for file in self.listing.files]
-        self._joined = "\n".join(lowered)
-        self._starts = list(itertools.accumulate((len(path) + 1 for path in lowered), initial=0))
-        self._lines = None

@@ -20,6 +20,7 @@ from perstack.context.retrieval import render, repository_map, slices
 from perstack.context.retrieval.contract import Listing, Rejected, SourceFile
 from perstack.context.retrieval.index import RepositoryIndex
 from perstack.context.retrieval.listing import hidden
+from perstack.context.retrieval.paths import revised
 from perstack.context.retrieval.ranked import RankedIndex
 from perstack.context.retrieval.references import Names
 from perstack.context.retrieval.symbols import SymbolIndex
@@ -152,13 +153,18 @@ class Server:
 def _visible(listing: Listing, before: Listing) -> Listing:
     """What of a listing is not hidden, made from what was so `before`."""
     digest, old = f"{listing.digest}{_VISIBLE}", f"{listing.before}{_VISIBLE}"
-    if before.digest != old or not all(path in before.by_path and path in listing.by_path for path in listing.changed):
-        files = {file.path: file for file in listing.files if not hidden(file.path)}
-    else:
-        files = dict(before.by_path)
-        files.update({path: listing.by_path[path] for path in listing.changed})
     changed = frozenset(path for path in listing.changed if not hidden(path))
-    return Listing(tuple(files.values()), digest, listing.notes, files, old if listing.before else "", changed)
+    if before.digest != old:
+        files = tuple(file for file in listing.files if not hidden(file.path))
+        by_path = {file.path: file for file in files}
+    else:
+        files, by_path = revised(before.files, changed, listing.by_path), dict(before.by_path)
+        for path in changed:
+            if path in listing.by_path:
+                by_path[path] = listing.by_path[path]
+            else:
+                by_path.pop(path, None)
+    return Listing(files, digest, listing.notes, by_path, old if listing.before else "", changed)
 
 
 def main() -> None:
