@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from typing import Any
 
 import pytest
@@ -100,6 +101,39 @@ def test_without_a_terminal_each_stage_is_told_once_with_its_note() -> None:
         "✔ build, round 1 of 3 · 1 file, +2 −1 3.0 s",
         "✖ verify in fresh sandboxes, round 1 of 3 · fail 3.0 s",
     ]
+
+
+def test_without_a_terminal_a_long_stage_is_told_after_a_second_and_then_every_ten() -> None:
+    out = io.StringIO()
+    view = LiveView(Console(file=out, force_terminal=False))
+    begun = time.monotonic()
+    for seconds in (0.5, 2, 3, 13):
+        view.beat(begun + seconds)
+    for one in JOB[:1]:
+        view(one)
+    view.beat(time.monotonic())  # at work for less than a second
+    for one in JOB[1:12]:
+        view(one)
+    begun = time.monotonic()
+    for seconds in range(2, 33):
+        view.beat(begun + seconds)
+    for one in JOB[12:]:
+        view(one)
+    view.beat(begun + 99)  # nothing is at work
+    assert [line for line in out.getvalue().splitlines() if line.startswith("…")] == [
+        "… read the repository",
+        "… read the repository 13 s",
+        "… build, round 1 of 3 · 1 step, 10 tokens · @fix/build: exec",
+        "… build, round 1 of 3 · 1 step, 10 tokens · @fix/build: exec 12 s",
+        "… build, round 1 of 3 · 1 step, 10 tokens · @fix/build: exec 22 s",
+        "… build, round 1 of 3 · 1 step, 10 tokens · @fix/build: exec 32 s",
+    ]
+
+
+def test_a_dumb_terminal_gets_plain_lines() -> None:
+    plain = told(force_terminal=True, _environ={"TERM": "dumb"})
+    assert "\x1b[" not in plain
+    assert "✔ measure the base commit" in plain
 
 
 def test_a_terminal_without_colour_gets_words_instead_of_coloured_dots() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import click
+from rich.console import Console
 
 from perstack import api
 from perstack.core.errors import PerstackError
@@ -18,6 +19,7 @@ from perstack.interface.doctor import access, machine, project
 from perstack.interface.doctor.finding import Finding, State, document, exit_code, failed, lines, log_warnings
 from perstack.interface.github import github_settings, repository_forge
 from perstack.interface.options import config_option, engine_options, environment, format_option, host, repo_option
+from perstack.interface.render.live import waiting
 
 
 @click.command(
@@ -45,7 +47,8 @@ def command(
     env = environment()
     wanted = sandbox if sandbox != "auto" else env.get("PERSTACK_SANDBOX") or "auto"
     with host(sandbox=wanted, provider=provider, model=model) as here:
-        findings = anyio.run(_quick, here, env) if quick else anyio.run(_whole, here, env, repo, config)
+        with waiting(Console(stderr=True), "look at the machine"):
+            findings = anyio.run(_quick, here, env) if quick else anyio.run(_whole, here, env, repo, config)
         findings = [_redacted(each, api.DeferredEngine(here).redact) for each in findings]
     _tell(findings, output, quick=quick, on_runner=bool(env.get("GITHUB_ACTIONS")))
     return exit_code(findings)

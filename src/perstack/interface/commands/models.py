@@ -6,12 +6,14 @@ from pathlib import Path
 
 import anyio
 import click
+from rich.console import Console
 
 from perstack import api
 from perstack.core.errors import ExitCode
 from perstack.core.experts import Config
 from perstack.core.json import compact
 from perstack.interface.options import config_option, format_option, host, read_config
+from perstack.interface.render.live import waiting
 
 _LISTED = 20
 
@@ -34,7 +36,8 @@ def command(config: Path | str | None, provider: str, check: bool, output: str) 
     """Show providers with what they need, the model of each tier, context windows and prices (US dollars)."""
     settings = read_config(config or api.find_config(Path.cwd()))
     with host(provider=provider) as here:
-        found = anyio.run(_survey, here, settings, check)
+        with waiting(Console(stderr=True), "ask the providers" if check else "look for providers"):
+            found = anyio.run(_survey, here, settings, check)
         redact = api.DeferredEngine(here).redact
     if output == "json":
         click.echo(redact(compact([facts.to_json() for facts in found])))

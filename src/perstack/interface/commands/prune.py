@@ -6,10 +6,12 @@ import time
 
 import anyio
 import click
+from rich.console import Console
 
 from perstack import api
 from perstack.core.json import Json, JsonObject, compact
 from perstack.interface.options import environment, format_option, host
+from perstack.interface.render.live import waiting
 
 _DAY_S = 86_400
 _MB = 2**20
@@ -38,7 +40,7 @@ def command(max_age: str, max_size: str, everything: bool, dry_run: bool, output
     say how much is kept.
     """
     wanted = api.keeping(environment(), max_age="0s" if everything else max_age, max_size=max_size)
-    with host() as here:
+    with host() as here, waiting(Console(stderr=True), "look for snapshots"):
         found = anyio.run(lambda: api.prune(here, wanted, dry_run=dry_run))
     if output == "json":
         click.echo(compact(_document(found, dry_run=dry_run)))

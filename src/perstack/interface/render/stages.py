@@ -27,6 +27,7 @@ TEXT = {
     "publish": "publish",
 }
 RUNNING = "running"
+READING = "read the repository"  # before the first stage
 _DOT = {status.value: mark for status, mark in facts.MARK.items()} | {RUNNING: "⏳"}
 
 
@@ -48,7 +49,7 @@ def stage_table(view: JobView) -> str:
     """One row a stage, the last ones where there are many."""
     rows = ["| | stage | time | |", "|---|---|--:|---|"]
     if not view.lines:
-        return "\n".join((*rows, f"| {MARK[StageState.RUNNING]} | read the repository | | |"))
+        return "\n".join((*rows, f"| {MARK[StageState.RUNNING]} | {READING} | | |"))
     if len(view.lines) > MAX_LINES:
         rows.append(f"| … | {facts.count(len(view.lines) - MAX_LINES, 'earlier stage')} | | |")
     for line in view.lines[-MAX_LINES:]:
