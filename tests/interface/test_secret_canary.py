@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +15,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from perstack.core.messages import Delta, ModelReply, StopReason, TextPart
 from perstack.infrastructure.secrets import Redactor
 from perstack.runtime.streaming import DeltaRelay
+from perstack.testing import ProjectBuilder
 from tests.attacks.hijacked import KEY, traces, ways
+from tests.interface.scene import FILES, FIXED
 from tests.interface.test_run import perstack
 
 EXPERT = """
@@ -101,6 +109,59 @@ def test_nothing_that_a_run_prints_or_keeps_holds_what_the_server_says_back(tmp_
     whole = "".join(piece["delta"] for piece in pieces if piece["type"] == "streamRunResult")
     assert "[redacted]" in whole
     assert traces(whole) == [], "also where pieces are put together"
+
+
+def canaries(folder: Path) -> dict[str, list[str]]:
+    """What holds a trace of the key, below a folder."""
+    texts = {path: path.read_bytes().decode("utf-8", "replace") for path in folder.rglob("*") if path.is_file()}
+    return {path.name: traces(text)[:2] for path, text in texts.items() if traces(text)}
+
+
+@pytest.mark.threat("K1", "K6", on="bubblewrap")
+@pytest.mark.slow
+def test_nothing_that_a_verification_leaves_holds_a_key_of_code_tests_or_output(tmp_path: Path) -> None:
+    project = ProjectBuilder(tmp_path / "work")
+    says = f"def test_says():\n    print('{KEY}')\n    assert '{KEY}' == ''\n"
+    anyio.run(project.commit, "Start", {**FILES, "tests/test_says.py": says})
+    (project.path / "calc.py").write_text(f"{FIXED}\nTOKEN = '{KEY}'\n")
+    told = tmp_path / "told"
+    told.mkdir()
+
+    def command(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        storage = str(tmp_path / "kept")
+        done = perstack(*arguments, cwd=project.path, GATEWAY_TOKEN=KEY, PERSTACK_STORAGE_PATH=storage, HOME=str(told))
+        (told / name).write_text(done.stdout + done.stderr)
+        return done
+
+    done = command("verify", "verify", "--sandbox", "bubblewrap", "--format", "json", "--out", str(tmp_path / "kept"))
+    assert (done.returncode, "secret-in-patch" in done.stdout) == (1, True), done.stderr
+    (job,) = [path.name for path in (tmp_path / "kept" / "jobs").iterdir()]
+    for kind in ("html", "junit"):
+        assert command(kind, "report", job, "--format", kind, "--out", str(told / f"report.{kind}")).returncode == 0
+    assert command("export", "log", "--export", str(told / "exported")).returncode == 0
+    audited = command("audit", "audit", str(tmp_path / "kept"))
+    assert "every digest matches" in audited.stdout
+    again = command("again", "audit", str(tmp_path / "kept"), "--rerun")
+    assert (again.returncode, "does not keep" in again.stderr) == (2, True)
+    assert canaries(tmp_path / "kept") == canaries(told) == {}
+    assert "median" in (tmp_path / "kept" / "candidate.patch").read_text()
+
+
+@pytest.mark.threat("K5")
+@pytest.mark.slow
+def test_a_process_that_crashes_leaves_no_picture_of_its_memory(tmp_path: Path) -> None:
+    before = f"ulimit -c unlimited; exec {sys.executable} -m perstack serve --workspace {tmp_path}"
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GATEWAY_TOKEN": KEY, "PYTHONFAULTHANDLER": "1"}
+    with subprocess.Popen(["sh", "-c", before], cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as served:
+        assert served.stderr is not None
+        assert served.stderr.readline(), "it is at work"
+        limits = Path(f"/proc/{served.pid}/limits").read_text()
+        served.send_signal(signal.SIGSEGV)
+        _, told = served.communicate(timeout=30)
+    assert "Segmentation fault" in told
+    assert re.search(r"^Max core file size +1 ", limits, re.MULTILINE)
+    assert [*tmp_path.glob("**/core*")] == []
+    assert traces(told) == []
 
 
 @pytest.mark.parametrize("size", [1, 5, 11, 12, 13, 100])

@@ -15,6 +15,7 @@ _COMMAND_LINE = "perstack.interface.commandline"
 def main() -> None:
     """The console script. SIGTERM and SIGHUP end a command as Ctrl-C does: cleanly, with a word."""
     leaving.listen()
+    leaving.leave_no_core()
     code: int = importlib.import_module(_COMMAND_LINE).start(sys.argv[1:])
     leaving.finish(code)
     sys.exit(code)
