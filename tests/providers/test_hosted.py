@@ -10,10 +10,14 @@ from perstack.core.json import JsonObject
 from perstack.core.messages import ExpertMessage, StopReason, TextPart, UserMessage
 from perstack.providers import anthropic, openai
 from perstack.providers.failures import Endpoint
+from perstack.providers.hosted import not_sent
 from perstack.providers.openai_stream import ResponseReader
+from perstack.providers.scripted import ScriptedProvider
 from perstack.providers.stream import EventDecoder
+from perstack.testing import done, expert
 from tests.providers.builders import answer, ask, ignore, provider, sse
 from tests.providers.loopback import loopback, stream
+from tests.runtime.running import Bench
 
 OPTIONS: JsonObject = {
     "webSearch": {"maxUses": 3, "allowedDomains": ["docs.python.org"]},
@@ -33,6 +37,18 @@ def test_each_protocol_is_told_of_the_tools_it_has_and_of_no_others() -> None:
     assert [tool["type"] for tool in said[2:]] == ["web_search", "file_search", "code_interpreter"]
     assert said[2]["filters"] == {"allowed_domains": ["docs.python.org"]}
     assert (said[3]["vector_store_ids"], said[3]["max_num_results"]) == (["vs_1"], 4)
+
+
+@pytest.mark.anyio
+async def test_a_tool_that_the_provider_does_not_have_is_told_once_and_the_run_goes_on() -> None:
+    bench = Bench(ScriptedProvider([done("ok")], name="deepseek"))
+    assert (await bench.run(expert(provider_tools=("webSearch",)))).text == "ok"
+    (told,) = [event.payload["message"] for event in bench.events if event.type == "progress"]
+    assert told == "tester: deepseek has no tool webSearch of its own for m: it is not asked for"
+    assert not_sent("anthropic", "claude-x", ("webSearch", "fileSearch")) == ("fileSearch",)
+    assert not_sent("google-vertex", "claude-x", ("webSearch",)) == ()
+    assert not_sent("google-vertex", "gemini-x", ("webSearch",)) == ("webSearch",)
+    assert not_sent("a program's own", "m", ("webSearch",)) == ()
 
 
 @pytest.mark.anyio

@@ -89,6 +89,7 @@ def test_a_call_with_broken_arguments_becomes_a_problem() -> None:
         ([done(0, TEXT), end()], StopReason.END),
         ([end("incomplete", incomplete_details={"reason": "max_output_tokens"})], StopReason.LENGTH),
         ([end("incomplete", incomplete_details={"reason": "content_filter"})], StopReason.REFUSAL),
+        ([end("incomplete", incomplete_details={"reason": "max_tools"})], StopReason.UNKNOWN),
         ([done(0, {**TEXT, "content": [{"type": "refusal", "refusal": "I cannot."}]}), end()], StopReason.REFUSAL),
         ([{"type": "response.completed", "response": {"status": "odd", "output": []}}], StopReason.UNKNOWN),
     ],

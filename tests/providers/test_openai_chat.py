@@ -19,6 +19,7 @@ from perstack.core.messages import (
     ToolCall,
     ToolMessage,
     ToolResult,
+    TroubleKind,
     UserMessage,
 )
 from perstack.core.usage import Usage
@@ -118,7 +119,7 @@ def test_usage_may_come_late_in_another_shape_or_not_at_all() -> None:
 
 def test_usage_that_a_server_leaves_out_is_estimated_and_said_to_be() -> None:
     reply = settled(read(chunk({"content": "twelve words" * 10}, "stop", usage=None)), ask())
-    assert reply.troubles == ("the server did not say what the call used: it is estimated",)
+    assert [one.kind for one in reply.troubles] == [TroubleKind.NO_USAGE]
     usage = reply.usage
     assert usage.input_tokens > 0
     assert usage.output_tokens == 40

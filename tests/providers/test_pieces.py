@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perstack.core.errors import NO_MEDIA, TOO_LONG
 from perstack.core.messages import Message, ModelRequest, TextPart, UserMessage
 from perstack.providers.failures import Endpoint
 from perstack.providers.stream import EventDecoder, ServerEvent
@@ -150,6 +151,31 @@ def test_every_refusal_has_a_sentence_and_a_decision(status: int, body: object, 
     assert error.status == status
     assert KEY not in str(error)
     assert "\n" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("messages.1.content.0.image.source.base64.data: image exceeds 5 MB maximum: 6291456 bytes", NO_MEDIA),
+        ("At least one of the image dimensions exceed max allowed size: 8000 pixels", NO_MEDIA),
+        ("Could not process image", NO_MEDIA),
+        ("Image does not match the provided media type image/jpeg", NO_MEDIA),
+        ("The PDF specified was not valid.", NO_MEDIA),
+        ("The PDF specified is password protected.", NO_MEDIA),
+        ("A maximum of 100 PDF pages may be provided.", NO_MEDIA),
+        ("The image data you provided does not represent a valid image.", NO_MEDIA),
+        ("Invalid MIME type. Only image types are supported.", NO_MEDIA),
+        ("Invalid file data: 'input[2].content[1].file_data'.", NO_MEDIA),
+        ("Unable to process input image. Please retry or report.", NO_MEDIA),
+        ("The document has no pages.", NO_MEDIA),
+        ("max_tokens: 90000 exceeds the maximum output of this model", ""),
+        ("tools.0.name: invalid characters", ""),
+        ("prompt is too long: 300000 tokens > 200000 maximum", TOO_LONG),
+    ],
+)
+def test_a_file_that_a_server_will_not_take_is_told_from_other_mistakes(said: str, kind: str) -> None:
+    body = {"error": {"type": "invalid_request_error", "message": said}}
+    assert ENDPOINT.refused(400, body, model="claude-x", retry_after_s=None).kind == kind
 
 
 def test_a_servers_own_advice_about_retrying_wins() -> None:

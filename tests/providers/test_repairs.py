@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from perstack.core.messages import ModelReply, StopReason, TextPart, ThinkingPart, ToolCall
+from perstack.core.messages import ModelReply, StopReason, TextPart, ThinkingPart, ToolCall, TroubleKind
 from perstack.core.usage import Usage
 from perstack.interface.history.lines import View, event_lines
 from perstack.providers.repairs import settled
@@ -32,21 +32,27 @@ USED = Usage(9, 2)
         ((ToolCall("a", "", {}),), StopReason.TOOL_CALLS, ["names no tool"]),
         ((), StopReason.END, ["the reply is empty"]),
         ((TextPart("  \n"), ThinkingPart("hm")), StopReason.END, ["the reply is empty"]),
-        ((), StopReason.REFUSAL, []),
+        ((), StopReason.REFUSAL, ["the model refused"]),
+        ((TextPart("Well"),), StopReason.LENGTH, ["cut at its length limit"]),
         ((TextPart("fine"), ToolCall("a", "read", {})), StopReason.TOOL_CALLS, []),
     ],
 )
 def test_each_thing_that_is_put_right_is_said(contents: Any, stop: StopReason, words: list[str]) -> None:
     told = settled(ModelReply(contents, stop, USED), ask()).troubles
     assert len(told) == len(words)
-    assert all(word in sentence for word, sentence in zip(words, told, strict=True))
+    assert all(word in one.text for word, one in zip(words, told, strict=True))
 
 
 def test_usage_that_nobody_said_is_estimated_and_two_hundred_troubles_are_cut_short() -> None:
     calls = tuple(ToolCall("same", "read", {}) for _ in range(200))
     reply = settled(ModelReply(calls, StopReason.TOOL_CALLS), ask())
     assert reply.usage.estimated_tokens == reply.usage.total_tokens > 200
-    assert (len(reply.troubles), reply.troubles[-1]) == (21, "and 180 more of this kind")
+    told = {one.kind: (one.count, one.sentence) for one in reply.troubles}
+    assert told[TroubleKind.CALL_ID] == (199, "read: the call has the id of another one: it gets its own (199 times)")
+    assert "200 calls" in told[TroubleKind.MANY_CALLS][1]
+    many = tuple(ToolCall(f"c{n}", f"tool{n}", {}, problem="no JSON") for n in range(50))
+    few = settled(ModelReply(many, StopReason.TOOL_CALLS, USED), ask()).troubles
+    assert (len(few), sum(one.count for one in few)) == (21, 50)
 
 
 # For each protocol a reply that ends for a reason nobody knows, with arguments that are no JSON, and no usage.
@@ -111,11 +117,13 @@ async def test_a_broken_reply_is_used_told_and_counted_whoever_sent_it(name: str
         await model.close()
     assert [part for part in reply.contents if isinstance(part, TextPart)] == [TextPart("Hm.")]
     assert reply.usage.estimated_tokens > 0
-    told = "\n".join(reply.troubles)
+    told = "\n".join(one.text for one in reply.troubles)
     for words in ("tea_break", "no JSON object", "is estimated", *(() if chat else ("out of order",))):
         assert words in told
     events = [event for event in bench.events if event.type == "repairReply"]
-    assert [event.payload["message"] for event in events] == list(reply.troubles)
+    assert [event.payload["message"] for event in events][: len(reply.troubles)] == [
+        one.sentence for one in reply.troubles
+    ]
     assert events[0].step_number == 1
     assert "tea_break" in "".join(line.plain for line in event_lines(events[0], View()))
     report = bench.events[-1]

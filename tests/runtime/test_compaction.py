@@ -232,8 +232,13 @@ async def test_a_model_that_refuses_images_gets_a_note_and_goes_on() -> None:
 
     image = ToolResult("", "look", (TextPart("a.png"), ImagePart("aGk=", "image/png")))
     run = Bench(answer, skill=FunctionSkill({"look": lambda _: image}))
-    assert (await run.run()).text == "seen"
-    assert "image/png" in str(run.scripted().requests[-1].messages)
+    outcome = await run.run()
+    assert (outcome.text, outcome.troubles) == ("seen", {"refused-media": 1})
+    said = str(run.scripted().requests[-1].messages)
+    assert "a.png" in said, "the words beside the image stay"
+    assert "image/png. The model's server refused an image or a file: this model does not support image" in said
+    report = await rerun(log_of(run), experts(expert()))
+    assert report.ok, report.difference
 
 
 async def test_a_model_that_is_known_to_read_no_images_is_told_so_at_once() -> None:

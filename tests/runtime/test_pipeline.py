@@ -19,7 +19,7 @@ from perstack.core.errors import ProviderError
 from perstack.core.events import Event
 from perstack.core.experts import Budgets, Config, PipelineSpec
 from perstack.core.json import Json, JsonObject, canonical
-from perstack.core.messages import Delta, ModelReply, ModelRequest, TextPart, ToolMessage, UserMessage
+from perstack.core.messages import Delta, ModelReply, ModelRequest, TextPart, ThinkingPart, ToolMessage, UserMessage
 from perstack.core.outcome import Ending, FixOutcome
 from perstack.core.sandbox import SandboxSpec
 from perstack.core.signals import SignalKind, SignalSpec
@@ -270,9 +270,10 @@ async def test_a_review_reaches_the_builder_before_the_gate_and_no_verdict_ever(
         ]  # fmt: skip
         place = tmp_path / str(number)
         place.mkdir()
-        outcome, provider, events = await fix(place, replies, review="@fix/review")
+        outcome, provider, events = await fix(place, list(map(musing, range(9), replies)), review="@fix/review")
         assert outcome.ending is Ending.FIXED, outcome.why
         assert outcome.remarks == (words, "fine")
+        require_private_thoughts(outcome, provider.requests, events, place / "out")
         assert next(payload for kind, payload in events if kind == "remark") == {
             "text": words,
             "by": "review",
@@ -285,6 +286,27 @@ async def test_a_review_reaches_the_builder_before_the_gate_and_no_verdict_ever(
         assert outcome.report is not None
         verdicts.append(canonical(_timeless(outcome.report.to_json())))
     assert verdicts[0] == verdicts[1], "byte for byte, on the same commit"
+
+
+def musing(number: int, said: ModelReply) -> ModelReply:
+    """The reply after a thought of its own."""
+    return replace(said, contents=(ThinkingPart(f"musing-{number}.", signature="signed"), *said.contents))
+
+
+def require_private_thoughts(
+    outcome: FixOutcome, requests: list[ModelRequest], events: list[tuple[str, JsonObject]], out: Path
+) -> None:
+    """Each thought goes back to the run that had it, and to nobody else: no expert, no verifier, no evidence."""
+    for number, thinker in enumerate(requests):
+        heard = {one.run_id for one in requests if f"musing-{number}." in f"{one.system}{one.messages}"}
+        assert heard <= {thinker.run_id}
+    assert "musing-0." not in str(requests[1:])
+    assert "musing-1." in str(requests[2].messages), "the builder's own, with its signature"
+    assert "musing" not in canonical(outcome.to_json())
+    assert [path for path in out.rglob("*") if path.is_file() and b"musing" in path.read_bytes()] == []
+    told = {kind for kind, payload in events if "musing" in canonical(payload)}
+    own = {"callTools", "completeRun", "streamReasoning", "completeStreamingReasoning"}
+    assert told == own, "the record of the runs alone"
 
 
 def _timeless(value: Json) -> Json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
@@ -12,7 +12,7 @@ from perstack.core.events import EventSink
 from perstack.core.experts import Config, Expert
 from perstack.core.messages import ToolCall
 from perstack.core.storage import Store
-from perstack.core.usage import Usage
+from perstack.core.usage import ModelUsage, Usage
 
 # A Config built in Python, a file, an https address, or TOML text (a str of more than one line).
 Configured = Config | Path | str
@@ -123,7 +123,8 @@ class RunResult:
 
     `status` is the public one: completed, stoppedByInteractiveTool, stoppedByExceededMaxSteps or stoppedByError, and
     `error` says why for the last. `text` is the expert's result. `usage` and `steps` cover its delegates. `question` is
-    the interactive call that waits for an `answer`.
+    the interactive call that waits for an `answer`. `cost_usd` (US dollars; None where a price is not known) and
+    `models` are of the whole job; `troubles` says how often each kind of thing was wrong and no end, such as `refusal`.
     """
 
     status: str
@@ -134,6 +135,9 @@ class RunResult:
     run_id: str
     error: str = ""
     question: ToolCall | None = None
+    cost_usd: float | None = None
+    models: tuple[ModelUsage, ...] = ()
+    troubles: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

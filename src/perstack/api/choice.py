@@ -24,7 +24,8 @@ from perstack.core.errors import SandboxUnavailable, UserError
 from perstack.core.experts import CHECKS_EXPERT, Config, ProviderSpec
 from perstack.core.sandbox import SandboxSpec, Snapshot
 from perstack.providers import catalogue
-from perstack.providers.fallback import FallbackProvider
+from perstack.providers.facts import facts
+from perstack.providers.fallback import FallbackProvider, Room
 
 SANDBOXES = ("docker", "bubblewrap", "host")
 # From strongest to weakest; `host` is never chosen automatically.
@@ -122,13 +123,20 @@ def choose_checks(host: Host, config: Config) -> str:
     return CHECKS_EXPERT if asks and CHECKS_EXPERT in config.experts else "off"
 
 
-def make_provider(spec: ProviderSpec, env: Mapping[str, str], say: Callable[[str], None]) -> Provider:
-    """Raises: UserError for an unknown provider, a missing key or a missing package."""
+def make_provider(
+    spec: ProviderSpec, env: Mapping[str, str], say: Callable[[str], None], room: Room | None = None
+) -> Provider:
+    """The provider; `room` is asked before a model that it falls back on.
+
+    Raises: UserError for an unknown provider, a missing key or a missing package.
+    """
     entry = catalogue.entry(spec.name)
     credentials = replace(catalogue.credentials(spec.name, env, spec.setting), timeouts=spec.timeouts)
     threading.Thread(target=_load, args=("genai_prices.data",), daemon=True).start()
     provider = cast("Provider", catalogue.load(entry).create(credentials, say))
-    return FallbackProvider(provider, spec.fallback, say) if spec.fallback else provider
+    if not spec.fallback:
+        return provider
+    return FallbackProvider(provider, spec.fallback, say, room=room, traits=partial(facts, spec.name, own=spec.models))
 
 
 def attempts(wanted: str, spec: SandboxSpec, suggestion: SandboxSpec) -> tuple[tuple[str, SandboxSpec], ...]:

@@ -323,7 +323,8 @@ class Job:
                 return wanted or given.name
             return catalogue.resolve(spec.name, wanted, expert.default_model_tier)
 
-        provider = given or make_provider(spec, host.env, self.say)
+        budget = TokenBudget(tokens, cost_limit=cost, cost_of=pricing("" if given else spec.name, now_ms, spec.models))
+        provider = given or make_provider(spec, host.env, self.say, budget.affordable)
         if host.around is not None:
             provider = host.around(provider)
         runner = Runner(
@@ -331,9 +332,7 @@ class Job:
             self.sink,
             new_id=new_id,
             now_ms=now_ms,
-            tokens=TokenBudget(
-                tokens, cost_limit=cost, cost_of=pricing("" if given else spec.name, now_ms, spec.models)
-            ),
+            tokens=budget,
             skills_for=skills_for,
             model_for=model_of,
             secrets=self.engine.secrets,

@@ -145,7 +145,7 @@ async def _asked(host: Host, spec: ProviderSpec, facts: ProviderFacts) -> Provid
     except TimeoutError:
         return replace(facts, reached=False, error=f"{spec.name} did not answer within {_PATIENCE_S:g} s")
     except PerstackError as error:
-        hint = f" {error.hint}" if isinstance(error, ProviderError) and error.hint else ""
+        hint = f". {error.hint}" if isinstance(error, ProviderError) and error.hint else ""
         return replace(facts, reached=False, error=error.message + hint)
     finally:
         await provider.close()

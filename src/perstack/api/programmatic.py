@@ -201,6 +201,9 @@ async def _carry_out(
             run_id=outcome.run_id,
             error=outcome.error,
             question=_question(engine.store, job.id) if waits else None,
+            cost_usd=outcome.cost_usd,
+            models=outcome.models,
+            troubles=outcome.troubles,
         )
 
 

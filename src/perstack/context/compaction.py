@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from perstack.context.elision import Elision, Output, elide, in_order, outputs_in, saved, without, worth
+from perstack.context.elision import Elision, Output, elide, in_order, outputs_in, refused, saved, without, worth
 from perstack.context.occupancy import message_tokens, messages_tokens
 from perstack.core.messages import ExpertMessage, Message
 
@@ -75,10 +75,10 @@ def plan(messages: Sequence[Message], room: Room) -> Plan:
     return Plan((*kept, *squeezed.elisions), until, message_tokens(first) + squeezed.tokens)
 
 
-def media_only(messages: Sequence[Message], number: int) -> Plan:
-    """Leave out every image and file, for a model that turned out not to read them."""
+def media_only(messages: Sequence[Message], number: int, why: str = "") -> Plan:
+    """Leave out every image and file, for a server that refused one of them; `why` is what it said."""
     outputs = [one for one in outputs_in(messages) if one.has_media]
-    elisions = tuple(elide(one, number + place) for place, one in enumerate(outputs))
+    elisions = tuple(refused(one, number + place, why) for place, one in enumerate(outputs))
     return Plan(elisions, 0, messages_tokens(without(messages, elisions)))
 
 

@@ -18,6 +18,7 @@ HARD_TOOLS = frozenset({"runSignals"})
 """Tools whose results are facts that the harness measured: they are left out last."""
 _LEAST = 150  # tokens; a shorter output is hardly longer than the note
 _MOST_ARGS = 160
+_REFUSED_TEXT = 4_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,14 @@ def elide(output: Output, number: int, excerpt: int = 0) -> Elision:
     if excerpt and len(text) > 2 * excerpt:
         said = f"{text[:excerpt]}\n{said}\n{text[-excerpt:]}"
     return Elision(handle, output.message_id, output.result.id, said)
+
+
+def refused(output: Output, number: int, why: str) -> Elision:
+    """The elision of images and files that a server will not take; the words beside them stay."""
+    media = ", ".join(part.mime_type for part in output.result.contents if not isinstance(part, TextPart))
+    said = f"[Not shown: {media}. The model's server refused an image or a file{f': {why}' if why else ''}]"
+    text = output.result.text[:_REFUSED_TEXT]
+    return Elision(f"out-{number}", output.message_id, output.result.id, f"{text}\n{said}" if text else said)
 
 
 def described(output: Output) -> str:

@@ -19,7 +19,7 @@ from enum import IntEnum
 
 COST = "cost"
 TOO_LONG = "too-long"  # the request does not fit the model's window
-NO_MEDIA = "no-media"  # the model takes no images or PDF
+NO_MEDIA = "no-media"  # the model takes no images or PDF, or not this one
 RATE_LIMIT = "rate-limit"
 QUOTA = "quota"  # the account has no credit left: waiting does not help
 OVERLOADED = "overloaded"

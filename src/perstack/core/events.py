@@ -52,8 +52,8 @@ JOB_EVENTS = frozenset(
         "computeCandidate",  # round, digest, files, insertions, deletions, patch
         "decideVerdict",  # round, report
         "remark",  # expertKey-free soft remark of the verify expert: text
-        "repairReply",  # message: what was wrong with a model's reply and was put right; names expert and step
-        "reportUsage",  # usage, costUsd, models, repairs: of the job so far, at the end of a run
+        "repairReply",  # message, kind, count: what was wrong and no end; names expert and step
+        "reportUsage",  # usage, costUsd, models, repairs, troubles (by kind): of the job so far, at a run's end
         "refuse",  # code, message: something was not allowed
         "publish",  # what, where
         "finishJob",  # outcome, verdict, rounds, usage

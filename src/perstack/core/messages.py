@@ -152,17 +152,52 @@ class ModelRequest:
     hosted_options: Mapping[str, Json] = field(default_factory=dict)
 
 
+class TroubleKind(StrEnum):
+    """What can be wrong with a reply, or with what a model is given, without an end of the run."""
+
+    EMPTY = "empty-reply"
+    ARGUMENTS = "bad-arguments"
+    NO_NAME = "unnamed-call"
+    CALL_ID = "bad-call-id"
+    NO_TOOL = "unknown-tool"
+    MANY_CALLS = "many-calls"
+    ENDING = "unknown-ending"
+    ORDER = "out-of-order"
+    NO_USAGE = "usage-not-said"
+    REFUSAL = "refusal"
+    FILTER = "content-filter"
+    CUT = "cut-reply"
+    PAUSES = "endless-pauses"
+    LONG_RESULT = "long-result"
+    TOO_LONG = "too-long-prompt"
+    MEDIA = "refused-media"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that was wrong and is put right or said to the model: its kind, one sentence, how often."""
+
+    kind: TroubleKind
+    text: str
+    count: int = 1
+
+    @property
+    def sentence(self) -> str:
+        """The sentence with the number of times."""
+        return f"{self.text} ({self.count:,} times)" if self.count > 1 else self.text
+
+
 @dataclass(frozen=True, slots=True)
 class ModelReply:
     """A model's answer. `model` is the name the server reported, `asked` the one that was asked, where that is not
-    the one of the request (a fallback). `troubles` are what was wrong with the reply and was put right, in words."""
+    the one of the request (a fallback). `troubles` are what was wrong with the reply and was put right."""
 
     contents: tuple[ThinkingPart | TextPart | ToolCall, ...]
     stop_reason: StopReason
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     asked: str = ""
-    troubles: tuple[str, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

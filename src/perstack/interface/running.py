@@ -157,6 +157,9 @@ def tell_found(job: api.JobHistory, standing: api.Standing) -> None:
 def _tell_end(outcome: api.RunOutcome, asked: api.Run, printer: Printer, settings: Settings) -> int:
     job = printer.job_id
     again = ["--continue-job", job]
+    if outcome.troubles:
+        counted = ", ".join(f"{count:,} × {kind}" for kind, count in outcome.troubles.items())
+        click.echo(f"perstack: was wrong, and no end: {counted}", err=True)
     if outcome.status == "stoppedByInteractiveTool":
         click.echo(f"perstack: expert `{asked.expert}` asks: {question_text(printer.question)}", err=True)
         answer = command_line("run", [asked.expert, "YOUR ANSWER", *again, "-i"], settings)

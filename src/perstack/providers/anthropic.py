@@ -24,6 +24,8 @@ from perstack.core.messages import (
     ToolCall,
     ToolMessage,
     ToolResult,
+    Trouble,
+    TroubleKind,
     UserMessage,
 )
 from perstack.providers.anthropic_stream import MessageReader
@@ -110,7 +112,8 @@ class MessagesProvider:
                 usage=reply.usage + more.usage,
                 troubles=reply.troubles + more.troubles,
             )
-        told = f"the provider's own tools paused {_MOST_PAUSES} times: what the reply holds until then is used"
+        words = f"the provider's own tools paused {_MOST_PAUSES} times: what the reply holds until then is used"
+        told = Trouble(TroubleKind.PAUSES, words)
         return replace(reply, stop_reason=StopReason.UNKNOWN, troubles=(*reply.troubles, told))
 
     async def _once(self, request: ModelRequest, on_delta: Callable[[Delta], None]) -> ModelReply:

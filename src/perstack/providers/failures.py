@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from perstack.core.errors import AUTH, NO_MEDIA, OVERLOADED, QUOTA, RATE_LIMIT, TOO_LONG, ProviderError
 
 _LIMIT = 300
+_READ = 4_000  # characters of a message that are searched for its reason
 _SHORTEST_SECRET = 6  # a shorter header value is no secret, and would blank out parts of words
 _RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _RETRY_KIND = frozenset(
@@ -37,6 +38,15 @@ _TOO_LONG_WORDS = (
     "input token count",  # Google
     "available context",  # llama.cpp
 )
+# What servers say of an image or a file that they will not take: the model reads none, or this one is broken or big.
+_MEDIUM = r"\b(?:images?|image_url|pictures?|pdfs?|documents?|input_file|file[_ ]data|(?:media|mime)[ _]type|pages)\b"
+_UNTAKEN = (
+    r"(?:could not (?:be )?(?:process|pars|read|download|decod)|(?:un|not )able to|fail(?:ed|ure) to|cannot be|exceed"
+    r"|invalid|not valid|(?:not|n't) (?:\w+ )?(?:valid|match|support|represent)|unsupported"
+    r"|too (?:large|big|many|small)|maximum"
+    r"|corrupt|malformed|damaged|encrypted|password|no pages|empty)"
+)
+_BAD_MEDIA = re.compile(rf"{_MEDIUM}.{{0,160}}?{_UNTAKEN}|{_UNTAKEN}.{{0,80}}?{_MEDIUM}", re.IGNORECASE | re.DOTALL)
 _NO_MEDIA = re.compile(
     r"(?:image|vision|multimodal|pdf|input_file|media type)[^.]{0,80}"
     r"(?:not supported|unsupported|not support|only supported|not available|not enabled|not accept|cannot be used)"
@@ -175,6 +185,8 @@ def _class_of(status: int, kind: str, said: str) -> str:
     if _is_too_long(kind, said) and status in {0, 400, 413, 422, 500}:
         return TOO_LONG
     if status in {0, 400, 404, 415, 422, 500} and _NO_MEDIA.search(said):
+        return NO_MEDIA
+    if status in {400, 413, 415, 422} and _BAD_MEDIA.search(said[:_READ]):
         return NO_MEDIA
     if _is_spent(kind, said) or status == 402:
         return QUOTA

@@ -7,7 +7,7 @@ signature begins with `HOSTED_MARK`, and sent back unchanged.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from perstack.core.json import Json, JsonObject, compact
 from perstack.core.messages import ModelRequest, ThinkingPart
@@ -26,6 +26,14 @@ def anthropic_tools(request: ModelRequest) -> list[Json]:
 def openai_tools(request: ModelRequest) -> list[Json]:
     """The entries of `tools` for the wanted ones that OpenAI (or Azure) has."""
     return _made(request, _OPENAI)
+
+
+def not_sent(provider: str, model: str, wanted: Iterable[str]) -> tuple[str, ...]:
+    """The wanted ones that this provider has not, or that are not sent there; nothing is known of a program's own."""
+    known: Mapping[str, _Make] | None = _PROVIDERS.get(provider)
+    if provider == "google-vertex" and model.startswith("claude-"):
+        known = _ANTHROPIC
+    return () if known is None else tuple(name for name in wanted if name not in known)
 
 
 def kept(protocol: str, block: Mapping[str, Json]) -> ThinkingPart:
@@ -85,4 +93,12 @@ _OPENAI: Mapping[str, _Make] = {
     "fileSearch": _file_search,
     "codeInterpreter": lambda _: {"type": "code_interpreter", "container": {"type": "auto"}},
     "imageGeneration": lambda _: {"type": "image_generation"},
+}
+_NONE: Mapping[str, _Make] = {}
+_PROVIDERS: Mapping[str, Mapping[str, _Make]] = {
+    "anthropic": _ANTHROPIC,
+    "amazon-bedrock": _ANTHROPIC,
+    "openai": _OPENAI,
+    "azure-openai": _OPENAI,
+    **dict.fromkeys(("google", "google-vertex", "deepseek", "fireworks", "ollama", "openai-compatible"), _NONE),
 }

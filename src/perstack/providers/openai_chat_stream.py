@@ -10,7 +10,7 @@ from perstack.core.json import Json, compact
 from perstack.core.messages import Delta, ModelReply, ModelRequest, StopReason, TextPart, ThinkingPart, ToolCall
 from perstack.core.usage import Usage
 from perstack.providers.failures import Endpoint
-from perstack.providers.repairs import NO_ID, unknown_stop
+from perstack.providers.repairs import FILTERED, NO_ID, unknown_stop
 from perstack.providers.stream import ServerEvent
 from perstack.providers.wire import CALL_MARK, count, items, mapping, read_args, text
 
@@ -84,9 +84,11 @@ class ChatReader:
         stop = _STOP.get(self._stop, StopReason.UNKNOWN if self._stop else StopReason.END)
         if stop is StopReason.END:
             stop = StopReason.TOOL_CALLS if calls else StopReason.REFUSAL if self._refused else StopReason.END
-        troubles = (unknown_stop(self._stop),) if self._stop and self._stop not in _STOP else ()
-        nameless = tuple(NO_ID for call in self._calls if not call.id)
-        return ModelReply((*contents, *calls), stop, self._total(), self._model, troubles=(*troubles, *nameless))
+        troubles = [FILTERED] if self._stop == "content_filter" else []
+        if self._stop and self._stop not in _STOP:
+            troubles.append(unknown_stop(self._stop))
+        troubles += [NO_ID for call in self._calls if not call.id]
+        return ModelReply((*contents, *calls), stop, self._total(), self._model, troubles=tuple(troubles))
 
     def _take(self, data: Mapping[str, Json], key: str) -> None:
         if data.get("error"):

@@ -6,14 +6,24 @@ import json
 from collections.abc import Callable, Mapping
 
 from perstack.core.json import Json
-from perstack.core.messages import Delta, ModelReply, ModelRequest, StopReason, TextPart, ThinkingPart, ToolCall
+from perstack.core.messages import (
+    Delta,
+    ModelReply,
+    ModelRequest,
+    StopReason,
+    TextPart,
+    ThinkingPart,
+    ToolCall,
+    Trouble,
+)
 from perstack.core.usage import Usage
 from perstack.providers.failures import Endpoint
 from perstack.providers.hosted import kept
-from perstack.providers.repairs import UNORDERED, unknown_stop
+from perstack.providers.repairs import FILTERED, UNORDERED, unknown_stop
 from perstack.providers.stream import ServerEvent
 from perstack.providers.wire import REASONING_MARK, count, items, mapping, read_args, text
 
+_FILTER = "content_filter"
 _TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _DELTAS = {
     "response.output_text.delta": "text",
@@ -71,9 +81,18 @@ class ResponseReader:
         calls = any(isinstance(part, ToolCall) for part in parts)
         usage = mapping(self._response.get("usage"))
         model, stop = text(self._response.get("model")), self._stop(refused, calls)
-        unknown = (unknown_stop(text(self._response.get("status"))),) if stop is StopReason.UNKNOWN else ()
-        troubles = unknown if [*self._items] == sorted(self._items) else (*unknown, UNORDERED)
+        ended: tuple[Trouble, ...] = ()
+        if stop is StopReason.UNKNOWN:
+            ended = (unknown_stop(self._reason or text(self._response.get("status"))),)
+        elif self._reason == _FILTER:
+            ended = (FILTERED,)
+        troubles = ended if [*self._items] == sorted(self._items) else (*ended, UNORDERED)
         return ModelReply(tuple(parts), stop, _usage(usage), model, troubles=troubles)
+
+    @property
+    def _reason(self) -> str:
+        """Why the response is not complete, in the server's word."""
+        return text(mapping((self._response or {}).get("incomplete_details")).get("reason"))
 
     def _end(self, response: Mapping[str, Json]) -> bool:
         if response.get("status") == "failed" or response.get("error"):
@@ -82,11 +101,10 @@ class ResponseReader:
         return True
 
     def _stop(self, refused: bool, calls: bool) -> StopReason:
-        response = self._response or {}
-        reason = text(mapping(response.get("incomplete_details")).get("reason"))
-        if reason == "content_filter" or refused:
+        response, reason = self._response or {}, self._reason
+        if reason == _FILTER or refused:
             return StopReason.REFUSAL
-        if response.get("status") == "incomplete":
+        if response.get("status") == "incomplete" and reason in {"max_output_tokens", "max_tokens", ""}:
             return StopReason.LENGTH
         if response.get("status") not in {"completed", None}:
             return StopReason.UNKNOWN

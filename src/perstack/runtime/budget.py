@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
 from perstack.core.errors import COST, BudgetExceeded, UserError
+from perstack.core.messages import Trouble
 from perstack.core.usage import ModelUsage, Usage
 
 _SHORT_ANSWER = 1024  # tokens; a call that may not even write so much is not worth its reading
@@ -21,7 +22,7 @@ def _unknown(_model: str, _usage: Usage) -> Decimal | None:
 class TokenBudget:
     """Counts input and output tokens of all model calls, and what they cost. A limit of 0 means no limit."""
 
-    __slots__ = ("_cost", "_cost_limit", "_cost_of", "_limit", "_models", "_paid", "_priced", "_used")
+    __slots__ = ("_cost", "_cost_limit", "_cost_of", "_limit", "_models", "_paid", "_priced", "_troubles", "_used")
 
     def __init__(self, limit: int = 0, *, cost_limit: float = 0.0, cost_of: CostOf = _unknown) -> None:
         self._limit = limit
@@ -32,6 +33,7 @@ class TokenBudget:
         self._priced = True
         self._models: dict[str, ModelUsage] = {}
         self._paid: dict[str, Decimal] = {}
+        self._troubles: dict[str, int] = {}
 
     @property
     def used(self) -> int:
@@ -47,6 +49,16 @@ class TokenBudget:
     def models(self) -> tuple[ModelUsage, ...]:
         """What each model used so far, in the order they were first asked."""
         return tuple(self._models.values())
+
+    @property
+    def troubles(self) -> Mapping[str, int]:
+        """How often each kind of trouble was met, by its name."""
+        return dict(sorted(self._troubles.items()))
+
+    def note(self, troubles: Iterable[Trouble]) -> None:
+        """Count what was wrong and did not end the job."""
+        for one in troubles:
+            self._troubles[one.kind.value] = self._troubles.get(one.kind.value, 0) + one.count
 
     @property
     def usage(self) -> Usage:

@@ -7,7 +7,7 @@ server's own counts, the model that writes a summary, and the event that puts it
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perstack.context.compaction import SUMMARY, SUMMARY_ID, Plan, Room, media_only, plan
 from perstack.context.compaction_summary import ASK, summary_text
@@ -122,19 +122,24 @@ class ContextKeeper:
         return await self._draft(state, now, chosen, "threshold", stamp)
 
     async def after_refusal(
-        self, state: RunState, tools: Sequence[ToolDefinition], stamp: Stamp, *, reason: str
+        self, state: RunState, tools: Sequence[ToolDefinition], stamp: Stamp, *, reason: str, why: str = ""
     ) -> Draft | None:
         """The compaction after the API refused a call as too long (`refused`) or for its media; None: nothing is left.
+
+        `why` is what the API said.
 
         Raises: BudgetExceeded.
         """
         now = self.occupancy(state, tools)
         if reason == "media":
-            chosen = media_only(state.history.messages(), len(state.outputs) + 1)
+            chosen = media_only(state.history.messages(), len(state.outputs) + 1, why)
         else:
             allowed = self.allowed(state)
             chosen = self._plan(state, now, _AFTER_REFUSAL * min(now.tokens, allowed or now.tokens))
-        return await self._draft(state, now, chosen, reason, stamp) if chosen else None
+        if not chosen:
+            return None
+        draft = await self._draft(state, now, chosen, reason, stamp)
+        return replace(draft, payload={**draft.payload, "refusal": why}) if why else draft
 
     def _held_by(self, state: RunState, tools: Sequence[ToolDefinition]) -> int:
         known = self._tool_tokens(state) if self._tool_tokens else None

@@ -15,6 +15,7 @@ from perstack.core.messages import TextPart, ToolCall, UserMessage
 from perstack.core.usage import ModelUsage
 from perstack.infrastructure.secrets import Redactor
 from perstack.providers.facts import Traits
+from perstack.providers.hosted import not_sent
 from perstack.runtime.announcement import initialize_runtime
 from perstack.runtime.budget import TokenBudget
 from perstack.runtime.continuation import (
@@ -163,16 +164,18 @@ class Runner:
         """A top-level run; what the job has used until its end is put on record, unless it was cancelled."""
         end = await self._execute(request, place, found, opening)
         self._report_usage(end.state)
-        return replace(_outcome(end, request), cost_usd=self.cost_usd, models=self.models)
+        troubles = self._tokens.troubles
+        return replace(_outcome(end, request), cost_usd=self.cost_usd, models=self.models, troubles=troubles)
 
     def _report_usage(self, state: RunState) -> None:
-        models = self.models
-        if models:
+        models, troubles = self.models, self._tokens.troubles
+        if models or troubles:
             told: JsonObject = {
                 "usage": self._tokens.usage.to_json(),
                 "costUsd": self.cost_usd,
                 "models": [one.to_json() for one in models],
                 "repairs": sum(one.repairs for one in models),
+                "troubles": dict(troubles),
             }
             self._journal.tell(state.job_id, state.run_id, "reportUsage", told)
 
@@ -299,6 +302,13 @@ class Runner:
         answer, traits = opening.answer if opening else None, self._traits_for(request.model)
         payload = initialize_runtime(request, query=query, answer=answer, traits=traits)
         self._journal.tell(request.job_id, run_id, "initializeRuntime", payload)
+        expert, provider = request.expert, self._provider.name
+        if fresh and (missing := not_sent(provider, request.model, expert.provider_tools)):
+            names = ", ".join(missing)
+            message = (
+                f"{expert.key}: {provider} has no tool {names} of its own for {request.model}: it is not asked for"
+            )
+            self._journal.tell(request.job_id, run_id, "progress", {"message": message})
 
 
 def _unknown(_model: str) -> Traits:

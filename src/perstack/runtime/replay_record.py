@@ -194,7 +194,7 @@ def _while_compacting(event: Event) -> list[ModelReply | PerstackError]:
     payload, found = event.payload, list[ModelReply | PerstackError]()
     kind = {"refused": TOO_LONG, "media": NO_MEDIA}.get(text_of(payload.get("reason")))
     if kind:
-        found.append(ProviderError("refused", kind=kind))
+        found.append(ProviderError(text_of(payload.get("refusal")) or "refused", kind=kind))
     if problem := text_of(payload.get("problem")):
         found.append(ProviderError(problem))
     elif payload.get("by") == "model":

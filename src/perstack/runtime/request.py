@@ -57,3 +57,4 @@ class RunOutcome:
     error: str = ""
     cost_usd: float | None = None  # of the job so far; None where a price is not known
     models: tuple[ModelUsage, ...] = ()  # the same, by model
+    troubles: Mapping[str, int] = field(default_factory=dict)  # what was put right, by `TroubleKind`, and how often

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from perstack.core.json import compact
-from perstack.core.messages import FilePart, ImagePart, TextPart, ToolCall, ToolResult
+from perstack.core.messages import FilePart, ImagePart, TextPart, ToolCall, ToolResult, Trouble, TroubleKind
 from perstack.core.unicode import well_formed
-from perstack.skills.truncation import MAX_OUTPUT, truncate_middle
+from perstack.skills.truncation import CUT_MARK, MAX_OUTPUT, truncate_middle
 
 # Characters of base64: what the base tools may read (15 MiB for an image, 30 MiB for a file), for any skill.
 MAX_IMAGE = 15 * 1024 * 1024 * 4 // 3
@@ -50,6 +51,19 @@ def presentable(call: ToolCall, result: ToolResult) -> ToolResult:
     if not contents:
         contents = [TextPart(f"Tool {call.tool_name} returned nothing with arguments: {compact(call.args)}")]
     return ToolResult(call.id, call.tool_name, tuple(contents), call.skill_name, result.is_error)
+
+
+def answer_troubles(results: Sequence[ToolResult], known: Container[str]) -> tuple[Trouble, ...]:
+    """What people hear of results: calls of tools that are not `known`, and outputs too long to be shown whole."""
+    found = list[Trouble]()
+    for name in dict.fromkeys(result.tool_name for result in results if result.tool_name not in known):
+        count = sum(result.tool_name == name for result in results)
+        found.append(Trouble(TroubleKind.NO_TOOL, f"there is no tool {name[:60]}: the model is told", count))
+    for result in results:
+        if result.tool_name in known and (cut := CUT_MARK.search(result.text)):
+            words = f"{result.tool_name}: {int(cut[1]):,} of {int(cut[2]):,} characters are not shown to the model"
+            found.append(Trouble(TroubleKind.LONG_RESULT, words))
+    return tuple(found)
 
 
 def readable(result: ToolResult, *, images: bool | None, pdf: bool | None) -> ToolResult:

@@ -10,7 +10,17 @@ import anyio
 
 from perstack.core.contracts import Provider
 from perstack.core.errors import NO_MEDIA, TOO_LONG, PerstackError, ProviderError
-from perstack.core.messages import Message, ModelReply, ModelRequest, ToolCall, ToolDefinition, ToolResult
+from perstack.core.json import JsonObject
+from perstack.core.messages import (
+    Message,
+    ModelReply,
+    ModelRequest,
+    ToolCall,
+    ToolDefinition,
+    ToolResult,
+    Trouble,
+    TroubleKind,
+)
 from perstack.core.usage import Usage
 from perstack.providers.facts import Traits
 from perstack.runtime.budget import TokenBudget
@@ -25,7 +35,7 @@ from perstack.runtime.journal import Journal
 from perstack.runtime.machine import AskModel, Emit, Halt, RunDelegates, RunTools, next_effect
 from perstack.runtime.replies import storable
 from perstack.runtime.request import RunRequest
-from perstack.runtime.results import error_result, readable, remaining_todos
+from perstack.runtime.results import answer_troubles, error_result, readable, remaining_todos
 from perstack.runtime.rules import Rules
 from perstack.runtime.state import Phase, RunState
 from perstack.runtime.streaming import DeltaRelay
@@ -154,8 +164,10 @@ class RunLoop:
         reason = {TOO_LONG: "refused", NO_MEDIA: "media"}.get(error.kind)
         if reason is None:
             return False
+        kind = TroubleKind.TOO_LONG if reason == "refused" else TroubleKind.MEDIA
+        self._note((Trouble(kind, f"the call was refused: {error.message}"),))
         stamp = self._around.journal.stamp()
-        draft = await self._keeper.after_refusal(self.state, self._tools, stamp, reason=reason)
+        draft = await self._keeper.after_refusal(self.state, self._tools, stamp, reason=reason, why=error.message)
         if draft is not None:
             await self._compact(draft)
         return draft is not None
@@ -174,10 +186,16 @@ class RunLoop:
 
     def _count(self, reply: ModelReply) -> None:
         """What the reply used, and one event for everything that was put right in it."""
-        around = self._around
-        for trouble in reply.troubles:
-            around.journal.stream(self.state, "repairReply", {"message": trouble})
-        around.tokens.add(reply.usage, reply.asked or around.request.model, repairs=len(reply.troubles))
+        around, repairs = self._around, sum(one.count for one in reply.troubles)
+        self._note(reply.troubles)
+        around.tokens.add(reply.usage, reply.asked or around.request.model, repairs=repairs)
+
+    def _note(self, troubles: Sequence[Trouble]) -> None:
+        """Put on record, and count, what is no end of the run."""
+        for one in troubles:
+            told: JsonObject = {"message": one.sentence, "kind": one.kind.value, "count": one.count}
+            self._around.journal.stream(self.state, "repairReply", told)
+        self._around.tokens.note(troubles)
 
     @property
     def _tools(self) -> tuple[ToolDefinition, ...]:
@@ -231,7 +249,9 @@ class RunLoop:
                 if not toolbox.is_repeatable(call):
                     self._begin(call, results)
                     results = []
-            results += [self._readable(result) for result in await toolbox.run(batch)]
+            answered = await toolbox.run(batch)
+            self._note(answer_troubles(answered, toolbox.routes))
+            results += [self._readable(result) for result in answered]
         completed = False
         if effect.completion is not None:
             claim, completed = await self._claim(effect.completion, results)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from perstack.core.json import Json, compact
 
 MAX_OUTPUT = 30_000
 """Characters of one tool output."""
+CUT_MARK = re.compile(r"\[truncated: (\d{1,18}) of (\d{1,18}) characters are not shown\]")
+"""What `truncate_middle` says: how many characters are gone, and of how many. For counting: a text may say it, too."""
 
 
 def truncate_middle(text: str, limit: int = MAX_OUTPUT) -> str:
