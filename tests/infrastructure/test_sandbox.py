@@ -13,6 +13,7 @@ from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import SandboxUnavailable, ToolError
 from perstack.core.sandbox import Limits, Mount
 from perstack.infrastructure.sandbox import channel
+from perstack.infrastructure.sandbox.session import ChannelSession
 from tests.infrastructure.sandboxes import BACK_ENDS, all_gone, back_end, plain, sh, started
 
 pytestmark = pytest.mark.anyio
@@ -184,12 +185,19 @@ async def test_files_and_tmp_are_limited(session: Session) -> None:
 
 
 @pytest.mark.threat("I6")
-async def test_memory_is_limited(session: Session) -> None:
+async def test_memory_is_limited_and_the_limit_told_from_other_ends(session: Session) -> None:
     script = "x = bytearray(2_000_000_000)\nfor i in range(0, len(x), 4096): x[i] = 1\nprint('had it all')"
     try:
         result = await session.run(["python3", "-c", script], timeout_s=30)
         assert result.exit_code != 0
         assert b"had it all" not in result.stdout
+        counted = bool(session.memory.groups) if isinstance(session, ChannelSession) else False
+        if counted:
+            assert (result.exit_code, result.limit) == (137, "memory")
+            over = await session.run(["sh", "-c", f'python3 -c "{script}"; true'], timeout_s=30)
+            assert (over.exit_code, over.limit) == (0, "")  # it went on without what was killed
+        other = await session.run(["sh", "-c", "kill -9 $$"])
+        assert (other.exit_code, other.limit) == (137, "")
     except SandboxUnavailable:
         pass  # the whole sandbox was taken down: a limit as well
 

@@ -25,6 +25,7 @@ BAD = {
     "forks": ("python3", "-c", FORKS),
     "fills": ("sh", "-c", "head -c 200000000 /dev/zero > big"),
     "pours": ("sh", "-c", POURS),
+    "hogs": ("sh", "-c", "head -c 900000000 /dev/zero | tail"),
     "kills": ("sh", "-c", f"kill -9 $PPID; sleep {MARK}"),
 }
 REPORTS = {
@@ -107,3 +108,8 @@ async def test_a_report_that_is_no_file_proves_nothing_and_holds_nobody_up(
 async def test_what_fills_the_disk_is_stopped_and_the_limit_named(runs: dict[str, SignalRun]) -> None:
     assert runs["pours"].problem_code == "disk-limit"
     assert "40 MiB" in (runs["pours"].problem or "")
+
+
+async def test_what_takes_all_memory_is_red_and_the_limit_named(runs: dict[str, SignalRun]) -> None:
+    assert (runs["hogs"].status, runs["hogs"].problem_code) == (SignalStatus.FAIL, "memory-limit")
+    assert "512 MiB" in (runs["hogs"].problem or "")

@@ -98,7 +98,8 @@ class Network:
 class ExecResult:
     """One finished command. `exit_code` is 128+n for signal n, 127 for a missing program, 124 for a time-out.
 
-    `limit` names the limit of the sandbox for which it was stopped (`disk`: exit code 153); empty for none.
+    `limit` names the limit of the sandbox for which it was stopped (`disk`: exit code 153), or for which it failed
+    since a process of it was killed (`memory`: its own exit code); empty for none.
     """
 
     exit_code: int

@@ -82,6 +82,7 @@ class ReasonCode(StrEnum):
     TIMED_OUT = "timed-out"
     OUTPUT_LIMIT = "output-limit"
     DISK_LIMIT = "disk-limit"
+    MEMORY_LIMIT = "memory-limit"
     SIGNAL_ERROR = "signal-error"
     NOT_RUN = "not-run"
     HELD_OUT_FAILED = "held-out-failed"

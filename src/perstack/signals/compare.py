@@ -175,7 +175,7 @@ def _base_problems(spec: SignalSpec, baseline: Measurement) -> list[Reason]:
         return [Reason(ReasonCode.BASELINE_ERROR, "the signal was not measured on the base", spec.name)]
     found: list[Reason] = []
     for run in baseline.runs:
-        if run.status is not SignalStatus.ERROR and (not run.problem_code or _is_hang(run)):
+        if run.status is not SignalStatus.ERROR and (not run.problem_code or _is_red(run)):
             continue
         code = {
             ReasonCode.NO_TESTS.value: ReasonCode.NO_TESTS,
@@ -187,9 +187,10 @@ def _base_problems(spec: SignalSpec, baseline: Measurement) -> list[Reason]:
     return list(dict.fromkeys(found))
 
 
-def _is_hang(run: SignalRun) -> bool:
-    """Whether a suite was stopped at its limit in one of its tests: on the base, that test is red as any other."""
-    return run.problem_code == ReasonCode.TIMED_OUT.value and run.status is SignalStatus.FAIL
+def _is_red(run: SignalRun) -> bool:
+    """Whether a limit ended a suite in one of its tests, or a command: on the base, that is red as anything else."""
+    limits = (ReasonCode.TIMED_OUT.value, ReasonCode.MEMORY_LIMIT.value)
+    return run.problem_code in limits and run.status is SignalStatus.FAIL
 
 
 def _candidate_problems(spec: SignalSpec, candidate: Measurement) -> list[Reason]:

@@ -1,6 +1,7 @@
 """Notices that a sandbox stopped a command for one of its limits, whatever the adapter that ran it makes of the result.
 
-A run in which that happened proves nothing, and says which limit it was: it is no failed test.
+A run that the disk's limit stopped proves nothing, and says which limit it was: it is no failed test. A process that
+was killed for memory is told where nothing else says what happened: a test that lost one of its own has its result.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from perstack.core.verdict import ReasonCode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+MEMORY = "memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,19 @@ class Noted:
         return await self.inner.install(snapshot, argv, folder, timeout_s=timeout_s)
 
     def judged(self, run: SignalRun, limits: Limits) -> SignalRun:
-        """The run, or what it is where the disk's limit stopped a command of it."""
+        """The run, or what it is where a limit stopped a command of it."""
         if not self.reached:
             return run
+        if set(self.reached) == {MEMORY}:
+            return _out_of_memory(run, limits)
         text = f"stopped at the sandbox's disk limit: {limits.disk_mb} MiB or {limits.disk_files} files"
         return replace(run, status=SignalStatus.ERROR, problem=text, problem_code=ReasonCode.DISK_LIMIT.value)
+
+
+def _out_of_memory(run: SignalRun, limits: Limits) -> SignalRun:
+    """A run without a result of its own, or a command that failed: on the base, the latter is red as any other."""
+    if run.status is not SignalStatus.ERROR and (run.status is not SignalStatus.FAIL or run.tests or run.diagnostics):
+        return run
+    text = f"a process was killed at the sandbox's memory limit: {limits.memory_mb} MiB"
+    problem = f"{text}; {run.problem}" if run.problem else text
+    return replace(run, problem=problem, problem_code=ReasonCode.MEMORY_LIMIT.value)

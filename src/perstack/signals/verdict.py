@@ -54,6 +54,7 @@ TABLE: Final = MappingProxyType(
         ReasonCode.TIMED_OUT: Verdict.FAIL,
         ReasonCode.OUTPUT_LIMIT: Verdict.FAIL,
         ReasonCode.DISK_LIMIT: Verdict.FAIL,
+        ReasonCode.MEMORY_LIMIT: Verdict.FAIL,
         ReasonCode.SIGNAL_ERROR: Verdict.ERROR,
         ReasonCode.NOT_RUN: Verdict.INCONCLUSIVE,
         ReasonCode.HELD_OUT_FAILED: Verdict.FAIL,

@@ -135,6 +135,8 @@ class _Shown:
         code = self._result.exit_code
         if self._result.timed_out:
             return f"Command timed out after {timeout_ms}ms."
+        if self._result.limit == "memory":
+            return f"Command failed with exit code {code}: a process was killed at the sandbox's memory limit."
         if self._result.limit:
             return f"Command stopped: it put more on the {self._result.limit} than the sandbox allows. Delete files."
         if code == 127:

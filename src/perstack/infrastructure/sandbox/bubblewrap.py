@@ -54,6 +54,7 @@ from perstack.infrastructure.sandbox.installing import (
     outward_variables,
     silent,
 )
+from perstack.infrastructure.sandbox.memory import watched_groups
 from perstack.infrastructure.sandbox.ownership import open_up
 from perstack.infrastructure.sandbox.service import KEPT_HOME_SCRIPT, PipeService, check_words, passable
 from perstack.infrastructure.sandbox.session import ChannelSession
@@ -290,7 +291,7 @@ class Bubblewrap:
                     channel = Channel(_Pipes(child), inside, _post_mortem(child))
                     await channel.begin(_START_S)
                     with watched(plan.limits, writable(plan)) as disk:
-                        yield ChannelSession(channel, disk)
+                        yield ChannelSession(channel, disk, watched_groups(groups))
         finally:
             remove_tree(control)
 

@@ -55,6 +55,7 @@ from perstack.infrastructure.sandbox.installing import (
     outward_variables,
     silent,
 )
+from perstack.infrastructure.sandbox.memory import MemoryWatch
 from perstack.infrastructure.sandbox.ownership import given_back
 from perstack.infrastructure.sandbox.service import check_words, collect
 from perstack.infrastructure.sandbox.session import ChannelSession
@@ -216,7 +217,9 @@ class Docker:
                     channel = Channel(Attached(started.sockets[0]), inside, _post_mortem(started.container))
                     await channel.begin(_START_S)
                     with watched(plan.limits, writable(whole)) as disk:
-                        yield ChannelSession(channel, disk)
+                        yield ChannelSession(
+                            channel, disk, MemoryWatch(started.groups, _short_of_memory(started.container))
+                        )
         finally:
             remove_tree(control)
 
@@ -315,6 +318,18 @@ async def _running(
                 anyio.notify_closing(sock)
                 sock.close()
             await anyio.to_thread.run_sync(remove, client, started.container if started else None)
+
+
+def _short_of_memory(container: Container) -> Callable[[], Awaitable[bool]]:
+    def look() -> bool:
+        with contextlib.suppress(DockerException, RequestException):
+            container.reload()
+        return bool(container.attrs["State"].get("OOMKilled"))
+
+    async def asked() -> bool:
+        return await anyio.to_thread.run_sync(look)
+
+    return asked
 
 
 def _post_mortem(container: Container) -> Callable[[str], Awaitable[str]]:

@@ -23,7 +23,7 @@ from requests.exceptions import RequestException
 from perstack.core.errors import SandboxUnavailable
 from perstack.core.sandbox import Limits, Mount
 from perstack.infrastructure.owned import is_gone, owned_name
-from perstack.infrastructure.sandbox import snapshot
+from perstack.infrastructure.sandbox import memory, snapshot
 from perstack.infrastructure.sandbox.docker_podman import behind_shell, narrowed
 from perstack.infrastructure.sandbox.docker_stream import raw_socket
 from perstack.infrastructure.sandbox.ownership import open_up
@@ -63,11 +63,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A running container, its connections, and the environment its programs are to have."""
+    """A running container, its connections, the environment its programs are to have, and its control groups."""
 
     container: Container
     sockets: tuple[socket.socket, ...]
     environment: Mapping[str, str]
+    groups: tuple[Path, ...] = ()
 
 
 def start(
@@ -92,13 +93,16 @@ def start(
             stream = container.attach_socket(params=attachment)
             sockets.append(raw_socket(stream))
         container.start()
+        container.reload()
     except (DockerException, RequestException, OSError) as error:
         for sock in sockets:
             sock.close()
         remove(None, container)
         told = f"Docker could not start a sandbox: {first_sentence(error)}"
         raise SandboxUnavailable(told, hint=hint_of(error)) from error
-    return Started(container, tuple(sockets), {**_image_values(image.attrs), **_environment(), **plan.env})
+    environment = {**_image_values(image.attrs), **_environment(), **plan.env}
+    groups = memory.of_process(container.attrs["State"].get("Pid") or 0, str(container.id))
+    return Started(container, tuple(sockets), environment, groups)
 
 
 def writable(plan: Plan) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ from perstack.core.errors import SandboxUnavailable
 from perstack.core.sandbox import ExecResult, Mount
 from perstack.infrastructure.sandbox.channel import Channel
 from perstack.infrastructure.sandbox.disk import DISK_EXIT, MACHINE, DiskWatch
+from perstack.infrastructure.sandbox.memory import MEMORY, MemoryWatch
 from perstack.infrastructure.sandbox.snapshot import WORKSPACE
 
 
@@ -18,6 +19,7 @@ class ChannelSession:
 
     channel: Channel
     disk: DiskWatch
+    memory: MemoryWatch
 
     @property
     def workspace(self) -> str:
@@ -43,6 +45,7 @@ class ChannelSession:
         Raises: SandboxUnavailable when the sandbox itself died, or the machine's disk is nearly full.
         """
         await self.disk.begin()
+        self.memory.begin()
         result = await self.channel.run(
             argv,
             cwd=cwd,
@@ -58,4 +61,9 @@ class ChannelSession:
                 "the disk of this machine is nearly full: the command was stopped",
                 hint="Free some space where workspaces are (`perstack prune` removes snapshots), and run it again.",
             )
-        return replace(result, exit_code=DISK_EXIT, limit=limit) if limit else result
+        if limit:
+            return replace(result, exit_code=DISK_EXIT, limit=limit)
+        # A command that got over the loss of a process was not stopped.
+        return (
+            replace(result, limit=MEMORY) if result.exit_code and await self.memory.killed(result.exit_code) else result
+        )

@@ -45,6 +45,7 @@ REMEDY = {
     ReasonCode.TIMED_OUT: "Make it faster, or raise `timeout` of the signal",
     ReasonCode.OUTPUT_LIMIT: "Make the run print less",
     ReasonCode.DISK_LIMIT: "Make the run write less, or raise `diskMb` or `diskFiles` in `[sandbox.limits]`",
+    ReasonCode.MEMORY_LIMIT: "Make the run take less memory, or raise `memoryMb` in `[sandbox.limits]`",
     ReasonCode.SIGNAL_ERROR: f"{_RUN_LOCALLY}; then ask again",
     ReasonCode.NOT_RUN: "Settle the reason that decided; the signals that were not run come next",
     ReasonCode.HELD_OUT_FAILED: "Make the change general: it works for the calls of the tests, and not beside them",

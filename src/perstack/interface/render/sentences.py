@@ -45,6 +45,7 @@ WHY = {
     ReasonCode.TIMED_OUT: "A run took longer than its limit",
     ReasonCode.OUTPUT_LIMIT: "A run printed more than its limit",
     ReasonCode.DISK_LIMIT: "A run put more on the disk than its limit",
+    ReasonCode.MEMORY_LIMIT: "A process of a run was killed at its memory limit",
     ReasonCode.SIGNAL_ERROR: "A signal could not be run; that says nothing about the change",
     ReasonCode.NOT_RUN: "A signal that gates was not run, since another one decided",
     ReasonCode.HELD_OUT_FAILED: "A check fails that the builder had not seen",
