@@ -28,6 +28,13 @@ def test_a_definition_that_cannot_take_the_tables_is_refused(existing: str) -> N
         appended(existing, NEW)
 
 
+def test_what_would_become_part_of_an_older_table_is_refused() -> None:
+    with pytest.raises(UserError):
+        appended('[experts."old"]\ninstruction = "x"\n', 'experts."new".instruction = "New."\n')
+    with pytest.raises(UserError, match="change what is there"):
+        appended('[experts."old"]\ninstruction = "x"\n', f'description = "Mine."\n{NEW}')
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -37,6 +44,7 @@ def test_a_definition_that_cannot_take_the_tables_is_refused(existing: str) -> N
         (f'{NEW}delegates = ["@new/part"]\n', "@new/part"),
         ("\n".join(NEW.replace("new", f"new{n}") for n in range(9)), "at most 8"),
         ("x" * 60_001, "characters"),
+        ('experts."new".instruction = "New."\n', "begin with the header"),
     ],
 )
 def test_other_things_than_experts_are_no_tables_to_add(text: str, words: str) -> None:

@@ -252,3 +252,31 @@ def test_the_experts_that_ship_are_listed_and_run_without_a_definition(place: Pl
     code, out, err = place({"agree with its type checker": ["Nothing to do."]}, command=["run", "type-fixer", "mypy ."])
     assert code == 0, err
     assert '"expertKey":"type-fixer"' in out
+
+
+def test_a_model_that_does_not_answer_while_the_expert_is_tried_says_nothing_about_the_expert(place: Place) -> None:
+    code, _, err = place({PLANNER: plans(), WRITER: writes(TOML), "COUNTER": [401]})
+    assert code == 4
+    assert "`counter` stopped" in err
+    assert len(place.asked(WRITER)) == 1, "a second definition would not help"
+    assert place.file.read_bytes() == OLD.encode()
+
+
+def test_a_place_that_is_not_there_is_told_before_a_model_is_asked_and_what_cannot_be_kept_is_shown(
+    place: Place,
+) -> None:
+    for option, path in (("--config", "none/perstack.toml"), ("--out", "none/a.patch")):
+        code, _, err = place({}, option, path)
+        assert (code, "no such folder" in err) == (2, True)
+        assert place.model is not None
+        assert place.model.requests == []
+
+    def meanwhile(request: dict[str, Any]) -> Turn:
+        place.file.write_text("# somebody else\n")
+        return counts("lines: 3\n")[0]
+
+    code, _, err = place({PLANNER: plans(), WRITER: writes(TOML), "COUNTER": [meanwhile, END]})
+    assert code == 2
+    assert "changed meanwhile" in err
+    assert 'instruction = "COUNTER counts."' in err
+    assert place.file.read_text() == "# somebody else\n"

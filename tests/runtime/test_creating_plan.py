@@ -18,6 +18,9 @@ TEXTS = {"key": "new", "purpose": "p", "query": "q", "check": "answer-holds", "p
     [
         ({"key": "@a/b"}, {}, "no key"),
         ({"key": "old"}, {}, "already"),
+        ({"key": "a..b"}, {}, "no key"),
+        ({"key": "a" * 61}, {}, "no key"),
+        ({"query": "count\u202e"}, {}, "nobody sees"),
         ({"query": " "}, {}, "`query` is empty"),
         ({"check": "looks-good"}, {}, "no signal"),
         ({"pattern": "*"}, {}, "nearly every text"),

@@ -30,6 +30,9 @@ def read_tables(text: str, path: str, known: Collection[str]) -> Mapping[str, Ex
     others = sorted(set(tomllib.loads(text)) - {"experts"})
     if others:
         problems.append(f"{path}: only [experts…] tables may be written, and here are also: {', '.join(others)}")
+    first = next((line.strip() for line in text.splitlines() if line.strip() and line.strip()[0] != "#"), "[")
+    if not first.startswith("["):  # behind another file's last table it would be a part of that
+        problems.append(f"{path}: begin with the header of a table, not with `{first[:60]}`")
     if not config.experts:
         problems.append(f"{path}: there is no expert in it")
     if len(config.experts) > MAX_EXPERTS:

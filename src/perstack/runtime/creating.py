@@ -17,6 +17,7 @@ from perstack.core.contracts import Session, Skill
 from perstack.core.errors import BudgetExceeded, ProviderError, ToolError, UserError
 from perstack.core.experts import Config, Expert, SkillSpec
 from perstack.core.json import JsonObject
+from perstack.core.untrusted import without_hidden
 from perstack.core.usage import Usage
 from perstack.definition.added import read_tables, require_team
 from perstack.runtime.creating_plan import KINDS, TESTS, Plan, holds, lay_out, read_plan, restore_tests
@@ -177,6 +178,8 @@ class Creation:
         self._handed_in += 1
         if self._handed_in > SUBMISSIONS:
             raise ToolError("That was handed in too often.", hint="End with `attemptCompletion`; you are asked anew.")
+        if hidden := without_hidden(text)[1]:
+            raise ToolError(f"{NAME}: {hidden} characters that nobody sees.", hint="Write what people can read.")
         try:
             experts = read_tables(text, NAME, ())
             require_team(experts, plan.key, self._request.config.experts, NAME)
@@ -215,6 +218,7 @@ class Creation:
             finally:
                 staff.next_step = trial.next_step
         self._usage = self._usage + outcome.usage
+        _require_answer(plan.key, outcome)
         return outcome
 
     async def _green(self, plan: Plan, answer: str, folder: Path) -> bool:
@@ -250,8 +254,7 @@ class Creation:
         async with self._parts.room(folder, lambda one: (skill,) if one.key == key else ()) as skills_for:
             outcome = await self._parts.staff(self._request.config.experts[key], query, skills_for)
         self._usage = self._usage + outcome.usage
-        if outcome.status == "stoppedByError":
-            raise ProviderError(f"`{key}` stopped: {outcome.error}", hint="Try again, or choose another model.")
+        _require_answer(key, outcome)
 
     def _stage(self, name: str, number: int) -> Stage:
         return Stage(self._parts.emit, self._parts.now_s, {"stage": name, "round": number})
@@ -265,3 +268,9 @@ class Creation:
         except ToolError as error:
             self._refusal = f"{error.message} {error.hint}".strip()
             raise
+
+
+def _require_answer(key: str, outcome: RunOutcome) -> None:
+    """Raises: ProviderError where no model answered: that says nothing about the expert."""
+    if outcome.status == "stoppedByError":
+        raise ProviderError(f"`{key}` stopped: {outcome.error}", hint="Try again, or choose another model.")

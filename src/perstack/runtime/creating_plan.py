@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from perstack.core.errors import ToolError
 from perstack.core.grammar import TAG
 from perstack.core.json import JsonObject, compact
+from perstack.core.untrusted import without_hidden
 from perstack.infrastructure.workspace import Workspace
 
 MAX_FILES = 20
@@ -79,6 +80,8 @@ def read_plan(texts: Mapping[str, str], files: Mapping[str, str], taken: frozens
     for name in ("purpose", "query"):
         if not texts.get(name, "").strip():
             raise ToolError(f"`{name}` is empty.")
+    if any(without_hidden(text)[1] for text in texts.values()):
+        raise ToolError("A text holds characters that nobody sees.", hint="Write what people can read.")
     if any(len(text) > MAX_TEXT for text in texts.values()):
         raise ToolError(f"A text is longer than {MAX_TEXT} characters.")
     _require_small(files)

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from perstack import api
-from perstack.core.errors import ExitCode, UserError
+from perstack.core.errors import ExitCode, PerstackError, UserError
 from perstack.core.json import compact
 from perstack.interface.options import engine_options, format_option, host, storage_option, warn
 from perstack.interface.render.facts import visible
@@ -67,7 +67,11 @@ def command(
     """
     if out is not None and out.exists():
         raise UserError(f"{out} is there already", hint="Give --out a new file.")
+    if out is not None and not out.resolve().parent.is_dir():
+        raise UserError(f"{out.parent}: there is no such folder", hint="Make it, or give another --out.")
     definition = api.Definition.read(config or api.find_config(Path.cwd()) or Path(api.CONFIG_NAME))
+    if not definition.path.resolve().parent.is_dir():
+        raise UserError(f"{definition.path.parent}: there is no such folder", hint="Make it, or give another --config.")
     settings = definition.config()
     for warning in settings.warnings:
         warn(warning)
@@ -83,7 +87,11 @@ def command(
 
     created = anyio.run(work)
     if created.ok:
-        _keep(definition, created.definition, out)
+        try:
+            _keep(definition, created.definition, out)
+        except PerstackError:
+            click.echo(visible(created.definition), err=True)  # it was paid for
+            raise
     _tell(created, out or definition.path, output)
     return ExitCode.OK if created.ok else ExitCode.FAIL
 
@@ -108,7 +116,7 @@ def _tell(created: api.Created, place: Path, output: str) -> None:
     plan = created.plan
     if created.ok and plan is not None:
         click.echo(f"Expert `{plan.key}` is in {place} (tries: {created.rounds}).")
-        click.echo(f"  tried with: {visible(plan.query)}\n  green: {visible(plan.check.words())}")
+        click.echo(f"  tried with: {visible(compact(plan.query))}\n  green: {visible(plan.check.words())}")
         click.echo(f'  → perstack run {plan.key} "…"')
         return
     click.echo(f"perstack: no expert was made: {visible(created.error)}", err=True)
