@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from rich.segment import Segment
+from textual.app import App
 from textual.color import Color
 
 from perstack.core.errors import UserError
 from perstack.core.events import Event
 from perstack.core.json import Json
+from perstack.interface.start import home
 from perstack.interface.start.activity import GONE, MAX_ENTRIES, MAX_TEXT, Activity
-from perstack.interface.start.board import Board, side_lines
+from perstack.interface.start.board import Board, lamps, side_lines
 from perstack.interface.start.rows import height_of, lines_of
+from perstack.interface.start.session import FIX
 from perstack.interface.start.terminal import AsciiFilter, is_ascii_only, is_light, require_terminal
 from perstack.interface.start.text import cleaned, flat, folded
 
@@ -78,12 +82,60 @@ def test_signals_turn_red_and_green_on_the_board() -> None:
     assert "● fail → ● pass tests" in text
 
 
+def test_a_narrow_window_shows_the_red_signals_first_and_what_they_were() -> None:
+    board = Board()
+    for name, base, candidate in (("lint", "pass", "pass"), ("tests", "fail", "pass"), ("types", "pass", "fail")):
+        board.add(event("finishSignal", name=name, tree="base", status=base))
+        board.add(event("finishSignal", name=name, tree="candidate", status=candidate))
+    line = lamps(board, 90)
+    assert line.plain == "  ● fail types (was pass)  ● pass tests (was fail)  ● pass lint"
+    assert {str(span.style) for span in line.spans} >= {"green", "red"}
+    assert lamps(board, 40).plain == "  ● fail types (was pass) …"
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+@pytest.mark.parametrize(("size", "shown"), [((40, 15), (True, False)), ((80, 24), (True, True))])
+async def test_a_window_of_any_size_has_room_for_the_list_of_experts(
+    size: tuple[int, int], shown: tuple[bool, bool]
+) -> None:
+    class Shown(App[None]):
+        CSS_PATH = Path(home.__file__).with_name("start.tcss")
+
+        def on_mount(self) -> None:
+            self.push_screen(home.HomeScreen({FIX: None}, "", "/work", []))
+
+    async with Shown().run_test(size=size) as pilot:
+        await pilot.pause()
+        screen = pilot.app.screen
+        widths = [screen.query_one(place).region.width for place in ("#experts", "#about")]
+        assert (widths[0] >= 24, widths[1] >= 24) == shown, widths
+        assert sum(widths) <= size[0]
+
+
+def test_what_the_harness_asks_an_expert_is_closed_and_what_a_remark_repeats_is_said_once() -> None:
+    activity = Activity()
+    asked: Json = [{"type": "userMessage", "contents": [{"type": "textPart", "text": "a long prompt\n" * 50}]}]
+    activity.add(event("startStage", stage="plan", round=1))
+    activity.add(event("startRun", inputMessages=asked))
+    activity.add(event("completeRun", 2, text="It is fine."))
+    activity.add(event("remark", 2, message="It is fine."))
+    activity.add(event("remark", 2, message="Another."))
+    assert [entry.kind for entry in activity.entries] == ["stage", "prompt", "result", "note"]
+    prompt = activity.entries[1]
+    assert not prompt.opened
+    assert [line.plain.strip() for line in lines_of(prompt, 60)] == ["❯ what app is asked"]
+
+
 def test_lines_are_counted_as_they_are_drawn_at_every_width() -> None:
     activity = Activity()
     for number in range(1, 30):
         for one in called(number, "read", "word " * number * 3 + "漢字" * number):
             activity.add(one)
     activity.add(event("completeRun", 40, text="a long text\n" * 20))
+    activity.add(event("completeStreamingReasoning", 41, text="words and words " * 30 + "\n" * 500))
+    activity.add(event("stopRunByError", 42, error={"message": "\n漢字 and more, " * 40}))
+    activity.add(event("computeCandidate", 43, files=["a"], patch="+x\n-y\n"))
     for width in (20, 60, 200):
         for entry in activity.entries:
             for opened in (False, True):
@@ -120,6 +172,8 @@ def test_a_terminal_is_asked_for_what_it_can_do() -> None:
         with pytest.raises(UserError) as caught:
             require_terminal(env, is_terminal=is_terminal)
         assert "perstack run" in caught.value.hint
+    with pytest.raises(UserError, match="40 columns and 10 lines"):
+        require_terminal({"TERM": "xterm"}, is_terminal=True, is_tall=False)
     assert is_ascii_only({"LC_ALL": "C"}, "utf-8")
     assert is_ascii_only({}, "latin-1")
     assert not is_ascii_only({"LANG": "de_DE.UTF-8"}, "utf-8")
@@ -138,6 +192,11 @@ def test_ten_thousand_entries_are_laid_out_fast() -> None:
     heights = sum(height_of(entry, 100) for entry in activity.entries)
     assert time.process_time() - began < 3.0
     assert heights == 10_000
+    for entry in activity.entries:
+        entry.opened, entry.detail = True, "a line of words\n" * 200
+    began = time.process_time()
+    assert sum(height_of(entry, 100) for entry in activity.entries) == 10_000 * 201
+    assert time.process_time() - began < 3.0
 
 
 def test_the_ascii_filter_keeps_every_cell() -> None:

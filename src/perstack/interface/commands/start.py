@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from perstack.interface.options import environment, host, read_config, storage_r
 from perstack.interface.running import command_line, log_line
 from perstack.interface.settings import Settings, run_options
 
+_COLUMNS, _LINES = 40, 10
 _APP = "perstack.interface.start.app"  # loaded when there is a terminal: it needs the extra `tui`
 _SESSION = "perstack.interface.start.session"
 _TERMINAL = "perstack.interface.start.terminal"
@@ -47,7 +49,12 @@ def command(expert: str, query: str, settings: Settings) -> int:
     env = environment()
     terminal = _loaded(_TERMINAL)
     streams = (sys.stdin, sys.stdout, sys.stderr)
-    terminal.require_terminal(env, is_terminal=all(stream is not None and stream.isatty() for stream in streams))
+    columns, lines = shutil.get_terminal_size()
+    terminal.require_terminal(
+        env,
+        is_terminal=all(stream is not None and stream.isatty() for stream in streams),
+        is_tall=columns >= _COLUMNS and lines >= _LINES,
+    )
     config = _config(settings)
     if expert:
         expert = api.resolve_expert(config, expert).key

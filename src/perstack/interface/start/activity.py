@@ -28,7 +28,8 @@ _DELTAS = {"streamReasoning": "thinking", "streamRunResult": "text"}
 class Entry:
     """One line of activity with what it opens to. All texts are clean: no control characters are in them.
 
-    `kind`: query, thinking, text, call, delegate, question, result, stage, signal, change, verdict, note, problem.
+    `kind`: query, prompt (what the harness asks an expert), thinking, text, call, delegate, question, result, stage,
+    signal, change, verdict, note, problem.
     `state`: running, ok, failed or plain. `version` grows with every change, `number` from entry to entry.
     """
 
@@ -135,8 +136,12 @@ class Activity:
         checkpoint = object_of(event.payload.get("initialCheckpoint"))
         self._results(checkpoint.get("partialToolResults"), event, run)
         for message in objects_of(event.payload.get("inputMessages")):
-            if message.get("type") == "userMessage" and _depth(run) == 0:
-                said = contents_text(message.get("contents"))
+            if message.get("type") != "userMessage" or _depth(run) > 0:
+                continue
+            said = contents_text(message.get("contents"))
+            if self._stages:
+                self.new("prompt", event, f"what {event.expert_key} is asked", detail=said)
+            else:
                 self.new("query", event, said, detail=said if len(said) > 60 or "\n" in said else "").opened = True
 
     def _delta(self, event: Event, _run: Run | None) -> None:
@@ -231,6 +236,7 @@ class Activity:
         entry = said or self.new("result", event, "")
         entry.kind, entry.opened = "result", _depth(run) == 0
         self.change(entry, state=OK, detail=text or "done", at_ms=event.timestamp)
+        self._note_before = text  # a remark often says the same once more
 
     def _retry(self, event: Event, _run: Run | None) -> None:
         reason = text_of(event.payload.get("reason"))

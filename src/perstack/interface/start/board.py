@@ -181,6 +181,22 @@ def _signals(board: Board, width: int) -> Iterator[Text]:
         yield line
 
 
+def lamps(board: Board, width: int) -> Text:
+    """The signals in one line, what is red first, then what has changed: how they are, and how they were."""
+    line = Text(no_wrap=True)
+    states = {
+        name: [it[place] for place in ("base", "candidate") if it.get(place)] for name, it in board.signals.items()
+    }
+    for name, known in sorted(states.items(), key=lambda one: (one[1][-1:] == [_GOOD], set(one[1]) <= {_GOOD})):
+        part = Text.assemble("  ", _lamp(known[-1] if known else ""), f" {shortened(name, 24)}")
+        if len(known) > 1 and known[0] != known[-1]:
+            part.append(f" (was {known[0]})", "dim")
+        if line.cell_len + part.cell_len > width:
+            return line.append(" …", "dim")
+        line.append_text(part)
+    return line
+
+
 def _lamp(status: str) -> Text:
     if status == _GOOD:
         return Text("● pass", style="green")

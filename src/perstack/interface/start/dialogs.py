@@ -151,7 +151,8 @@ class JobsScreen(Screen[str]):
 def _job(record: JobRecord, verdict: str) -> tuple[Text, ...]:
     when = datetime.fromtimestamp(record.started_at / 1000).astimezone()
     kind = text_of(record.extra.get("kind")) or "run"
-    what = record.coordinator_expert_key if kind == "run" else f"{kind} {record.coordinator_expert_key}".strip()
+    key = record.coordinator_expert_key
+    what = key if kind == "run" else f"perstack {kind}" if key in {"", kind} else f"{kind} {key}"
     end = status_text(record.status)
     if verdict:
         end = Text(f"◆ {flat(verdict, 30)}", style="green" if verdict == "pass" else "red")

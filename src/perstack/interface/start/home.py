@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +21,7 @@ from perstack.interface.start.session import FIX
 from perstack.interface.start.text import flat, shortened
 
 _KEYS = 24  # cells of the column of keys
+_PANEL, _WIDE = 64, 96  # columns from which there is room for a panel, and for descriptions beside it
 _FIX_WORDS = "Plans, builds and verifies a fix of what is red in this checkout. Nothing is written to it."
 
 
@@ -36,10 +37,10 @@ class HomeScreen(Screen[None]):
         expert: str
         query: str
 
-    def __init__(self, experts: tuple[Expert, ...], chosen: str, place: str, history: list[str]) -> None:
+    def __init__(self, experts: Mapping[str, Expert | None], chosen: str, place: str, history: list[str]) -> None:
         super().__init__()
         self.experts = experts
-        self.keys = [expert.key for expert in experts] + [FIX]
+        self.keys = list(experts)
         self.chosen = chosen if chosen in self.keys else self.keys[0]
         self.place = place
         self.history = history
@@ -61,6 +62,14 @@ class HomeScreen(Screen[None]):
         self._tell()
         self.query_one(Composer).focus()
 
+    def on_resize(self) -> None:
+        """A narrow window has no room for the panel, the next one none for descriptions in the list."""
+        width = self.app.size.width
+        self.set_class(width < _PANEL, "narrow").set_class(_PANEL <= width < _WIDE, "middle")
+        experts = self.query_one("#experts", OptionList)
+        for number, key in enumerate(self.keys):
+            experts.replace_option_prompt_at_index(number, self._line(key))
+
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Show who is chosen."""
         self.chosen = self.keys[event.option_index]
@@ -81,13 +90,16 @@ class HomeScreen(Screen[None]):
         self.query_one("#experts").focus()
 
     def _options(self) -> Iterator[Option]:
-        for expert in self.experts:
-            yield Option(_line(expert.key, expert.description))
-        yield Option(_line(FIX, _FIX_WORDS))
+        for key in self.keys:
+            yield Option(self._line(key))
+
+    def _line(self, key: str) -> Text:
+        """Between narrow and wide there is room for the names only: the panel beside them says the rest."""
+        expert = self.experts[key]
+        return _line(key, "" if self.has_class("middle") else expert.description if expert else _FIX_WORDS)
 
     def _tell(self) -> None:
-        known = {expert.key: expert for expert in self.experts}
-        self.query_one("#about-text", Static).update(_about(known.get(self.chosen)))
+        self.query_one("#about-text", Static).update(_about(self.experts[self.chosen]))
         asked = Text.assemble(("To ", "dim"), (flat(self.chosen, 60), "bold"))
         self.query_one("#ask", Static).update(asked)
 

@@ -23,7 +23,7 @@ from perstack.interface.history.reading import text_of
 from perstack.interface.history.runs import runs_of
 from perstack.interface.start.activity import Activity
 from perstack.interface.start.activity_list import ActivityList
-from perstack.interface.start.board import Board, side_lines
+from perstack.interface.start.board import Board, lamps, side_lines
 from perstack.interface.start.composer import Composer
 from perstack.interface.start.dialogs import CheckpointsScreen
 from perstack.interface.start.session import End, Session, Told
@@ -171,25 +171,25 @@ class JobScreen(Screen[None]):
         self.activity.add(problem)
 
     def _load(self, *, shows: bool) -> None:
-        """Read the job from its record, in a thread; `shows` its events too."""
+        """Read the job from its record, in a thread; `shows` its events too, made there: long logs hold no key up."""
 
         def read() -> None:
             loaded = _read(self.session, self.job_id)
-            self.app.call_from_thread(self._show, loaded, shows)
+            made = _made(loaded) if shows and loaded.job is not None else None
+            self.app.call_from_thread(self._show, loaded, made)
 
         self.run_worker(read, thread=True, exclusive=True, group="load")
 
-    def _show(self, loaded: Loaded, shows: bool) -> None:
+    def _show(self, loaded: Loaded, made: tuple[Activity, Board] | None) -> None:
         self._loaded = loaded
-        if shows and loaded.job is not None:
-            for event in loaded.job.events:
-                self.activity.add(event)
-                self.board.add(event)
-            if not loaded.job.is_live:
-                self.activity.settle()
+        if made is not None:
+            price = self.board.price
+            self.activity, self.board = made
+            if price is not None:
+                self.board.priced(price)
             if loaded.problem:
                 self._tell_problem(loaded.problem)
-            self.query_one(ActivityList).sync()
+            self.query_one(ActivityList).show(self.activity)
         if self.phase != "failed":
             self.phase = loaded.phase or self.phase
         self._draw()
@@ -198,7 +198,7 @@ class JobScreen(Screen[None]):
     def _find_price(self) -> None:
         price = self.session.price()
         price("", Usage())  # loads its tables here, and not where keys wait
-        self.app.call_from_thread(self.board.priced, price)
+        self.app.call_from_thread(lambda: self.board.priced(price))
 
     # --- what one can do ---
 
@@ -302,8 +302,9 @@ class JobScreen(Screen[None]):
         status = self.query_one("#status", Static)
         status.display = narrow
         if narrow:
-            lamps = "  ".join(f"● {name}" for name in list(self.board.signals)[:2])
-            status.update(Text(shortened(f" {self.board.numbers()}  {lamps}", self.size.width - 1), "dim"))
+            numbers = Text(shortened(f"  {self.board.numbers()}", self.size.width - 1), "dim")
+            shown = [lamps(self.board, self.size.width - 3)] if self.board.signals else []
+            status.update(Text("\n").join([*shown, numbers]))
         else:
             wide = SIDE if not self.has_class("narrow") else max(20, self.size.width - 4)
             lines = side_lines(self.board, self.activity.runs, wide - 4)
@@ -337,6 +338,18 @@ def _read(session: Session, job_id: str) -> Loaded:
     question = standing.question if standing else None
     asked = f"{flat(question.tool_name, 60)}: {arguments_line(question.args, 600)}" if question else ""
     return Loaded(job, phase if status != "completed" else status, asked, job.problem if job.is_damaged else "")
+
+
+def _made(loaded: Loaded) -> tuple[Activity, Board]:
+    """What the events of a job on record show."""
+    activity, board = Activity(), Board()
+    if loaded.job is not None:
+        for event in loaded.job.events:
+            activity.add(event)
+            board.add(event)
+        if not loaded.job.is_live:
+            activity.settle()
+    return activity, board
 
 
 def _checkpoints(job: api.JobHistory) -> list[JsonObject]:

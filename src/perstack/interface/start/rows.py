@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from perstack.interface.start.activity import FAILED, OK, RUNNING, Entry
-from perstack.interface.start.text import duration, flat, folded, shortened
+from perstack.interface.start.text import count_folded, duration, flat, folded, shortened
 
 MARGIN = 2  # cells for the cursor
 INDENT = 2  # cells for each expert above
 _STATE = {RUNNING: ("◌", "cyan"), OK: ("✓", "green"), FAILED: ("✗", "red")}
 _KIND = {
     "query": ("❯", "bold magenta"),
+    "prompt": ("❯", "dim"),
     "thinking": ("∴", "dim"),
     "text": ("·", "dim"),
     "result": ("◆", "green"),
@@ -29,8 +30,8 @@ _SPACED = frozenset({"query", "result", "stage", "verdict", "question", "problem
 _CALLS = frozenset({"call", "delegate"})
 _PROSE = frozenset({"text", "result"})
 _TITLE = {
-    "query": "bold", "thinking": "dim italic", "note": "dim", "stage": "bold", "problem": "red", "verdict": "bold",
-    "question": "bold",
+    "query": "bold", "prompt": "dim", "thinking": "dim italic", "note": "dim", "stage": "bold", "problem": "red",
+    "verdict": "bold", "question": "bold",
 }  # fmt: skip
 
 
@@ -47,15 +48,22 @@ def lines_of(entry: Entry, width: int, needle: str = "", *, first: bool = False)
 
 
 def height_of(entry: Entry, width: int, *, first: bool = False) -> int:
-    """How many lines that are; a closed entry is counted without being made."""
-    if entry.opened:
-        return len(lines_of(entry, width, first=first))
+    """How many lines that are, counted without being made."""
     spaced = entry.kind in _SPACED and entry.depth == 0 and not first
-    return 1 + spaced + (entry.state == FAILED and entry.kind in _CALLS)
+    if not entry.opened:
+        return 1 + spaced + (entry.state == FAILED and entry.kind in _CALLS)
+    room = max(width, 20) - _left(entry) - 2
+    if entry.kind in _PROSE:
+        return spaced + count_folded(entry.detail.strip("\n"), room)
+    return 1 + spaced + (count_folded(entry.detail.rstrip("\n"), room - 2) if entry.detail else 0)
+
+
+def _left(entry: Entry) -> int:
+    return MARGIN + INDENT * min(entry.depth, 6)
 
 
 def _lines(entry: Entry, width: int) -> Iterator[Text]:
-    left = MARGIN + INDENT * min(entry.depth, 6)
+    left = _left(entry)
     if entry.kind in _PROSE and entry.opened:
         yield from _prose(entry, left, width)
         return

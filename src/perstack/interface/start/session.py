@@ -6,7 +6,7 @@ The thread keeps keys answered while modules load and logs are read. What a job 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -77,14 +77,14 @@ class Session:
         """Whether a job is at work."""
         return self._scope is not None
 
-    def experts(self) -> tuple[Expert, ...]:
-        """Those one can ask: one's own first, those that ship after them, delegates (`@x/y`) last."""
+    def experts(self) -> Mapping[str, Expert | None]:
+        """Those one can ask: one's own, the pipeline (None), those that ship, delegates (`@x/y`) last."""
         shipped = api.read_config(None).experts
 
-        def place(expert: Expert) -> tuple[bool, bool]:
-            return expert.key.startswith("@"), shipped.get(expert.key) == expert
+        def place(key: str) -> tuple[bool, int]:
+            return key.startswith("@"), 1 if key == FIX else 2 if shipped.get(key) == self.config.experts[key] else 0
 
-        return tuple(sorted(self.config.experts.values(), key=place))
+        return {key: self.config.experts.get(key) for key in sorted([*self.config.experts, FIX], key=place)}
 
     def price(self) -> Price:
         """What tokens cost with the provider that jobs use."""

@@ -22,21 +22,22 @@ _ASCII = str.maketrans(
     ">:*+x.o>>+|||`=-|..--~_||##=#_+++++++++++|=**oo>>^^v<>x",
 )
 _LIGHT_BACKGROUNDS = frozenset({"7", "9", "10", "11", "12", "13", "14", "15"})
+# The greys have little colour: with 256 colours, a strong one would become a blue.
 DARK = Theme(
     "perstack-dark", primary="#8fb8e8", secondary="#a9b1c4", accent="#c3a6ff", warning="#e5c07b", error="#ef7d85",
-    success="#8ec98a", foreground="#d5d9e2", background="#14161b", surface="#1a1d24", panel="#242832", dark=True,
-    variables={"footer-key-foreground": "#8fb8e8", "border": "#3a4050", "border-blurred": "#2b303b",
-               "footer-background": "#14161b", "footer-description-foreground": "#8a92a3"},
+    success="#8ec98a", foreground="#d5d9e2", background="#16181b", surface="#1c1e23", panel="#262931", dark=True,
+    variables={"footer-key-foreground": "#8fb8e8", "border": "#41454f", "border-blurred": "#2d3037",
+               "footer-background": "#16181b", "footer-description-foreground": "#8a92a3"},
 )  # fmt: skip
 LIGHT = Theme(
     "perstack-light", primary="#2b5fa8", secondary="#566074", accent="#7443b8", warning="#8a5a00", error="#b3261e",
-    success="#2c7a33", foreground="#1f2430", background="#fbfbfc", surface="#f2f3f6", panel="#e6e8ee", dark=False,
-    variables={"footer-key-foreground": "#2b5fa8", "border": "#c3c8d4", "border-blurred": "#dcdfe7",
+    success="#2c7a33", foreground="#1f2430", background="#fbfbfc", surface="#f3f3f6", panel="#e7e8ec", dark=False,
+    variables={"footer-key-foreground": "#2b5fa8", "border": "#c6c9d1", "border-blurred": "#dedfe4",
                "footer-background": "#fbfbfc", "footer-description-foreground": "#5f687a"},
 )  # fmt: skip
 # What the words red, green, … mean in the rows.
 DARK_WORDS = TerminalTheme(
-    (20, 22, 27), (213, 217, 226),
+    (22, 24, 27), (213, 217, 226),
     [(58, 64, 80), (239, 125, 133), (142, 201, 138), (229, 192, 123), (143, 184, 232), (195, 166, 255),
      (126, 200, 205), (213, 217, 226)],
 )  # fmt: skip

@@ -54,9 +54,14 @@ def folded(text: str, width: int, limit: int = MAX_LINES) -> tuple[str, ...]:
     return (*lines[:limit], "… more lines are in the log") if len(lines) > limit else lines
 
 
+def count_folded(text: str, width: int, limit: int = MAX_LINES) -> int:
+    """How many lines `folded` gives."""
+    return min(sum(1 for _ in islice(_folded(text, max(width, 8)), limit + 1)), limit + 1)
+
+
 def _folded(text: str, width: int) -> Iterator[str]:
     for line in text.split("\n"):
-        if cell_len(line) <= width:
+        if 2 * len(line) <= width or cell_len(line) <= width:  # no character is wider than two cells
             yield line
         else:
             yield from _broken(line, width)
