@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import shutil
 import subprocess
 import threading
 import tomllib
@@ -294,6 +295,31 @@ def test_packages_that_want_more_are_refused_and_nothing_is_written(
         err = capsys.readouterr().err
         assert any(word in err for word in words.split("|")), (source, err)
         assert world.files() == {"perstack.toml": OWN.encode()}
+    for source, words in {
+        "github:acme/gone": "for a private repository set GITHUB_TOKEN",
+        f"git+file://{world.own}": "does not appear to be a git repository",
+    }.items():
+        assert run(["add", source, "--yes"]) == 4
+        assert words in capsys.readouterr().err
+
+
+def test_what_was_vendored_outlives_its_repository_and_a_history_that_was_rewritten(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["add", SOURCE, "--vendor", "--yes"]) == 0
+    taken = world.files()
+    git(world.author, "checkout", "-q", "--orphan", "other")
+    world.publish({"sec/perstack.toml": MORE})
+    git(world.author, "push", "-q", "-f", str(world.git), "other:main", "other:refs/tags/v1")
+    git(world.git, "gc", "-q", "--prune=now")
+    assert run(["add", "--check"]) == 1
+    assert "is another thing now" in capsys.readouterr().err
+    shutil.rmtree(world.git)
+    assert run(["add", "--check"]) == 4
+    assert run(["add", "--update", "--yes"]) == 4
+    assert world.files() == taken
+    assert run(["validate"]) == 0
+    assert "@sec/deep" in read_config(world.toml).experts
 
 
 def test_a_token_goes_to_githubs_own_host_alone_and_no_redirect_is_followed(

@@ -147,6 +147,7 @@ def refused(what: str, result: ExecResult, rejected: list[str] | None = None) ->
     text = result.stderr.decode("utf-8", "replace")
     remote = [line.removeprefix("remote:").strip() for line in text.splitlines() if line.startswith("remote:")]
     said = [line for line in remote if line] or [line.split("\t")[-1] for line in rejected or []]
+    said = said or [line for line in text.splitlines() if line.startswith("fatal:")][:1]  # what follows is advice
     status = _HTTP_STATUS.search(text)
     return ForgeError(
         f"{what}: {' '.join(said)[:500] or last_line(result.stderr)}",

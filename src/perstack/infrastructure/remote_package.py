@@ -258,6 +258,6 @@ def _link(name: str, what: str) -> UserError:
 
 def _unreachable(error: ForgeError) -> ForgeError:
     hint = "Check the address and the network; redirects are not followed, so name where it is now."
-    if error.status in {401, 403, 404} or "could not read Username" in error.message:
+    if error.status in {401, 403, 404} or re.search("could not read Username|not found", error.message):
         hint = "Check the name; for a private repository set GITHUB_TOKEN (it is sent to GitHub's own host only)."
     return ForgeError(error.message, hint=hint, status=error.status)
