@@ -87,7 +87,7 @@ async def test_a_job_that_used_up_its_tokens_is_a_result_too(tmp_path: Path) -> 
     found = await perstack.run(TESTER, "hello", **given)
     assert found.status == "stoppedByError"
     assert found.error.startswith("tokens budget reached: ")
-    assert found.error.endswith(" of 12")
+    assert "0 of 12, and the next call would make it" in found.error
     assert (found.usage.total_tokens, found.text, requests_of(given)) == (0, "", []), "no call is begun that exceeds it"
     assert found.run_id
 

@@ -21,7 +21,7 @@ def test_money_stops_before_the_call_that_would_exceed_it() -> None:
     budget.check("m", Usage(40, 60))
     budget.add(Usage(30, 10), "m")
     budget.check("m", Usage(40, 20))
-    with pytest.raises(BudgetExceeded, match=r"cost budget reached: \$101\.0000 of \$100\.0000"):
+    with pytest.raises(BudgetExceeded, match=r"\$40\.0000 of \$100\.0000, and the next call would make it \$101"):
         budget.check("m", Usage(41, 20))
     assert budget.cost == 40
 
@@ -51,5 +51,5 @@ def test_a_reply_may_be_as_long_as_the_tokens_that_are_left() -> None:
     assert TokenBudget().room(20, 500) == 500
     budget.add(Usage(50, 20))
     assert budget.room(29, 500) == 1
-    with pytest.raises(BudgetExceeded, match="100 of 100"):
+    with pytest.raises(BudgetExceeded, match="70 of 100, and the next call would make it 100"):
         budget.room(30, 500)

@@ -7,8 +7,12 @@ from decimal import Decimal
 import pytest
 
 from perstack.core.errors import BudgetExceeded, UserError
+from perstack.core.messages import ModelReply, ModelRequest
 from perstack.core.usage import ModelUsage, Usage
+from perstack.interface.history.lines import View, event_lines
 from perstack.runtime.budget import TokenBudget
+from perstack.testing import expert, experts, reply
+from tests.runtime.running import Bench
 
 
 def _price(model: str, usage: Usage) -> Decimal | None:
@@ -51,3 +55,28 @@ def test_what_each_model_used_and_cost_is_kept_apart() -> None:
     )
     assert budget.usage == Usage(2010, 500)
     assert budget.cost is None
+
+
+@pytest.mark.anyio
+async def test_what_each_expert_used_is_told_apart_in_the_result_the_event_and_the_log() -> None:
+    team = experts(expert("lead", "I lead.", delegates=("helper",)), expert("helper", "I help."))
+
+    def play(request: ModelRequest) -> ModelReply:
+        if "I help." in request.system:
+            return reply(calls=[("attemptCompletion", {"result": "helped"})], usage=Usage(1000, 0))
+        if len(request.messages) > 1:
+            return reply("led", usage=Usage(1000, 0))
+        return reply(calls=[("helper", {"query": "help"}), ("moon", {})], usage=Usage(2000, 0))
+
+    bench = Bench(play, tokens=TokenBudget(cost_of=lambda _, usage: Decimal(usage.total_tokens) / 1000))
+    outcome = await bench.run(team["lead"], experts=team)
+    used = {one.expert: (one.usage.input_tokens, one.cost_usd, one.replies) for one in outcome.experts}
+    assert used["helper"] == (1000, 1.0, 1)
+    assert used["lead"][0] >= 3000
+    assert sum(one.usage.total_tokens for one in outcome.experts) == sum(m.usage.total_tokens for m in outcome.models)
+    assert outcome.troubles == {"unknown-tool": 1}
+    event = bench.events[-1]
+    assert event.payload["experts"] == [one.to_json() for one in outcome.experts]
+    lines = [line.plain for line in event_lines(event, View())]
+    assert any("expert helper: 1,000 in, 0 out, $1.0000" in line for line in lines)
+    assert any("1 × unknown-tool" in line for line in lines)

@@ -12,7 +12,7 @@ from perstack.core.events import EventSink
 from perstack.core.experts import Config, Expert
 from perstack.core.messages import ToolCall
 from perstack.core.storage import Store
-from perstack.core.usage import ModelUsage, Usage
+from perstack.core.usage import ExpertUsage, ModelUsage, Usage
 
 # A Config built in Python, a file, an https address, or TOML text (a str of more than one line).
 Configured = Config | Path | str
@@ -123,8 +123,9 @@ class RunResult:
 
     `status` is the public one: completed, stoppedByInteractiveTool, stoppedByExceededMaxSteps or stoppedByError, and
     `error` says why for the last. `text` is the expert's result. `usage` and `steps` cover its delegates. `question` is
-    the interactive call that waits for an `answer`. `cost_usd` (US dollars; None where a price is not known) and
-    `models` are of the whole job; `troubles` says how often each kind of thing was wrong and no end, such as `refusal`.
+    the interactive call that waits for an `answer`. `cost_usd` (US dollars; None where a price is not known),
+    `models` and `experts` are of the whole job; `troubles` says how often each kind of thing was wrong and no end, such
+    as `refusal`.
     """
 
     status: str
@@ -137,6 +138,7 @@ class RunResult:
     question: ToolCall | None = None
     cost_usd: float | None = None
     models: tuple[ModelUsage, ...] = ()
+    experts: tuple[ExpertUsage, ...] = ()
     troubles: Mapping[str, int] = field(default_factory=dict)
 
     @property

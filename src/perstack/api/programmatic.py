@@ -203,6 +203,7 @@ async def _carry_out(
             question=_question(engine.store, job.id) if waits else None,
             cost_usd=outcome.cost_usd,
             models=outcome.models,
+            experts=outcome.experts,
             troubles=outcome.troubles,
         )
 

@@ -74,13 +74,18 @@ class Superseded(PerstackError):
 
 
 class BudgetExceeded(PerstackError):
-    """A limit of the job (steps, tokens, money, wall time, rounds) was reached."""
+    """A limit of the job (steps, tokens, money, wall time, rounds) was reached.
+
+    `used` is what was spent where the next call is not made because it would lead to `value`.
+    """
 
     exit_code = ExitCode.INCONCLUSIVE
 
-    def __init__(self, kind: str, *, value: float, limit: float) -> None:
-        shown = f"${value:,.4f} of ${limit:,.4f}" if kind == COST else f"{value:,.0f} of {limit:,.0f}"
-        super().__init__(f"{kind} budget reached: {shown}")
+    def __init__(self, kind: str, *, value: float, limit: float, used: float | None = None) -> None:
+        form = "${:,.4f}".format if kind == COST else "{:,.0f}".format
+        shown = f"{form(value if used is None else used)} of {form(limit)}"
+        ahead = "" if used is None else f", and the next call would make it {form(value)}: it is not made"
+        super().__init__(f"{kind} budget reached: {shown}{ahead}")
         self.kind = kind
         self.value = value
         self.limit = limit

@@ -53,7 +53,7 @@ JOB_EVENTS = frozenset(
         "decideVerdict",  # round, report
         "remark",  # expertKey-free soft remark of the verify expert: text
         "repairReply",  # message, kind, count: what was wrong and no end; names expert and step
-        "reportUsage",  # usage, costUsd, models, repairs, troubles (by kind): of the job so far, at a run's end
+        "reportUsage",  # usage, costUsd, models, experts, repairs, troubles (by kind): of the job, at a run's end
         "refuse",  # code, message: something was not allowed
         "publish",  # what, where
         "finishJob",  # outcome, verdict, rounds, usage

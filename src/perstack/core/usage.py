@@ -64,6 +64,24 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpertUsage:
+    """What one expert used in a job, its delegates not counted. `cost_usd` is None where a price is not known."""
+
+    expert: str
+    usage: Usage
+    cost_usd: float | None = None
+    replies: int = 0
+
+    def to_json(self) -> JsonObject:
+        return {
+            "expert": self.expert,
+            "usage": self.usage.to_json(),
+            "costUsd": self.cost_usd,
+            "replies": self.replies,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ModelUsage:
     """What one model used in a job: `replies` of it, of which `repairs` things had to be put right.
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from perstack.core.errors import COST, BudgetExceeded, UserError
 from perstack.core.messages import Trouble
-from perstack.core.usage import ModelUsage, Usage
+from perstack.core.usage import ExpertUsage, ModelUsage, Usage
 
 _SHORT_ANSWER = 1024  # tokens; a call that may not even write so much is not worth its reading
 CostOf = Callable[[str, Usage], Decimal | None]
@@ -22,7 +22,18 @@ def _unknown(_model: str, _usage: Usage) -> Decimal | None:
 class TokenBudget:
     """Counts input and output tokens of all model calls, and what they cost. A limit of 0 means no limit."""
 
-    __slots__ = ("_cost", "_cost_limit", "_cost_of", "_limit", "_models", "_paid", "_priced", "_troubles", "_used")
+    __slots__ = (
+        "_cost",
+        "_cost_limit",
+        "_cost_of",
+        "_experts",
+        "_limit",
+        "_models",
+        "_paid",
+        "_priced",
+        "_troubles",
+        "_used",
+    )
 
     def __init__(self, limit: int = 0, *, cost_limit: float = 0.0, cost_of: CostOf = _unknown) -> None:
         self._limit = limit
@@ -34,6 +45,7 @@ class TokenBudget:
         self._models: dict[str, ModelUsage] = {}
         self._paid: dict[str, Decimal] = {}
         self._troubles: dict[str, int] = {}
+        self._experts: dict[str, ExpertUsage] = {}
 
     @property
     def used(self) -> int:
@@ -49,6 +61,11 @@ class TokenBudget:
     def models(self) -> tuple[ModelUsage, ...]:
         """What each model used so far, in the order they were first asked."""
         return tuple(self._models.values())
+
+    @property
+    def experts(self) -> tuple[ExpertUsage, ...]:
+        """What each expert used so far, in the order they first answered."""
+        return tuple(self._experts.values())
 
     @property
     def troubles(self) -> Mapping[str, int]:
@@ -87,7 +104,8 @@ class TokenBudget:
                 hint='Say it in perstack.toml: [provider.models."…"] inputPrice and outputPrice. Or limit tokens.',
             )
         if self._cost + price > self._cost_limit:
-            raise BudgetExceeded(COST, value=float(self._cost + price), limit=float(self._cost_limit))
+            value, used = float(self._cost + price), float(self._cost)
+            raise BudgetExceeded(COST, value=value, limit=float(self._cost_limit), used=used)
 
     def room(self, reading: int, wanted: int) -> int:
         """How many of the `wanted` tokens a call that reads `reading` may write, so that the limit holds.
@@ -98,7 +116,7 @@ class TokenBudget:
             return wanted
         left = self._limit - self._used - reading
         if left <= 0:
-            raise BudgetExceeded("tokens", value=self._used + reading, limit=self._limit)
+            raise BudgetExceeded("tokens", value=self._used + reading, limit=self._limit, used=self._used)
         return min(wanted, left)
 
     def affordable(self, model: str, reading: Usage, wanted: int) -> int:
@@ -120,8 +138,8 @@ class TokenBudget:
                 high = middle - 1
         return low
 
-    def add(self, usage: Usage, model: str = "", *, replies: int = 1, repairs: int = 0) -> None:
-        """Count `replies` of `model`, in which so many things had to be put right."""
+    def add(self, usage: Usage, model: str = "", *, replies: int = 1, repairs: int = 0, expert: str = "") -> None:
+        """Count `replies` of `model` to `expert`, in which so many things had to be put right."""
         self._used += usage.total_tokens
         if not usage.total_tokens:
             return
@@ -135,5 +153,9 @@ class TokenBudget:
             before.replies + replies,
             before.repairs + repairs,
         )
+        if expert:
+            past = self._experts.get(expert, ExpertUsage(expert, Usage(), 0.0))
+            cost = None if price is None or past.cost_usd is None else float(Decimal(str(past.cost_usd)) + price)
+            self._experts[expert] = ExpertUsage(expert, past.usage + usage, cost, past.replies + replies)
         self._priced = self._priced and price is not None
         self._cost += price or 0

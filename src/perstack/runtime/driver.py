@@ -122,7 +122,7 @@ class Runner:
         """
         found = newest(request, job)
         require_unfinished(job, found)
-        self._tokens.add(job.usage, request.model, replies=0)
+        self._tokens.add(job.usage, request.model, replies=0, expert=request.expert.key)
         return await self._carried_out(request, _Place(job=job), found)
 
     async def proceed(self, request: RunRequest, job: JobState) -> RunOutcome:
@@ -155,7 +155,7 @@ class Runner:
         return await self._go_on(request, job, found, answering(job, found, text, branch=checkpoint_id))
 
     async def _go_on(self, request: RunRequest, job: JobState, found: RunState, opening: Opening) -> RunOutcome:
-        self._tokens.add(job.usage, request.model, replies=0)
+        self._tokens.add(job.usage, request.model, replies=0, expert=request.expert.key)
         return await self._carried_out(request, _Place(), found, opening)
 
     async def _carried_out(
@@ -164,8 +164,14 @@ class Runner:
         """A top-level run; what the job has used until its end is put on record, unless it was cancelled."""
         end = await self._execute(request, place, found, opening)
         self._report_usage(end.state)
-        troubles = self._tokens.troubles
-        return replace(_outcome(end, request), cost_usd=self.cost_usd, models=self.models, troubles=troubles)
+        used = self._tokens
+        return replace(
+            _outcome(end, request),
+            cost_usd=self.cost_usd,
+            models=self.models,
+            experts=used.experts,
+            troubles=used.troubles,
+        )
 
     def _report_usage(self, state: RunState) -> None:
         models, troubles = self.models, self._tokens.troubles
@@ -174,6 +180,7 @@ class Runner:
                 "usage": self._tokens.usage.to_json(),
                 "costUsd": self.cost_usd,
                 "models": [one.to_json() for one in models],
+                "experts": [one.to_json() for one in self._tokens.experts],
                 "repairs": sum(one.repairs for one in models),
                 "troubles": dict(troubles),
             }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from perstack.core.contracts import Skill
 from perstack.core.experts import ContextSpec, Expert
-from perstack.core.usage import ModelUsage, Usage
+from perstack.core.usage import ExpertUsage, ModelUsage, Usage
 from perstack.runtime.state import RunState
 
 # Makes the skills of an expert, not open yet.
@@ -57,4 +57,5 @@ class RunOutcome:
     error: str = ""
     cost_usd: float | None = None  # of the job so far; None where a price is not known
     models: tuple[ModelUsage, ...] = ()  # the same, by model
+    experts: tuple[ExpertUsage, ...] = ()  # the same, by expert
     troubles: Mapping[str, int] = field(default_factory=dict)  # what was put right, by `TroubleKind`, and how often

@@ -188,7 +188,8 @@ class RunLoop:
         """What the reply used, and one event for everything that was put right in it."""
         around, repairs = self._around, sum(one.count for one in reply.troubles)
         self._note(reply.troubles)
-        around.tokens.add(reply.usage, reply.asked or around.request.model, repairs=repairs)
+        model, expert = reply.asked or around.request.model, around.request.expert.key
+        around.tokens.add(reply.usage, model, repairs=repairs, expert=expert)
 
     def _note(self, troubles: Sequence[Trouble]) -> None:
         """Put on record, and count, what is no end of the run."""

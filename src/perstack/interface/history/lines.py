@@ -211,7 +211,7 @@ def _repair(event: Event, view: View) -> Iterator[Text]:
 
 
 def _usage(event: Event, view: View) -> Iterator[Text]:
-    """One line a model."""
+    """A line for each model, then one for each expert where there are several, then what was wrong."""
     for row in objects_of(event.payload.get("models")):
         usage, cost, repairs = usage_of(row.get("usage")), row.get("costUsd"), row.get("repairs")
         cached = f" ({usage.cached_share:.0%} from cache)" if usage.cached_input_tokens else ""
@@ -222,6 +222,15 @@ def _usage(event: Event, view: View) -> Iterator[Text]:
         if isinstance(repairs, int) and repairs:
             words.append(f"{repairs:,} repaired")
         yield Text(f"{view.cut(text_of(row.get('model')), 80)}: {', '.join(words)}", style="dim")
+    experts = objects_of(event.payload.get("experts"))
+    for row in experts if len(experts) > 1 else ():
+        usage, cost = usage_of(row.get("usage")), row.get("costUsd")
+        paid = f", ${cost:,.4f}" if isinstance(cost, int | float) else ""
+        line = f"{usage.input_tokens:,} in, {usage.output_tokens:,} out{paid}"
+        yield Text(f"expert {view.cut(text_of(row.get('expert')), 80)}: {line}", style="dim")
+    if troubles := object_of(event.payload.get("troubles")):
+        told = ", ".join(f"{flat(str(count), 9)} × {flat(kind, 40)}" for kind, count in troubles.items())
+        yield Text(f"Wrong, and no end: {told}", style="yellow")
 
 
 def _nothing(_event: Event, _view: View) -> Iterator[Text]:
