@@ -20,3 +20,11 @@ def test_a_harness_without_memory_or_files_says_so(bench: Bench, limit: str) -> 
     if limit in {"-v 250000", "-n 12"}:
         assert "memory" in done.err or "Too many open files" in done.err, done.err
     assert bench.left() == []
+
+
+def test_a_directory_that_is_gone_is_told(bench: Bench) -> None:
+    gone = bench.checkout.parent / "gone"
+    gone.mkdir()
+    done = bench("verify", before=["sh", "-c", f'cd {gone} && rmdir {gone} && exec "$@"', "sh"])
+    assert done.is_told(2), done.err
+    assert "the current directory is gone" in done.err

@@ -63,6 +63,7 @@ async def working_sandbox(
             make = partial(module.Docker, engine=engine.address)
     elif name == "bubblewrap":
         problem = await module.probe_bubblewrap(path)
+        make = partial(make, scratch=host.scratch if host else None)
     if problem:
         raise SandboxUnavailable(problem)
     kept = {"cache": host.cache / SNAPSHOTS, "keeping": keeping(host.env)} if host else {}

@@ -30,9 +30,9 @@ def owned_folder(word: str = "", *, mode: int = 0o700) -> Iterator[Path]:
         remove_tree(folder)
 
 
-def new_owned_folder(word: str = "") -> Path:
-    """The same, for whoever removes it otherwise."""
-    return Path(tempfile.mkdtemp(prefix=f"{owned_name(word)}-"))
+def new_owned_folder(word: str = "", place: Path | None = None) -> Path:
+    """The same, for whoever removes it otherwise; in `place`, where that is given."""
+    return Path(tempfile.mkdtemp(prefix=f"{owned_name(word)}-", dir=place))
 
 
 def owned_name(word: str = "") -> str:

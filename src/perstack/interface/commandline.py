@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
@@ -140,10 +141,21 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001  # the boundary: a bug is told as one, with what is needed to report it
         if isinstance(error.__cause__, KeyboardInterrupt):  # it came while a class was made, which Python wraps
             return _interrupted(arguments)
+        if isinstance(error, FileNotFoundError) and not _has_directory():
+            click.echo("perstack: the current directory is gone\n  → Change to one that exists.", err=True)
+            return _failed(arguments, "the current directory is gone", ExitCode.USAGE)
         told = f"{traceback.format_exc()}perstack: BUG in perstack {__version__}: {error!r}"
         click.echo(f"{_without_secrets(told)}; please report it with the lines above", err=True)
         return _failed(arguments, "a bug in perstack; see stderr", ExitCode.INFRASTRUCTURE)
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _has_directory() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _interrupted(arguments: list[str]) -> ExitCode:

@@ -80,7 +80,7 @@ async def probe_bubblewrap(path: Sequence[Path] = ()) -> str:
     """Start one sandbox for real: "" when it works, else a sentence that says why not."""
     with owned_folder("p") as folder:
         try:
-            async with Bubblewrap(tuple(path)).open(Snapshot("", ""), folder) as session:
+            async with Bubblewrap(tuple(path), scratch=folder).open(Snapshot("", ""), folder) as session:
                 result = await session.run(["true"], timeout_s=10)
         except SandboxUnavailable as error:
             return error.message
@@ -139,7 +139,8 @@ class _Command:
 class Bubblewrap:
     """`path` are directories of programs beyond the system's own; `cache` is where set-up snapshots are kept.
 
-    `tell` hears what set-up and installations reached, and what they were refused.
+    `tell` hears what set-up and installations reached, and what they were refused. `scratch` is for what ends with the
+    job, whose owner removes it.
     """
 
     def __init__(
@@ -149,7 +150,9 @@ class Bubblewrap:
         cache: Path | None = None,
         keeping: Keeping | None = None,
         tell: Tell = silent,
+        scratch: Path | None = None,
     ) -> None:
+        self._scratch = scratch
         self._path = tuple(folder for folder in path if str(folder) not in toolchain.SYSTEM_PATH)
         self._store = SnapshotStore(cache or default_root())
         self._keeping = keeping or Keeping()
@@ -315,8 +318,9 @@ class Bubblewrap:
         if self._machine is None:
             control_group.sweep()
             features = (await host_process.run(["bwrap", "--help"], env=_ENV, timeout_s=10)).text()
-            etc = new_owned_folder("etc")
-            weakref.finalize(self, _remove_own, etc, os.getpid())
+            etc = new_owned_folder("etc", self._scratch)
+            if self._scratch is None:
+                weakref.finalize(self, _remove_own, etc, os.getpid())
             self._machine = look(features, self._path, etc)
         return self._machine
 
