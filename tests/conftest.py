@@ -71,6 +71,29 @@ SLOW_FILES = frozenset(
 )
 
 
+# Few tests, long ones: begun last, they would leave the other workers idle at the end. Longest first.
+LONG_FILES = (
+    "attacks/test_verifier.py",
+    "signals/screenshot/test_pages.py",
+    "act/test_act.py",
+    "attacks/test_adversary.py",
+    "attacks/test_hijacked.py",
+    "attacks/ladder/test_ladder.py",
+    "signals/test_hangs.py",
+    "act/test_act_sharded.py",
+    "signals/held_out/test_held_out_protocol.py",
+    "bench/test_report.py",
+    "search/test_demo_project.py",
+    "interface/test_local_commands.py",
+    "interface/test_shard.py",
+    "signals/maven/test_maven_runs.py",
+    "test_docs_tutorial.py",
+    "interface/test_install.py",
+    "api/test_docs.py",
+    "infrastructure/test_packages.py",
+)
+
+
 # Attacks in slow languages: a sample of each file runs with the slow tests, all of them in `scripts/test nightly`.
 NIGHTLY_FOLDERS = ("attacks/c/", "attacks/go/", "attacks/java/", "attacks/javascript/", "attacks/rust/")
 _SAMPLE = 2
@@ -97,6 +120,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seen[kind] += 1
             if seen[kind] > _SAMPLE:
                 item.add_marker(pytest.mark.nightly)
+    long = {TESTS / name: place for place, name in enumerate(LONG_FILES)}
+    sizes = Counter(item.path for item in items)
+    items.sort(key=lambda item: (long.get(item.path, len(long)), -sizes[item.path]))  # stable: a file's own order stays
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -110,9 +136,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 _skipped: list[str] = []
+_milliseconds: Counter[str] = Counter()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _milliseconds[report.nodeid.partition("::")[0]] += round(1000 * report.duration)
     if report.skipped and not hasattr(report, "wasxfail"):
         _skipped.append(report.nodeid)
 
@@ -124,5 +152,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    longest = [f"{took / 1000:.0f} s {file}" for file, took in _milliseconds.most_common(30) if took > 15_000]
+    if longest:
+        terminalreporter.write_line("longest files: " + ", ".join(longest))
     if os.environ.get("CI") and _skipped:
         terminalreporter.write_line(f"skipped in CI, which counts as failed: {', '.join(_skipped[:10])}", red=True)
