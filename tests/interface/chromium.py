@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -17,6 +18,7 @@ COMMAND = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
 )  # fmt: skip
+WAIT = 60  # seconds
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39,
         "ArrowDown": 40}  # fmt: skip
 
@@ -36,7 +38,7 @@ class Browser:
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **given: Any) -> dict[str, Any]:
-        """One method of the protocol, answered. Raises: AssertionError where the browser refuses or says nothing."""
+        """One method of the protocol, answered. Raises: AssertionError where the browser refuses or is silent."""
         self._number += 1
         number = self._number
         message = {"id": number, "method": method, "params": given}
@@ -52,6 +54,8 @@ class Browser:
 
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            ready, _, _ = select.select([self._in], [], [], WAIT)
+            assert ready, f"the browser said nothing for {WAIT} seconds"
             more = os.read(self._in, 1 << 20)
             assert more, "the browser is gone"
             self._rest += more
@@ -91,6 +95,12 @@ class Browser:
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def wait(self, condition: str) -> None:
+        """Until an expression holds in the page. Raises: AssertionError where it does not within 20 seconds."""
+        look = f"() => {{ if ({condition}) done(true); else if (Date.now() > end) done(false); else next(); }}"
+        start = f"const end = Date.now() + 20000, next = () => setTimeout(look, 10), look = {look}; look();"
+        assert self.run(f"new Promise((done) => {{ {start} }})"), f"never: {condition}"
 
     def press(self, key: str, times: int = 1) -> None:
         """A key of the keyboard, as the page gets it from a person."""

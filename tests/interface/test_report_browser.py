@@ -122,11 +122,11 @@ def many(page: Browser, count: int, folder: Path) -> dict[str, Any]:
     (folder / "many.html").write_text(text, "utf-8")
     told["opened"] = page.show((folder / "many.html").as_uri())
     page.run("document.getElementById('search').focus()")
-    wanted = "new Promise((done) => { const look = () => document.getElementById('count').textContent.startsWith("
-    found = f"{wanted}'{events_with(events, 'message 4321'):,} of') ? done() : setTimeout(look, 5); look(); }})"
+    shown = "document.getElementById('count').textContent.startsWith"
+    found = f"{shown}('{events_with(events, 'message 4321'):,} of')"
     page.write("message 4321")
     started = time.monotonic()
-    page.run(found)
+    page.wait(found)
     told["searched"] = time.monotonic() - started
     page.press("Tab", 2)
     page.press("End")
@@ -135,7 +135,7 @@ def many(page: Browser, count: int, folder: Path) -> dict[str, Any]:
     page.run(
         "(() => { const s = document.getElementById('search'); s.value = ''; s.dispatchEvent(new Event('input')); })()"
     )
-    page.run(f"{wanted}'{len(events):,} of') ? done() : setTimeout(look, 5); look(); }})")
+    page.wait(f"{shown}('{len(events):,} of')")
     script = """(async () => { const list = document.getElementById('list'); let worst = 0, most = 0;
       for (let step = 0; step < 20; step += 1) {
         list.scrollTop = step * list.scrollHeight / 20; const before = performance.now();
