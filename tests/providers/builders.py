@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from perstack.core.contracts import Provider
@@ -37,7 +37,7 @@ def provider(
     *,
     headers: dict[str, str] | None = None,
     max_retries: int = 4,
-    waits: Waits | None = None,
+    waits: Callable[[float], Awaitable[None]] | None = None,
     timeouts: Timeouts | None = None,
     on_retry: OnRetry | None = None,
 ) -> Provider:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from itertools import pairwise
 
 import anyio
@@ -21,7 +22,7 @@ from perstack.core.messages import (
 )
 from perstack.providers.exchange import Timeouts
 from tests.providers.builders import KEY, PROVIDERS, Waits, answer, ask, ignore, provider
-from tests.providers.loopback import Exchange, loopback, refuse, stream
+from tests.providers.loopback import Act, Exchange, loopback, refuse, stream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("name", PROVIDERS)]
 log = logging.getLogger(__name__)
@@ -150,8 +151,9 @@ async def test_signs_of_life_keep_a_slow_stream_but_not_past_the_whole_limit(nam
     assert len(server.exchanges) == 1
 
 
-async def test_cancelling_closes_the_connection_at_once(name: str) -> None:
-    async with loopback(half) as server:
+@pytest.mark.parametrize("act", [half, silent], ids=["in the stream", "before the headers"])
+async def test_cancelling_closes_the_connection_at_once(name: str, act: Act) -> None:
+    async with loopback(act) as server:
         model = provider(name, server.url)
         async with anyio.create_task_group() as group:
             group.start_soon(model.generate, ask(), ignore)
@@ -161,6 +163,19 @@ async def test_cancelling_closes_the_connection_at_once(name: str) -> None:
         with anyio.fail_after(5):
             await server.exchanges[0].left.wait()
         await model.close()
+
+
+async def test_cancelling_while_it_waits_to_ask_again_asks_nobody(name: str) -> None:
+    waiting = anyio.Event()
+    async with loopback(refuse(429, {"error": {"message": "later"}}, retry_after="60")) as server:
+        model = provider(name, server.url, waits=anyio.sleep, on_retry=lambda *_: waiting.set())
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(model.generate, ask(timeout_s=300.0), ignore))
+            with anyio.fail_after(10):
+                await waiting.wait()
+            group.cancel_scope.cancel()
+        await model.close()
+    assert len(server.exchanges) == 1
 
 
 async def test_a_server_that_is_not_there_is_told_with_what_to_check(name: str) -> None:
