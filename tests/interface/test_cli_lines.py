@@ -83,6 +83,41 @@ def test_options_that_commands_share_take_the_same_values() -> None:
                 assert list(param.type.choices) == ["auto", "docker", "bubblewrap", "host"], name
 
 
+# Their output is a stream of events, a screen, a server, a script for a shell, or the log of a workflow.
+WITHOUT_DOCUMENT = {"run", "resume", "start", "serve", "completion", "action", "finish"}
+
+
+def test_every_command_that_ends_with_a_result_gives_it_as_json_too() -> None:
+    for name in sorted(set(COMMANDS) - WITHOUT_DOCUMENT - {"report"}):  # whose formats are for other tools
+        found = command(name)
+        for each in found.commands.values() if isinstance(found, click.Group) else (found,):
+            formats = [p.type for p in each.params if isinstance(p, click.Option) and "--format" in p.opts]
+            assert [set(one.choices) for one in formats if isinstance(one, click.Choice)] == [{"text", "json"}], name
+
+
+def test_a_definition_is_validated_from_below_it_and_told_as_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "perstack.toml").write_text('[experts.tidier]\ninstruction = "Tidy."\ncolour = 1\n')
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert run(["validate", "--format", "json"]) == ExitCode.OK
+    shown = capsys.readouterr()
+    document = json.loads(shown.out)
+    assert (document["valid"], document["path"]) == (True, str(tmp_path / "perstack.toml"))
+    assert "colour" in document["warnings"][0]
+    assert document["warnings"][0] in shown.err
+
+
+def test_nothing_on_record_is_a_document_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (["--format", "json"], ["--jobs", "--format", "json"], ["--export", "x", "--format", "json"]):
+        assert run(["log", "--storage", "none", *words]) == ExitCode.OK
+        assert json.loads(capsys.readouterr().out)["message"] == "No data found"
+
+
 WORDS = st.one_of(
     st.sampled_from(["--format", "json", "--repo", "--config", "--", "-", "", "--base", "HEAD", "--job", "\udcff"]),
     st.text(max_size=6),

@@ -138,7 +138,7 @@ class JobStore:
             return []
 
     def _unknown(self, job_id: str) -> UserError:
-        return UserError(f"job {job_id} not found in {self._jobs}", hint="`perstack log` lists jobs.")
+        return UserError(f"job {job_id} not found in {self._jobs}", hint="`perstack log --jobs` lists them.")
 
 
 def is_job_id(name: str) -> bool:

@@ -18,6 +18,7 @@ from rich.text import Text
 from perstack import api
 from perstack.core.errors import ExitCode, UserError
 from perstack.core.experts import PipelineSpec
+from perstack.core.json import JsonObject, compact
 from perstack.core.verdict import Verdict
 from perstack.demo.scene import ISSUE, MAINTAINER, NAME, Scene, set_scene
 from perstack.demo.suite import session_runner
@@ -27,7 +28,7 @@ from perstack.forge.trigger import read_event
 from perstack.interface.commands.action import read_payload
 from perstack.interface.jobs.desk import Desk, JobResult
 from perstack.interface.jobs.life import answer
-from perstack.interface.options import engine_options, host
+from perstack.interface.options import engine_options, format_option, host
 from perstack.interface.render.terminal import LiveView, check_panel, effort, markdown_panel, patch_panel
 
 MARK = ".perstack-demo"
@@ -39,7 +40,10 @@ MARK = ".perstack-demo"
 Examples:
   perstack demo                        offline, without a key
   perstack demo --seed 7               another bug
-  perstack demo --provider anthropic   with a model""",
+  perstack demo --provider anthropic   with a model
+  perstack demo --format json | jq .commit
+
+Exit codes: 0 fixed and proved; 1 not fixed; 2 usage; 3 inconclusive; 4 infrastructure; 130 interrupted.""",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Which bug is put in.")
 @click.option(
@@ -50,7 +54,8 @@ Examples:
     help="The folder of the demo; made anew each time.",
 )
 @engine_options
-def command(seed: int, out: Path, sandbox: str, provider: str, model: str) -> int:
+@format_option
+def command(seed: int, out: Path, sandbox: str, provider: str, model: str, output: str) -> int:
     """Break a small project, ask for `/perstack fix` in a comment, and watch it be fixed and proved.
 
     Works offline and without a key: the builder is a search program, and the tests are the judge.
@@ -63,12 +68,15 @@ def command(seed: int, out: Path, sandbox: str, provider: str, model: str) -> in
             # This interpreter's own directory first: the suite needs pytest, which is installed beside it.
             machine = replace(found, path=(Path(sys.executable).parent, *found.path))
             engine = api.Engine(machine)
-            with LiveView(console, rounds=_rounds()) as view:
+            with LiveView(console, rounds=_rounds(), first="look for a bug that its tests show") as view:
                 scene = await _scene(engine, folder, seed, machine.scratch / "demo", console, view)
                 return scene, await _job(engine, scene, folder, view)
 
     scene, result = anyio.run(work)
-    _show(results, scene, result, folder)
+    if output == "json":
+        click.echo(compact(_document(scene, result, folder)))
+    else:
+        _show(results, scene, result, folder)
     return result.exit_code
 
 
@@ -124,6 +132,24 @@ async def _job(engine: api.Engine, scene: Scene, folder: Path, view: LiveView) -
     if isinstance(triggers, Ignored):
         raise UserError(f"{scene.event}: {triggers.why}")
     return await answer(Desk(forge, engine, engine.host.scratch, watch=view), triggers)
+
+
+def _document(scene: Scene, result: JobResult, folder: Path) -> JsonObject:
+    """Where everything lies, and what became of the job."""
+    story = result.story
+    outcome = None if story is None else story.outcome
+    return {
+        "folder": str(folder),
+        "repository": str(folder / "repository.git"),
+        "event": str(scene.event),
+        "bug": {"path": scene.bug.path, "line": scene.bug.line, "kind": scene.bug.kind},
+        "message": result.message,
+        "commit": "" if story is None else story.commit,
+        "branch": "" if story is None else story.branch,
+        "pullRequest": "" if story is None else story.pull_url,
+        "outcome": None if outcome is None else outcome.to_json(),
+        "exitCode": int(result.exit_code),
+    }
 
 
 def _show(console: Console, scene: Scene, result: JobResult, folder: Path) -> None:

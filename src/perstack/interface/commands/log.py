@@ -92,7 +92,7 @@ Exit codes: 0 shown, also where there is nothing; 2 usage; 4 the log is damaged 
 @click.option("--summary", is_flag=True, help="Show no events.")
 @click.option("--verbose", is_flag=True, help="Arguments and results in full, and the events of the machinery.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="`json` is `--json`.")
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="As --json.")
 @click.option("--pretty", is_flag=True, help="Indent the JSON.")
 @click.option(
     "--export",
@@ -128,17 +128,18 @@ def command(  # one argument an option
     wish = Wish(step, event_types(types), errors, tools, delegations, filters, take, offset, context, verbose)
     selection = wish.selection()
     archive = api.Archive(storage_root(storage))
+    nothing = compact({"message": NOTHING, "storagePath": str(archive.root)}) if output == "json" else NOTHING
     as_json = as_json or output == "json"
     if list_jobs:
-        return _list(archive, as_json=as_json, pretty=pretty)
+        return _list(archive, nothing, as_json=as_json, pretty=pretty)
     if export is not None:
-        return _export(archive, job, export)
+        return _export(archive, job, export, nothing, as_json=as_json)
     if follow:
         return _follow(archive, job, selection if take else replace(selection, take=0))
     place = Place(job, run_id, checkpoint, messages, str(storage or ""))
     found = report_of(archive, place, selection)
     if found is None:
-        click.echo(NOTHING)
+        click.echo(nothing)
         return ExitCode.OK
     report, view = found
     if as_json:
@@ -217,20 +218,20 @@ def _follow(archive: api.Archive, job: str, selection: Selection) -> int:
     return ExitCode.OK
 
 
-def _export(archive: api.Archive, job: str, directory: Path) -> int:
+def _export(archive: api.Archive, job: str, directory: Path, nothing: str, *, as_json: bool) -> int:
     job_id = job or next(iter(archive.recent()), "")
     if not job_id:
-        click.echo(NOTHING)
+        click.echo(nothing)
         return ExitCode.OK
     archive.export(job_id, directory)
-    click.echo(f"Job {job_id} is in {directory}")
+    click.echo(compact({"job": job_id, "export": str(directory)}) if as_json else f"Job {job_id} is in {directory}")
     return ExitCode.OK
 
 
-def _list(archive: api.Archive, *, as_json: bool, pretty: bool) -> int:
+def _list(archive: api.Archive, nothing: str, *, as_json: bool, pretty: bool) -> int:
     jobs = archive.jobs()
     if not jobs:
-        click.echo(NOTHING)
+        click.echo(nothing)
     elif as_json:
         _print_json({"jobs": [job.to_json() for job in jobs], "storagePath": str(archive.root)}, pretty=pretty)
     else:

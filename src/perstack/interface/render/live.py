@@ -63,8 +63,9 @@ class Pulse:
 class LiveView:
     """Shows a job while it runs: a live list where the console is a terminal, plain lines elsewhere."""
 
-    def __init__(self, console: Console, *, rounds: int = 0) -> None:
+    def __init__(self, console: Console, *, rounds: int = 0, first: str = READING) -> None:
         self._console = console
+        self._first = first  # what is done before the first stage
         self._view = JobView(rounds=rounds)
         # One for the whole job: a new one at each event would start again at its first picture.
         self._spinner = Spinner("dots", style="cyan")
@@ -110,7 +111,7 @@ class LiveView:
         if seconds < SILENT_S or (not is_new and now - self._told < BEAT_S):
             return
         self._said, self._told = len(view.lines), now
-        text = Text.assemble(("… ", "dim"), READING) if line is None else self._ended(replace(line, seconds=0.0))
+        text = Text.assemble(("… ", "dim"), self._first) if line is None else self._ended(replace(line, seconds=0.0))
         if line is not None:
             text.append_text(self._effort(line))
             text.append(f" · {view.activity}" if view.activity not in {"", line.note} else "", style="dim")
@@ -129,7 +130,7 @@ class LiveView:
         """Never taller than the terminal, so that it can be drawn over; the oldest stages go first."""
         running = None if final else self._view.running
         if not final and not self._view.lines:
-            return Group(self._row(Text(READING)))
+            return Group(self._row(Text(self._first)))
         rows: list[RenderableType] = [
             self._at_work(line) if line is running else self._ended(line) for line in self._view.lines
         ]
