@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from perstack.api.choice import attempts, working_sandbox
@@ -20,6 +21,38 @@ from perstack.core.json import JsonObject
 from perstack.core.sandbox import SandboxSpec, Snapshot
 from perstack.infrastructure.egress.ready import PROXY_GATE, make_ready
 from perstack.infrastructure.git import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A back end that works, what it is to be prepared with, and what it holds. `snapshot` where it is prepared."""
+
+    sandbox: Sandbox
+    spec: SandboxSpec
+    capabilities: Capabilities
+    snapshot: Snapshot | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Why back ends cannot be used. Where `strict`, what the configuration has wrong is everybody's end."""
+
+    say: Callable[[str], None]
+    strict: bool
+    problems: list[str] = field(default_factory=list)
+    hints: set[str] = field(default_factory=set)
+
+    @contextlib.contextmanager
+    def by(self, name: str) -> Iterator[None]:
+        """What is raised here keeps one back end out, and not the next."""
+        try:
+            yield
+        except (SandboxUnavailable, UserError) as error:
+            if isinstance(error, UserError) and self.strict:
+                raise  # no other back end makes it right
+            self.problems.append(f"{name}: {error.message}")
+            self.hints.add(error.hint)
+            self.say(f"sandbox {name} cannot be used: {error.message}")
 
 
 @dataclass(slots=True)
@@ -65,46 +98,47 @@ class Places:
     ) -> tuple[Sandbox, Snapshot]:
         """The strongest back end that works and can be prepared; says which and why not the others.
 
+        Several are measured before set-up runs, in the chosen one only.
         Raises: SandboxUnavailable; UserError where what the configuration asks for is wrong.
         """
-        problems: list[str] = []
-        hints: set[str] = set()
-        found: list[tuple[Sandbox, Snapshot, Capabilities]] = []
-        host = self.host
-        for name, variant in attempts(host.sandbox, with_mirrors(spec, host.env), suggestion or SandboxSpec()):
-            try:
-                found.append(await self._prepared(name, variant, source))
-            except (SandboxUnavailable, UserError) as error:
-                if isinstance(error, UserError) and (spec.needs_images or spec.setup):
-                    raise  # what the configuration says is wrong, and no other back end makes it right
-                problems.append(f"{name}: {error.message}")
-                hints.add(error.hint)
-                self.say(f"sandbox {name} cannot be used: {error.message}")
-                continue
-            if not lacks(found[-1][2]):
-                break  # otherwise the next one may hold more
-        if found:
-            return self._chosen(found)
+        host, refused, weaker = self.host, _Refused(self.say, strict=spec.needs_images or bool(spec.setup)), []
+        wanted = attempts(host.sandbox, with_mirrors(spec, host.env), suggestion or SandboxSpec())
+        for name, variant in wanted:
+            with refused.by(name):
+                found = await self._measured(name, variant, source, alone=len(wanted) == 1)
+                if not lacks(found.capabilities):
+                    return await self._chosen(found, source)
+                weaker.append(found)  # the next one may hold more
+        for found in sorted(weaker, key=lambda one: lacks(one.capabilities)):
+            with refused.by(found.sandbox.name):
+                return await self._chosen(found, source)
         raise SandboxUnavailable(
-            "no sandbox can be used (" + "; ".join(dict.fromkeys(problems)) + ")",
+            "no sandbox can be used (" + "; ".join(dict.fromkeys(refused.problems)) + ")",
             # What all have in common (a full disk) is to be mended; another back end would not help.
-            hint=(hints.pop() if len(hints) == 1 else "")
+            hint=(next(iter(refused.hints)) if len(refused.hints) == 1 else "")
             or f"start a Docker engine{' (the configuration needs one)' if spec.needs_images else ''}, "
             "or install bubblewrap (apt-get install bubblewrap) and choose `--sandbox bubblewrap`; "
             "`--sandbox host` runs without isolation, for code you trust",
         )
 
-    async def _prepared(self, name: str, variant: SandboxSpec, source: Path) -> tuple[Sandbox, Snapshot, Capabilities]:
-        host = self.host
-        sandbox = await working_sandbox(name, host.path, host=host, tell=self.emit, spec=variant)
-        if name != "host" and variant.network.open and (variant.setup or variant.devcontainer):
-            await make_ready(host.env, self.say, host.scratch / PROXY_GATE)
-        snapshot = await sandbox.prepare(variant, source, self.say)
-        return sandbox, snapshot, await known(host, sandbox, snapshot, variant)
+    async def _measured(self, name: str, variant: SandboxSpec, source: Path, *, alone: bool) -> _Measured:
+        """A back end and what it holds. Where there are others to choose from, no set-up runs for it."""
+        sandbox = await working_sandbox(name, self.host.path, host=self.host, tell=self.emit, spec=variant)
+        spec = variant if alone else replace(variant, setup=())
+        snapshot = await self._prepared(sandbox, spec, source)
+        capabilities = await known(self.host, sandbox, snapshot, variant)
+        return _Measured(sandbox, variant, capabilities, snapshot if spec == variant else None)
 
-    def _chosen(self, found: Sequence[tuple[Sandbox, Snapshot, Capabilities]]) -> tuple[Sandbox, Snapshot]:
-        """The one that lacks least, the first of equals; told, and put on record with what it guarantees."""
-        sandbox, snapshot, capabilities = min(found, key=lambda one: lacks(one[2]))
+    async def _prepared(self, sandbox: Sandbox, spec: SandboxSpec, source: Path) -> Snapshot:
+        host = self.host
+        if sandbox.name != "host" and spec.network.open and (spec.setup or spec.devcontainer):
+            await make_ready(host.env, self.say, host.scratch / PROXY_GATE)
+        return await sandbox.prepare(spec, source, self.say)
+
+    async def _chosen(self, found: _Measured, source: Path) -> tuple[Sandbox, Snapshot]:
+        """This one, with its set-up; told, and put on record with what it guarantees."""
+        sandbox, capabilities = found.sandbox, found.capabilities
+        snapshot = found.snapshot or await self._prepared(sandbox, found.spec, source)
         missing = [each.value for each in ESSENTIAL if not capabilities.holds(each)]
         without = f" (it does not guarantee: {', '.join(missing)})" if missing else ""
         self.say(f"sandbox: {sandbox.name}{without}")
