@@ -155,6 +155,25 @@ def test_hostile_texts_become_no_element_no_attribute_and_no_address() -> None:
     assert len(json.loads(next(text for text in found.scripts if text.startswith("[")))) == len(job())
 
 
+def test_junit_is_never_greener_than_the_verdict_and_counts_what_it_holds() -> None:
+    green = {"name": "tests", "priority": "must", "status": "pass", "tests": {"pass_to_pass": 3}}
+    lint = {"name": "lint", "priority": "should", "status": "fail"}
+    broken = {"name": "types", "priority": "must", "status": "error"}
+    reasons = [{"code": "protected-path", "detail": "test_a.py: tests were removed"}]
+    for verdict, signals, counts in (
+        ("fail", [green, lint], ("3", "1", "0", "1")),
+        ("error", [green, broken], ("3", "0", "2", "0")),
+        ("pass", [green], ("2", "0", "0", "0")),
+    ):
+        told = report(verdict, "pass", signals=signals, reasons=[] if verdict == "pass" else reasons)
+        root = ET.fromstring(junit_xml(gather("j", [event("decideVerdict", 1, report=told)])))
+        found = [len(root.findall(path)) for path in (".//testcase", ".//failure", ".//error", ".//skipped")]
+        assert tuple(map(str, found)) == counts
+        assert (root.get("tests"), root.get("failures"), root.get("errors")) == counts[:3]
+    assert "protected-path: test_a.py" in junit_xml(gather("j", [event("decideVerdict", 1, report=report(
+        "fail", "pass", signals=[green], reasons=reasons))]))  # fmt: skip
+
+
 def test_long_and_many_events_stay_within_bounds() -> None:
     events = [*job(), event("progress", 9000, message="x" * 50_000)]
     page = html_page(gather("job1", events), events, {})
@@ -172,7 +191,8 @@ def test_other_forms_say_the_same() -> None:
     raw = [t for token in tokens for t in (token, *(token.children or ())) if t.type.startswith("html")]
     assert raw == [], "nothing is taken for HTML"
     root = ET.fromstring(junit_xml(it))
-    (suite,) = root
+    verdict, suite = root
+    assert [case.get("name") for case in verdict if case.find("failure") is not None] == ["verdict"]
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     assert [case.get("name") for case in suite if case.find("failure") is not None] == ["test_b"]
     results = json.loads(sarif(it))["runs"][0]["results"]

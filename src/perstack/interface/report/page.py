@@ -65,7 +65,7 @@ def html_page(it: Gathered, events: Sequence[Event], pictures: Mapping[str, byte
     return _template().render(
         it=it,
         headline=headline(it),
-        tone=_tone(it),
+        tone=tone_of(it),
         after=_after(it),
         answer=next((one for one in reversed(it.experts) if not one.depth), None) if not it.verdict else None,
         facts=facts_of(it),
@@ -137,11 +137,16 @@ def headline(it: Gathered) -> str:
         return ENDING[Ending(it.outcome)]
     if it.verdict in set(Verdict):
         return VERIFIED[Verdict(it.verdict)]
-    end = "stopped by an error" if it.error else _ENDS.get(it.outcome, it.outcome or "no end on record")
+    end = end_of(it)
     return f"{end[:1].upper()}{end[1:]}"
 
 
-def _tone(it: Gathered) -> str:
+def end_of(it: Gathered) -> str:
+    """How a job without a verdict ended."""
+    return "stopped by an error" if it.error else _ENDS.get(it.outcome, it.outcome or "no end on record")
+
+
+def tone_of(it: Gathered) -> str:
     """The colour of the head: a verdict's, or how a job without one ended."""
     if it.verdict in set(Verdict):
         return it.verdict
