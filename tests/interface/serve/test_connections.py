@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, nullcontext, suppress
+from pathlib import Path
 from typing import Any, cast
 
 import anyio
@@ -14,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from perstack.interface.serve.limits import Access, Limits
 from perstack.interface.serve.server import Service, bound, names_of, serve
+from perstack.interface.serve.waiting import WaitingRoom
 from perstack.interface.serve.work import Workshop
 
 pytestmark = pytest.mark.anyio
@@ -31,12 +33,16 @@ async def application(scope: Scope, _: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"x" * (MUCH if scope["path"] == "/much" else 1)})
 
 
+def _workshop(limits: Limits) -> Workshop:
+    return Workshop(lambda: nullcontext(cast("Any", None)), limits, WaitingRoom(Path("/nowhere")))
+
+
 @asynccontextmanager
 async def answering(limits: Limits = SHORT) -> AsyncIterator[int]:
     """The port of a server."""
     opened = bound("127.0.0.1", 0)
     port = int(opened.getsockname()[1])
-    with closing(opened), Workshop(lambda: nullcontext(cast("Any", None)), limits) as workshop:
+    with closing(opened), _workshop(limits) as workshop:
         it = Service(application, Access(TOKEN, names_of("127.0.0.1", port)), workshop, limits)
         ready = anyio.Event()
         with anyio.fail_after(20):

@@ -7,7 +7,6 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from threading import Event
 
 import pytest
@@ -223,19 +222,49 @@ def test_a_damaged_log_is_followed_to_the_damage_and_says_where_it_is(front: Fro
     assert "events.jsonl:4:" in found[2][1]["detail"]
 
 
-def test_a_signal_ends_the_server_and_leaves_its_job_resumable(place: Desk, script: Script) -> None:
+def test_a_signal_leaves_what_was_at_work_resumable_and_what_waited_to_the_next_server(
+    place: Desk, script: Script
+) -> None:
     script.app, script.hold = ["wait"], Event()
-    with serving(place) as front:
+    with serving(place, "--max-jobs", "1") as front:
         start(front, "last")
         with front.follow("last") as stream:
-            events = stream.read()
-            assert any(data and data.get("type") == "startGeneration" for _, _, data in events)
+            assert any(data and data.get("type") == "startGeneration" for _, _, data in stream.read())
+        for job in ("kept", "dropped", "not-wanted"):
+            start(front, job, maxSteps=3)
+        assert front("POST", "/v1/jobs/not-wanted/cancel").json["status"] == "cancelled"
+        assert front("POST", "/v1/jobs/last/messages", {"query": "x"}).kind == "conflict"
+        with front.follow("kept") as one, front.follow("last") as two:
             front.process.send_signal(signal.SIGINT)
-            assert [data["status"] for name, _, data in events if name == "end"] == ["interrupted"]
+            for stream in (one, two):
+                assert [data["status"] for name, _, data in stream.read() if name == "end"] == ["interrupted"]
         _, err = front.process.communicate(timeout=60)
         assert front.process.returncode == 130, err
         assert "go on with: perstack resume last" in err
+        assert "kept has not begun" in err
         assert "Traceback" not in err
-    script.hold.set()
     assert place.record("last")["status"] == "running"
-    assert Path(place.folder / "token").stat().st_mode & 0o777 == 0o600
+    assert (place.folder / "token").stat().st_mode & 0o777 == 0o600
+    queue = place.folder / "perstack" / "queue"
+    assert sorted(path.name for path in queue.glob("*.json")) == ["dropped.json", "kept.json"]
+    assert (queue / "kept.json").stat().st_mode & 0o777 == 0o600
+    (queue / "planted.json").write_text('{"job_id": "planted", "kind": "\\u001b[2J"}')
+    script.app = ["Begun late."]
+    script.hold.set()
+    with serving(place) as front:
+        assert front("GET", "/v1/jobs/kept").json["status"] == "interrupted"
+        listed = {job["id"]: job["status"] for job in front("GET", "/v1/jobs?take=1000").json["jobs"]}
+        assert (listed["kept"], listed["dropped"]) == ("interrupted", "interrupted")
+        assert not {"not-wanted", "planted"} & set(listed)
+        assert front("POST", "/v1/jobs", {"kind": "fix", "jobId": "kept"}).kind == "conflict"
+        assert front("POST", "/v1/jobs/dropped/cancel").json["status"] == "cancelled"
+        assert front("GET", "/v1/jobs/dropped").kind == "no-such-job"
+        assert front("POST", "/v1/jobs/kept/resume").status == 202
+        assert front.ended("kept") == "completed"
+        assert front("GET", "/v1/jobs/kept").json["result"] == "Begun late."
+        assert front("POST", "/v1/jobs/kept/resume").kind == "conflict"
+        _, err = front.stop()
+        assert "kept was taken by an earlier server" in err
+        assert "\x1b" not in err
+    assert place.record("kept")["maxSteps"] == 3
+    assert [path.name for path in queue.glob("*.json")] == ["planted.json"]

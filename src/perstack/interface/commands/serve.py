@@ -30,7 +30,7 @@ Examples:
 The line on stdout when it is ready is JSON: {"type":"ready","url":…,"port":…}. /openapi.json describes the rest.
 
 Exit codes: 0 ended by SIGTERM; 130 by SIGINT; 2 usage or configuration, a port in use. Jobs that were at work are
-cancelled, and can be resumed.""",
+cancelled, those that waited are kept; POST /v1/jobs/ID/resume goes on with either.""",
 )
 @click.option("--address", default="127.0.0.1", show_default=True, metavar="IP", help="Where to answer.")
 @click.option(

@@ -24,8 +24,8 @@ from perstack.interface.serve.operations import Call
 from perstack.interface.serve.problems import Problem, problem_of
 from perstack.interface.serve.schemas import ExpertDocument, Experts, FileLine, Files, Health, JobList
 from perstack.interface.serve.starting import Starter
-from perstack.interface.serve.views import Views, document, no_such_job
-from perstack.interface.serve.work import Ticket, Workshop
+from perstack.interface.serve.views import Views, cancelled, document, no_such_job
+from perstack.interface.serve.work import LEFT, QUEUED, Ticket, Workshop
 
 T = TypeVar("T")
 TEXT = "text/plain; charset=utf-8"
@@ -110,6 +110,10 @@ class Handlers:
         """End a job that waits or is worked on here."""
         job_id = call.path["job"]
         if not self.workshop.cancel(job_id):
+            left = await to_thread.run_sync(self.workshop.room.left, job_id)
+            if left is not None:
+                await to_thread.run_sync(self.workshop.room.drop, job_id)
+                return _json(cancelled(left), 202)
             await self._require(job_id)
             raise Problem("conflict", f"this server does not work on job {job_id}", "It has ended, or is another's.")
         return _json(await to_thread.run_sync(self.views.job, job_id), 202)
@@ -179,8 +183,19 @@ class Handlers:
     async def _queued(self, make: Callable[[], Ticket]) -> Response:
         ticket = await to_thread.run_sync(make)
         self.workshop.add(ticket)
+        if ticket.state == QUEUED:
+            await self._kept(ticket)
         view = await to_thread.run_sync(self.views.job, ticket.job_id)
         return _json(view, 202, {"location": f"/v1/jobs/{ticket.job_id}"})
+
+    async def _kept(self, ticket: Ticket) -> None:
+        """Write down what waits; where that cannot be, it waits all the same."""
+        try:
+            await to_thread.run_sync(self.workshop.room.keep, ticket.asked)
+        except OSError as error:
+            self.starter.tell(f"job {ticket.job_id} is forgotten where this server ends before it begins: {error}")
+        if ticket.state not in {QUEUED, LEFT}:
+            self.workshop.room.drop(ticket.job_id)  # it began meanwhile
 
     async def _file(self, job_id: str, path: str) -> bytes:
         await self._require(job_id)
@@ -188,8 +203,11 @@ class Handlers:
 
     async def _require(self, job_id: str) -> None:
         """Raises: Problem where there is no such job, on record or here."""
-        if self.workshop.ticket(job_id) is None and not await to_thread.run_sync(self._is_there, job_id):
+        if self.workshop.ticket(job_id) is None and not await to_thread.run_sync(self._is_known, job_id):
             raise no_such_job(job_id)
+
+    def _is_known(self, job_id: str) -> bool:
+        return self._is_there(job_id) or self.workshop.room.left(job_id) is not None
 
     def _is_there(self, job_id: str) -> bool:
         try:

@@ -29,7 +29,8 @@ from perstack.interface.serve.server import Service, Stopped, bound, names_of, s
 from perstack.interface.serve.starting import Starter
 from perstack.interface.serve.token import new_token, token_of
 from perstack.interface.serve.views import Views
-from perstack.interface.serve.work import Machine, Workshop
+from perstack.interface.serve.waiting import WaitingRoom
+from perstack.interface.serve.work import LEFT, Machine, Workshop
 from perstack.interface.settings import Settings
 
 
@@ -72,7 +73,10 @@ async def _served(
     limits: Limits,
 ) -> Stopped:  # fmt: skip
     archive = api.Archive(storage_root(settings.storage))
-    with Workshop(machine, limits) as workshop:
+    with WaitingRoom(archive.root) as room, Workshop(machine, limits, room) as workshop:
+        for one in room.all_left():
+            click.echo(f"perstack: {one.kind} job {one.job_id} was taken by an earlier server and has not begun; "
+                       f"{_onward(one.job_id)}", err=True)  # fmt: skip
         it = handlers_of(settings, config, archive, workshop, limits)
         ready = partial(_tell_ready, front, opened.getsockname()[1], archive.root)
         return await serve(Service(application(it, limits), access, workshop, limits), opened, ready)
@@ -81,10 +85,18 @@ async def _served(
 def tell_end(stopped: Stopped, settings: Settings) -> None:
     """Which jobs were interrupted, and how to go on with them."""
     for ticket in stopped.jobs:
+        if ticket.state == LEFT:
+            click.echo(f"perstack: {ticket.kind} job {ticket.job_id} has not begun, and is kept for the next server; "
+                       f"{_onward(ticket.job_id)}", err=True)  # fmt: skip
+            continue
         can_go_on = ticket.kind == "run"
         again = command_line("resume", [ticket.job_id], settings) if can_go_on else "start it again"
         told = "go on with: " if can_go_on else ""
         click.echo(f"perstack: {ticket.kind} job {ticket.job_id} was at work; {told}{again}", err=True)
+
+
+def _onward(job_id: str) -> str:
+    return f"begin it with POST /v1/jobs/{job_id}/resume, or drop it with …/cancel"
 
 
 def _machine(settings: Settings, env: Mapping[str, str]) -> AbstractContextManager[api.Host]:

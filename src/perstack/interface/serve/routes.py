@@ -150,6 +150,7 @@ def _going_on(it: Handlers) -> Sequence[Operation]:
         ),
         Operation(
             "POST", f"{_JOB}/resume", "resumeJob", "Go on with a run that was interrupted", it.resume, _STARTED,
+            about="Also begins what a server took, and had not begun when it ended: that is `interrupted` too.",
             problems=(*_QUERY, *begin),
         ),
     )  # fmt: skip

@@ -25,7 +25,7 @@ _BACKLOG = 128
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """How a server ended: by which signal, and which jobs were at work then."""
+    """How a server ended: by which signal, and which jobs were at work or waited then."""
 
     by: signal.Signals | None
     jobs: tuple[Ticket, ...]

@@ -14,7 +14,8 @@ from perstack.interface.history.reading import text_of
 from perstack.interface.serve.files import EVIDENCE, PATCH
 from perstack.interface.serve.problems import Problem
 from perstack.interface.serve.schemas import Failure, JobDocument, JobLine, JobStatus, Links
-from perstack.interface.serve.work import CANCELLED, QUEUED, Ticket, Workshop
+from perstack.interface.serve.waiting import Asked
+from perstack.interface.serve.work import CANCELLED, LEFT, QUEUED, Ticket, Workshop
 
 _STATUS: dict[str, JobStatus] = {
     "completed": "completed",
@@ -38,10 +39,13 @@ class Views:
         history = self.history(job_id, ticket)
         if history is None and ticket is not None:
             return _unrecorded(ticket)
+        left = self.workshop.room.left(job_id) if ticket is None else None
+        if history is None and left is not None:
+            return _left(left)
         if history is None:
             raise no_such_job(job_id)
         record = history.record
-        status = self._status(record, ticket, is_live=history.is_live)
+        status = self._status(record, ticket, is_live=history.is_live, is_left=left is not None)
         last = _last(history.events, "finishJob")
         folder = self.archive.root / "jobs" / record.id
         return JobDocument(
@@ -75,7 +79,9 @@ class Views:
         records = self.archive.jobs()
         interrupted = self.archive.interrupted(records)
         known = {record.id for record in records}
+        left = {one.job_id: one for one in self.workshop.room.all_left(tickets)}
         lines = [_line_of(_unrecorded(one)) for one in reversed(tickets.values()) if one.job_id not in known]
+        lines += [_line_of(_left(one)) for one in left.values() if one.job_id not in known]
         for record in records:
             ticket = tickets.get(record.id)
             is_open = ticket is not None and ticket.is_open
@@ -83,7 +89,9 @@ class Views:
                 JobLine(
                     id=record.id,
                     kind=_kind(record),
-                    status=self._status(record, ticket, is_live=record.id not in interrupted),
+                    status=self._status(
+                        record, ticket, is_live=record.id not in interrupted, is_left=record.id in left
+                    ),
                     expert=record.coordinator_expert_key,
                     is_here=is_open,
                     started_at=record.started_at,
@@ -103,9 +111,11 @@ class Views:
         # A folder without a record or an event is a job that is just being made.
         return None if ticket is not None and not history.events and not history.record.started_at else history
 
-    def _status(self, record: JobRecord, ticket: Ticket | None, *, is_live: bool) -> JobStatus:
+    def _status(self, record: JobRecord, ticket: Ticket | None, *, is_live: bool, is_left: bool) -> JobStatus:
         if ticket is not None and ticket.is_open:
             return "queued" if ticket.state == QUEUED else "running"
+        if is_left or (ticket is not None and ticket.state == LEFT):
+            return "interrupted"  # what was asked of it last has not begun
         status = _STATUS.get(record.status, "running")
         return "interrupted" if status == "running" and not is_live else status
 
@@ -125,18 +135,37 @@ def _unrecorded(ticket: Ticket) -> JobDocument:
     status: JobStatus = "queued" if ticket.state == QUEUED else "running"
     if not ticket.is_open:
         status = "cancelled" if ticket.state == CANCELLED or ticket.error is None else "stoppedByError"
+    if ticket.state == LEFT:
+        status = "interrupted"
+    error = None if ticket.error is None else Failure(message=ticket.error.message, hint=ticket.error.hint)
+    return _bare(ticket.asked, status, ticket.asked_at, error=error, is_here=ticket.is_open)
+
+
+def _left(asked: Asked) -> JobDocument:
+    """A job that another server took and never began."""
+    return _bare(asked, "interrupted", asked.asked_at)
+
+
+def cancelled(asked: Asked) -> JobDocument:
+    """A job that will not begin."""
+    return _bare(asked, "cancelled", asked.asked_at)
+
+
+def _bare(
+    asked: Asked, status: JobStatus, asked_at: int, *, error: Failure | None = None, is_here: bool = False
+) -> JobDocument:
     return JobDocument(
-        id=ticket.job_id,
-        kind=ticket.kind,
+        id=asked.job_id,
+        kind=asked.kind,
         status=status,
-        expert=ticket.expert,
-        is_here=ticket.is_open,
-        started_at=ticket.asked_at,
+        expert=asked.expert,
+        is_here=is_here,
+        started_at=asked_at,
         finished_at=0,
         total_steps=0,
         usage=dict(Usage().to_json()),
-        error=None if ticket.error is None else Failure(message=ticket.error.message, hint=ticket.error.hint),
-        links=_links(ticket.job_id, evidence=False, patch=False),
+        error=error,
+        links=_links(asked.job_id, evidence=False, patch=False),
     )
 
 

@@ -25,21 +25,23 @@ from perstack.core.errors import InvariantBroken, PerstackError
 from perstack.core.events import Event, EventSink
 from perstack.interface.serve.limits import Limits
 from perstack.interface.serve.problems import Problem
+from perstack.interface.serve.waiting import Asked, WaitingRoom
 
 Machine = Callable[[], AbstractContextManager[api.Host]]
 Work = Callable[[api.Host, EventSink], Awaitable[object]]
-QUEUED, RUNNING, ENDED, CANCELLED = "queued", "running", "ended", "cancelled"
+QUEUED, RUNNING, ENDED, CANCELLED, LEFT = "queued", "running", "ended", "cancelled", "left"
 _REMEMBERED = 500  # ended jobs whose own word on their end is kept
 
 
 @dataclass(slots=True)
 class Ticket:
-    """One job of this server. `work` does it; `error` is why it could not begin or go on."""
+    """One job of this server. `work` does it, as `asked`; `error` is why it could not begin or go on."""
 
     job_id: str
     kind: str
     expert: str
     work: Work
+    asked: Asked
     state: str = QUEUED
     asked_at: int = field(default_factory=lambda: int(time() * 1000))
     error: PerstackError | None = None
@@ -61,8 +63,9 @@ class Ticket:
 class Workshop:
     """The jobs of one server, as a context: leaving it cancels what is at work, and waits for it."""
 
-    def __init__(self, machine: Machine, limits: Limits) -> None:
+    def __init__(self, machine: Machine, limits: Limits, room: WaitingRoom) -> None:
         self._machine = machine
+        self.room = room
         self._limits = limits
         self._tickets: OrderedDict[str, Ticket] = OrderedDict()
         self._idle = anyio.Event()
@@ -125,15 +128,20 @@ class Workshop:
         ticket.is_cancelled = True
         if ticket.state == QUEUED:
             ticket.state = CANCELLED
+            self.room.drop(job_id)
             ticket.ring()
         elif self._portal is not None:
             self._portal.start_task_soon(_cancel, ticket)
         return True
 
     async def stop(self) -> tuple[Ticket, ...]:
-        """Cancel everything and wait until it has ended; the jobs that were at work."""
+        """End what is at work and wait for that; leave what waits to the next server. The jobs that were either."""
         self.is_stopping = True
-        at_work = tuple(one for one in self._tickets.values() if one.state == RUNNING)
+        at_work = tuple(one for one in self._tickets.values() if one.is_open)
+        for ticket in at_work:
+            if ticket.state == QUEUED:
+                ticket.state = LEFT
+                ticket.ring()
         for job_id in list(self._tickets):
             self.cancel(job_id)
         with anyio.move_on_after(self._limits.stop_s):
@@ -150,6 +158,7 @@ class Workshop:
             if ticket.state != QUEUED or (ticket.kind == "run" and any(one.kind == "run" for one in at_work)):
                 continue
             ticket.state = RUNNING
+            self.room.drop(ticket.job_id)
             ticket.ring()
             self._portal.start_task_soon(self._carry_out, ticket).add_done_callback(partial(self._tell, ticket))
 
