@@ -136,7 +136,12 @@ def recall(*, quick: bool) -> Iterator[Row | Skipped]:
     """Which files a commit changed, found from its message: this repository's own history, beside plain grep."""
     found = ask("bench.recall", "10" if quick else "40", timeout_s=600.0)
     ways = found["ways"]
-    for key, name in (("ranked", "ranked search"), ("symbols", "and map"), ("two", "and map of the first hits")):
+    for key, name in (
+        ("ranked", "ranked search"),
+        ("past", "and past commits"),
+        ("symbols", "and map"),
+        ("two", "and map of the first hits"),
+    ):
         low, high = ways[key]["interval"]
         least, most = ways[key]["gain"]
         note = f"95 %: {100 * low:.0f}-{100 * high:.0f}; against grep {100 * least:+.0f} to {100 * most:+.0f}"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bench.processes import ROOT
 from perstack.context.retrieval.contract import Listing, SourceFile
+from perstack.context.retrieval.precedents import MAX_COMMITS, Change, Precedents
 from perstack.context.retrieval.ranked import RankedIndex
 from perstack.context.retrieval.repository_map import interest, rank
 from perstack.context.retrieval.symbols import SymbolIndex
@@ -64,7 +65,10 @@ def git(*arguments: str, stdin: bytes = b"") -> bytes:
 
 
 def questions(count: int) -> list[Question]:
-    """A sample of commits with one parent that change one to five Python files."""
+    """A sample of commits with one parent that change one to five Python files, from the newer half of them.
+
+    What ranked search weighs was chosen by the older half.
+    """
     raw = git("log", "--no-merges", "--no-renames", "--format=%x01%P%x00%B%x00", "--name-status", "HEAD").decode()
     found = []
     for record in raw.split("\x01")[1:]:
@@ -74,7 +78,8 @@ def questions(count: int) -> list[Question]:
         text = _PATH.sub(" ", message).strip()
         if parent and 1 <= len(changed) <= _MOST_FILES and text:
             found.append(Question(parent, text, changed))
-    return random.Random(_SEED).sample(found, min(count, len(found)))  # noqa: S311  # a sample, no secret
+    newer = found[: (len(found) + 1) // 2]
+    return random.Random(_SEED).sample(newer, min(count, len(newer)))  # noqa: S311  # a sample, no secret
 
 
 def tree(commit: str) -> tuple[Listing, Blobs]:
@@ -92,6 +97,20 @@ def tree(commit: str) -> tuple[Listing, Blobs]:
             files.append(SourceFile(path, sha, size))
     files.sort(key=lambda file: file.path)
     return Listing(tuple(files), commit, by_path={file.path: file for file in files}), Blobs(held)
+
+
+def changes(commit: str) -> list[Change]:
+    """What a commit and those before it changed, paths taken out of their messages as out of the question."""
+    raw = git(
+        "log", "--no-merges", "--no-renames", "--name-only", "-z", f"--max-count={MAX_COMMITS}",
+        "--format=%x01%B%x02", commit,
+    ).decode("utf-8", "replace")  # fmt: skip
+    found = []
+    for record in raw.split("\x01")[1:]:
+        message, _, names = record.partition("\x02")
+        paths = tuple(name.removeprefix("\n") for name in names.split("\0"))
+        found.append(Change(_PATH.sub(" ", message), tuple(path for path in paths if path)))
+    return found
 
 
 def grep(text: str, blobs: Blobs) -> list[str]:
@@ -122,6 +141,8 @@ def answers(question: Question, symbols: SymbolIndex, folder: Path) -> dict[str,
     ranked.add((file, blobs.held[file.path]) for file in ranked.missing(listing.files))
     symbols.add((file, blobs.held[file.path]) for file in symbols.missing(listing.files))
     first = [hit.path for hit in ranked.search(question.text, listing, blobs, limit=50).hits]
+    past = Precedents(changes(question.parent)).of(question.text)
+    with_past = [hit.path for hit in ranked.search(question.text, listing, blobs, limit=50, precedents=past).hits]
     ranked.close()
     outlines = symbols.outlines(listing.files)
     plain = rank(outlines, interest(question.text))
@@ -129,6 +150,7 @@ def answers(question: Question, symbols: SymbolIndex, folder: Path) -> dict[str,
     return {
         "grep": grep(question.text, blobs),
         "ranked": first,
+        "past": with_past,
         "symbols": joined(first, sorted(plain, key=lambda path: (-plain[path], path))[:50]),
         "two": joined(first, sorted(second, key=lambda path: (-second[path], path))[:50]),
     }

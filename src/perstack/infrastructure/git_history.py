@@ -62,6 +62,23 @@ async def log(
     return _commits(raw)
 
 
+async def changes(git: Git, base: str, *, limit: int, seconds: float) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Messages of ancestors of `base` (itself included, merges not), newest first, with the paths each one changed.
+
+    Raises: InfrastructureError where it takes longer than `seconds`; UserError for a base that is no full commit id.
+    """
+    raw = await git.check(
+        "log", *_QUIET, "--no-merges", "--no-renames", "--name-only", "-z", f"--max-count={limit}",
+        "--format=%x01%B%x02", _full(base), "--", timeout_s=seconds,
+    )  # fmt: skip
+    made = []
+    for record in raw.decode("utf-8", "surrogateescape").split("\x01")[1:]:
+        message, _, names = record.partition("\x02")
+        paths = (name.removeprefix("\n") for name in names.split("\0"))
+        made.append((message.strip(), tuple(path for path in paths if path)))
+    return tuple(made)
+
+
 async def log_of_lines(git: Git, base: str, path: str, first: int, last: int, *, limit: int) -> tuple[PastCommit, ...]:
     """Ancestors of `base` that touched these lines (1-based, as they are at `base`), newest first.
 

@@ -126,6 +126,8 @@ class RetrievalSkill:
         if name == "history" and self._known.history is not None:
             return await _past(self._known.history, arguments)
         values = _values(name, arguments)
+        if name == "searchRanked" and self._known.history is not None:
+            values["precedents"] = dict(await self._known.history.precedents(arguments.text("query")))
         if name == "failures" and not values.get("output"):
             values["output"] = self._known.failing()
             if not values["output"]:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from perstack.context.retrieval.contract import MAX_LINE
+from perstack.context.retrieval.precedents import MAX_COMMITS as MAX_CHANGES
+from perstack.context.retrieval.precedents import Change, Precedents
 from perstack.core.errors import InfrastructureError, UserError
 from perstack.infrastructure import git_history
 from perstack.infrastructure.git import Repository
@@ -19,6 +21,7 @@ MAX_COMMITS = 50
 MAX_LINES = 200
 
 _MESSAGE_LINES = 8
+_PATIENCE_S = 3.0  # so long may it take to read what past commits changed, once a job
 
 
 class History:
@@ -28,6 +31,19 @@ class History:
         """`base` is a full commit id."""
         self._git = Git(repository.path)
         self._base = base
+        self._precedents: Precedents | None = None
+
+    async def precedents(self, query: str) -> dict[str, float]:
+        """Paths that past commits changed for the like of a query, with their weight, at most 1; {} where the past
+        takes too long to read.
+        """
+        if self._precedents is None:
+            try:
+                found = await git_history.changes(self._git, self._base, limit=MAX_CHANGES, seconds=_PATIENCE_S)
+            except InfrastructureError:
+                found = ()
+            self._precedents = Precedents([Change(message, paths) for message, paths in found])
+        return self._precedents.of(query)
 
     async def search(self, *, message: str = "", code: str = "", path: str = "", limit: int = 10) -> str:
         """Commits by words of their message, code that they brought or removed, and path; all of those given."""

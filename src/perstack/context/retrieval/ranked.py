@@ -7,9 +7,11 @@ import itertools
 import math
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import tantivy
@@ -27,7 +29,7 @@ from perstack.context.retrieval.contract import (
 from perstack.context.retrieval.decoded import text_of
 from perstack.context.retrieval.paths import Paths
 from perstack.context.retrieval.pieces import Needed
-from perstack.context.retrieval.spoken import MARK, Spoken, terms
+from perstack.context.retrieval.spoken import MARK, STOP, Spoken, terms
 from perstack.context.retrieval.vocabulary import Vocabulary
 
 _NAME = 41  # bytes of a digest and its line break in the file of names
@@ -36,11 +38,10 @@ _SEGMENTS = 24  # more make every query slow: the writer then stays until they a
 _WORDS = 1_000  # a piece that more words hold chooses nothing
 _USUAL = 500  # words of a content, for one that is not in the index yet
 _LISTINGS = 2  # with what is hidden, and without
-_STOP = frozenset(
-    {"a", "an", "and", "are", "as", "at", "be", "by", "do", "does", "for", "from", "how", "i", "in", "is", "it", "not"}
-    | {"of", "on", "or", "that", "the", "this", "to", "was", "what", "when", "where", "which", "why", "with"}
-)
 _POOL, _DEEPEST, _WINDOW = 120, 50_000, 12
+_LONGEST, _MOST = 20_000, 64  # characters of a query, and words that are looked for
+_NAME_SHARE, _NAME_ALONE = 1.2, 0.6  # what a word in a path is worth, beside words in the content and without
+_PAST_SHARE = 0.3  # of the best score: what having been changed for the like before is worth at most
 _TELLING = 8  # words that choose the lines shown
 
 
@@ -159,28 +160,50 @@ class RankedIndex:
         self._paths = [made, *self._paths[: _LISTINGS - 1]]
         return made
 
-    def search(self, query: str, listing: Listing, contents: Contents, *, limit: int) -> Found:
-        """The best files for a question or identifiers, each with the lines that speak most of it.
+    def search(
+        self,
+        query: str,
+        listing: Listing,
+        contents: Contents,
+        *,
+        limit: int,
+        precedents: Mapping[str, float] = MappingProxyType({}),
+    ) -> Found:
+        """The best files for a question or identifiers, each with the lines that speak most of it. `precedents` are
+        paths, at most 1 each, that were changed for the like before.
 
         Raises: Rejected where the query has no word.
         """
-        words = [w for w in terms(query) if w not in _STOP] or list(terms(query))
-        if not words:
+        weights = self._weights(query)
+        if not weights:
             raise Rejected("The query has no word to look for; name what the code is about.")
         paths = self._of(listing)
-        scores = self._scores(words, paths.by_digest, limit)
-        total = self._index.searcher().num_docs + 1
-        weights = {w: math.log(1 + total / (1 + self._index.searcher().doc_freq("body", w))) for w in words}
-        ranked: list[tuple[float, SourceFile]] = []
+        scores = self._scores(weights, paths.by_digest, limit)
         named = paths.naming([word for word in weights if len(word) > 2])
+        known = [listing.by_path[path] for path in precedents if path in listing.by_path]
         near = [paths.by_digest.get(digest, ()) for digest in scores]
-        for file in {file.path: file for files in (*near, named) for file in files}.values():
+        found: list[tuple[float, SourceFile]] = []
+        for file in {file.path: file for files in (*near, named, known) for file in files}.values():
             score, lowered = scores.get(file.digest, 0.0), file.path.lower()
             bonus = sum(weight for word, weight in weights.items() if len(word) > 2 and word in lowered)
-            ranked.append((score + bonus * (1.2 if score else 0.6), file))
+            found.append((score + bonus * (_NAME_SHARE if score else _NAME_ALONE), file))
+        best = max((score for score, _ in found), default=0.0) or 1.0
+        ranked = [(score + _PAST_SHARE * best * precedents.get(file.path, 0.0), file) for score, file in found]
         ranked.sort(key=lambda one: (-one[0], one[1].path))
         hits = [_region(file, score, weights, contents) for score, file in ranked[: min(limit, 50)]]
-        return Found(tuple(hits), len(ranked))
+        return Found(tuple(_with_past(hit, precedents) for hit in hits), len(ranked))
+
+    def _weights(self, query: str) -> dict[str, float]:
+        """The words of a query that tell most, in their order, with how much each does."""
+        found = terms(query[:_LONGEST])
+        searcher = self._index.searcher()
+        total = searcher.num_docs + 1
+        weights = {
+            word: math.log(1 + total / (1 + searcher.doc_freq("body", word)))
+            for word in [word for word in found if word not in STOP] or found
+        }
+        most = frozenset(sorted(weights, key=lambda word: -weights[word])[:_MOST])
+        return {word: weight for word, weight in weights.items() if word in most}
 
     def _scores(self, words: Collection[str], now: Collection[str], enough: int) -> dict[str, float]:
         """Scores by digest, of contents that are `now`: what other branches left in the index is passed over."""
@@ -258,6 +281,10 @@ class _Bodies:
 
     def words(self) -> set[bytes]:
         return self._spoken.words()
+
+
+def _with_past(hit: Hit, precedents: Mapping[str, float]) -> Hit:
+    return replace(hit, why=f"{hit.why}; changed for the like before") if hit.path in precedents else hit
 
 
 def _region(file: SourceFile, score: float, weights: dict[str, float], contents: Contents) -> Hit:

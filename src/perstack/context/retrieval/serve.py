@@ -92,8 +92,11 @@ class Server:
         return render.shown(search_text(query, listing, self._index.tree, self._ranked), numbered=True)
 
     def _search(self, _listing: Listing, arguments: Arguments) -> str:
-        limit = arguments["limit"]
-        return render.shown(self._ranked.search(arguments["query"], self._seen, self._index.tree, limit=limit))
+        found = self._ranked.search(
+            arguments["query"], self._seen, self._index.tree,
+            limit=arguments["limit"], precedents=arguments.get("precedents", {}),
+        )  # fmt: skip
+        return render.shown(found)
 
     def _symbol(self, _listing: Listing, arguments: Arguments) -> str:
         return render.shown(self._names().definitions(arguments["name"], path=arguments.get("path", "")))

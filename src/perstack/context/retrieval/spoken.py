@@ -12,6 +12,12 @@ LONG = 120
 
 MARK = "\x01long"
 
+STOP = frozenset(
+    {"a", "an", "and", "are", "as", "at", "be", "by", "do", "does", "for", "from", "how", "i", "in", "is", "it", "not"}
+    | {"of", "on", "or", "that", "the", "this", "to", "was", "what", "when", "where", "which", "why", "with"}
+)
+"""Words of a question that say nothing about code."""
+
 _WORD = re.compile(rb"[A-Za-z0-9_]+")
 _APART = bytes(c if chr(c).isascii() and (chr(c).isalnum() or c == 95) else 32 for c in range(256))
 _PIECE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
