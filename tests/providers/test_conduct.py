@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 from functools import partial
 from itertools import pairwise
 
@@ -185,6 +186,21 @@ async def test_a_server_that_is_not_there_is_told_with_what_to_check(name: str) 
     await model.close()
     assert caught.value.retryable
     assert "base URL" in caught.value.hint
+
+
+async def test_a_connection_that_nobody_takes_is_given_up_after_its_own_limit(name: str) -> None:
+    with socket.socket() as busy, socket.socket() as first, socket.socket() as second:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen(0)
+        for other in (first, second):  # they fill the queue of those who wait to be taken
+            other.setblocking(False)
+            other.connect_ex(busy.getsockname())
+        url = f"http://127.0.0.1:{busy.getsockname()[1]}"
+        model = provider(name, url, timeouts=Timeouts(connect_s=0.2), max_retries=0)
+        with anyio.fail_after(10), pytest.raises(ProviderError, match=r"not made within 0\.2 s") as caught:
+            await model.generate(ask(), ignore)
+        await model.close()
+    assert caught.value.retryable
 
 
 async def test_the_servers_wish_to_wait_is_kept_unless_it_is_too_long(name: str) -> None:

@@ -189,7 +189,8 @@ class Exchange:
                 raise self._refused(error, request.model) from error
             except (self._errors.connection, httpx2.HTTPError, httpx2.StreamError, OSError) as error:
                 if not progress.complete:
-                    raise self._endpoint.lost(error) from error
+                    late = isinstance(error.__cause__ or error, httpx2.ConnectTimeout)
+                    raise self._endpoint.lost(error, timeouts.connect_s if late else 0.0) from error
         if scope.cancelled_caught and not progress.complete:
             raise self._late(progress, request, ends_at)
         return settled(reader.reply(), request)

@@ -101,15 +101,17 @@ class Endpoint:
             kind=TOO_LONG,
         )
 
-    def lost(self, error: BaseException) -> ProviderError:
-        """The connection could not be made or was cut."""
+    def lost(self, error: BaseException, patience_s: float = 0.0) -> ProviderError:
+        """The connection could not be made (within `patience_s`, 0 for another reason) or was cut."""
         cause = error.__cause__ or error
+        if patience_s:
+            return self._lost(f"no connection to {self.label}: it was not made within {patience_s:g} s")
         detail = str(cause) or type(cause).__name__
-        return ProviderError(
-            self.clean(f"no connection to {self.label}, or it was cut: {detail}"),
-            hint="Check the network, a proxy, and the provider's base URL.",
-            retryable=True,
-        )
+        return self._lost(f"no connection to {self.label}, or it was cut: {detail}")
+
+    def _lost(self, sentence: str) -> ProviderError:
+        hint = "Check the network, a proxy, and the provider's base URL."
+        return ProviderError(self.clean(sentence), hint=hint, retryable=True)
 
     def malformed(self, what: str) -> ProviderError:
         """The server's reply cannot be read."""
