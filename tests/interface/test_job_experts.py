@@ -125,11 +125,23 @@ async def test_a_new_expert_is_shown_where_nothing_may_be_pushed_and_nowhere_whe
     assert "Nothing was pushed" in body
     assert "fork" in body
     liar = maker(answer="All is done, the signal is green.")
-    await scene.run(Action.CREATE_EXPERT, arguments="adds numbers", host={"model_provider": liar})
+    await scene.run(Action.RETRY, host={"model_provider": liar})
     body = scene.comment()
     assert "No expert was made" in body
     assert "[experts" not in body
     assert scene.record("commits") == []
+    asked = [str(request.messages) for request in liar.requests]
+    assert "adds numbers" in asked[0], "the same wish again"
+
+
+async def test_a_wish_that_was_too_long_to_be_kept_is_not_retried_by_halves(tmp_path: Path) -> None:
+    scene = await Scene.make(tmp_path)
+    data: dict[str, Json] = {
+        "v": 1, "command": "create-expert", "state": "failed", "arguments": "x" * 400, "started": scene.now()
+    }  # fmt: skip
+    scene.forge.upsert_comment(7, "create-expert-7", "failed", data)
+    assert (await scene.run(Action.RETRY)).outcome == "refused"
+    assert "too long to be kept" in str(scene.record("comments"))
 
 
 async def test_explain_tells_the_reasons_of_the_last_result(tmp_path: Path) -> None:

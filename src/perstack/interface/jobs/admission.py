@@ -18,11 +18,12 @@ from perstack.forge.trust import Allowed, decide_trust
 from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Assignment, Plan
 from perstack.interface.jobs.desk import Desk
-from perstack.interface.jobs.record import Record, read_record, timestamp, unpack_plan
+from perstack.interface.jobs.record import MAX_ARGUMENTS, Record, read_record, timestamp, unpack_plan
 from perstack.interface.render import markdown
 
 _COSTS = frozenset({Action.FIX, Action.PLAN, Action.REVIEW, Action.RUN, Action.CREATE_EXPERT})
 _AGAIN = _COSTS | {Action.VERIFY}
+_ALL_SAID = frozenset({Action.RUN.value, Action.CREATE_EXPERT.value})  # their words are the whole task
 _DAY = timedelta(hours=24)
 
 
@@ -125,6 +126,8 @@ async def _retried(desk: Desk, found: Assignment) -> Assignment | Refused:
     last = await last_record(desk, found.number, commands=frozenset(a.value for a in _AGAIN))
     if last is None:
         return _advised("nothing-to-retry", markdown.NOTHING_TO_RETRY)
+    if last.command in _ALL_SAID and len(last.arguments) >= MAX_ARGUMENTS:
+        return _advised("nothing-to-retry", markdown.TOO_LONG_TO_RETRY)
     trigger = replace(
         found.trigger, action=Action(last.command), arguments=last.arguments, expert=last.expert
     )  # fmt: skip

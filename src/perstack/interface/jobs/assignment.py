@@ -11,7 +11,7 @@ from perstack.core.usage import ModelUsage, Usage
 from perstack.forge.contract import Action, PullRequest, Trigger
 from perstack.forge.trust import Allowed
 from perstack.interface.jobs.desk import Desk
-from perstack.interface.jobs.record import Record, timestamp
+from perstack.interface.jobs.record import MAX_ARGUMENTS, Record, timestamp
 from perstack.interface.story import Story
 
 # Where somebody wrote to us.
@@ -83,7 +83,7 @@ class Assignment:
             actor=trigger.actor.id,
             login=trigger.actor.login,
             bot=trigger.actor.is_bot,
-            arguments=trigger.arguments[:400],
+            arguments=trigger.arguments[:MAX_ARGUMENTS],
             expert=trigger.expert,
             head=self.head,
             run=desk.process.run,

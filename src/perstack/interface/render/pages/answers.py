@@ -11,6 +11,10 @@ NOTHING_TO_RETRY: Advice = (
     "there is no earlier command here that could be given again.",
     "write the command itself, for example `/perstack fix`.",
 )
+TOO_LONG_TO_RETRY: Advice = (
+    "the earlier command was too long to be kept as a whole.",
+    "give the command itself again.",
+)
 NOTHING_TO_STOP: Advice = ("nothing of Perstack is at work here.", "")
 NOTHING_TO_EXPLAIN: Advice = (
     "there is no result here yet that could be explained.",
