@@ -54,8 +54,8 @@ class Host:
     @property
     def own_places(self) -> tuple[Path, ...]:
         """Folders of ours that may lie in somebody's checkout or workspace, and are part of neither."""
-        jobs = () if self.store is not None else (self.storage / "jobs",)
-        return (*jobs, self.cache, self.scratch)
+        jobs = self.storage / "jobs"  # with a store elsewhere: of other jobs, where there are any
+        return (*((jobs,) if self.store is None or jobs.is_dir() else ()), self.cache, self.scratch)
 
     def secrets(self) -> tuple[str, ...]:
         """Values that must never leave the process."""
