@@ -245,7 +245,7 @@ def test_a_signal_leaves_what_was_at_work_resumable_and_what_waited_to_the_next_
         assert "Traceback" not in err
     assert place.record("last")["status"] == "running"
     assert (place.folder / "token").stat().st_mode & 0o777 == 0o600
-    queue = place.folder / "perstack" / "queue"
+    queue = place.folder / "perstack" / "jobs" / ".queue"
     assert sorted(path.name for path in queue.glob("*.json")) == ["dropped.json", "kept.json"]
     assert (queue / "kept.json").stat().st_mode & 0o777 == 0o600
     (queue / "planted.json").write_text('{"job_id": "planted", "kind": "\\u001b[2J"}')

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -83,6 +84,33 @@ def test_ctrl_c_stops_a_job_that_can_go_on_in_a_small_window_without_colours(tmp
             terminal.press("ctrl+q")
             assert terminal.wait_end() == 0
             assert "perstack resume" in terminal.text
+
+
+def test_a_job_of_another_process_is_followed_live_and_gone_on_with_here(tmp_path: Path) -> None:
+    held = Event()
+
+    def late(_: object) -> str:
+        held.wait(60)
+        return "the late end"
+
+    with model({"APP": [READ, late, "and then"]}) as served:
+        elsewhere = Desk(tmp_path, served).start("run", "app", "from elsewhere")
+        served.wait_for(2)
+        with started(tmp_path, served, size=(60, 20)) as terminal:
+            terminal.wait_for("What is to be done?")
+            terminal.press("ctrl+o")
+            terminal.wait_for("● running")
+            terminal.press("enter")
+            shown = terminal.wait_for("at work in another process")
+            assert "❯ from elsewhere" in shown
+            assert "Say something" not in shown
+            held.set()
+            terminal.wait_for("the late end")
+            terminal.wait_for("Say something more")
+            terminal.press("go on", "enter")
+            terminal.wait_for("and then")
+        assert elsewhere.wait(60) == 0
+        elsewhere.communicate()
 
 
 def test_without_a_terminal_it_says_what_to_do(

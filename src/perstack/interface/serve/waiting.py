@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict
 from perstack.interface.serve.files import content
 from perstack.interface.serve.problems import Problem
 
-FOLDER = "queue"
+FOLDER = "jobs/.queue"  # experts see an empty folder in place of `jobs`, and no job has this name
 _MOST = 16_000_000  # bytes of one request: escapes make a body longer than it came
 _SHOWN = 10_000
 _NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,127})\.json")

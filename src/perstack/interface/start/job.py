@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from time import time
+from functools import partial
+from time import sleep, time
 from typing import ClassVar, Protocol
 
 from rich.text import Text
@@ -13,10 +14,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
+from textual.worker import get_current_worker
 
 from perstack import api
 from perstack.core.errors import InvariantBroken, PerstackError
-from perstack.core.events import Event
+from perstack.core.events import RECORD_EVENTS, Event
 from perstack.core.json import JsonObject
 from perstack.core.usage import Usage
 from perstack.interface.history.reading import text_of
@@ -30,6 +32,7 @@ from perstack.interface.start.session import End, Session, Told
 from perstack.interface.start.text import arguments_line, clock, flat, shortened
 
 _TICK_S = 1 / 15
+_LOOK_S = 0.2  # between looks at the log of another process
 _AT_ONCE = 2000  # events that one tick takes in
 _WIDE = 96  # columns from which the panel stands beside the list
 SIDE = 32
@@ -192,8 +195,30 @@ class JobScreen(Screen[None]):
             self.query_one(ActivityList).show(self.activity)
         if self.phase != "failed":
             self.phase = loaded.phase or self.phase
+        if made is not None and self.phase == "live" and loaded.job is not None:
+            known = sum(event.type not in RECORD_EVENTS for event in loaded.job.events)
+            self.run_worker(partial(self._watch, self.job_id, known), thread=True, exclusive=True, group="watch")
         self._draw()
         self._prepare()
+
+    def _watch(self, job_id: str, known: int) -> None:
+        """Take in what another process does in a job, after the `known` events, to its end. In a thread."""
+        worker = get_current_worker()
+        following = api.Following(self.session.archive, job_id)
+        try:
+            while not worker.is_cancelled:
+                is_live = following.is_live
+                lot = following.read()
+                self._news.extend(lot[known:])
+                known = max(0, known - len(lot))
+                if not lot and not is_live:
+                    break
+                if not lot:
+                    sleep(_LOOK_S)
+        except PerstackError as error:
+            self._news.append(End("failed", error.message, error.hint))
+        else:
+            self._news.append(End(""))
 
     def _find_price(self) -> None:
         price = self.session.price()
