@@ -173,6 +173,18 @@ def test_every_command_and_exit_code_is_in_the_readme() -> None:
         assert re.search(rf"\b{code.value}\b", text), code.name
 
 
+def test_the_proof_in_the_readme_is_what_the_attack_suite_measured() -> None:
+    page = (ROOT / "docs" / "attack-suite.md").read_text("utf-8")
+    rows = [[*map(int, row)] for row in re.findall(r"^\| [a-z]+ \| (\d+)/(\d+) \| (\d+)/(\d+) \|", page, re.MULTILINE)]
+    stopped, attacks, accepted, honest = map(sum, zip(*rows, strict=True))
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert f"| **{attacks - stopped} of {attacks}** | {accepted} of {honest} |" in text
+    for rung in ("G0", "G4"):
+        found = re.search(rf"^\| {rung} \|[^|]*\| (\d+)/(\d+) \| (\d+)/(\d+) \|", page, re.MULTILINE)
+        assert found
+        assert "| {} of {} | {} of {} |".format(*found.groups()) in text, rung
+
+
 def test_commands_in_comments_are_the_ones_the_bot_tells() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     told = set(re.findall(r"`/perstack (\w+)", help_text(())))

@@ -163,9 +163,9 @@ def badge_svg(it: Gathered) -> str:
     root = ET.Element("svg", xmlns="http://www.w3.org/2000/svg", width=whole, height="20", role="img")
     root.set("aria-label", f"perstack: {_xml(word)}")
     ET.SubElement(root, "title").text = f"perstack: {_xml(word)}"
-    corners = ET.SubElement(root, "clipPath", id="corners")
+    corners = ET.SubElement(root, "clipPath", id=f"corners-{whole}")
     ET.SubElement(corners, "rect", width=whole, height="20", rx="4")
-    group = ET.SubElement(root, "g", {"clip-path": "url(#corners)"})
+    group = ET.SubElement(root, "g", {"clip-path": f"url(#corners-{whole})"})
     colour = _COLOURS.get(tone_of(it), _DOUBT)
     for left, width, fill in ((0, name_width, "#3a424d"), (name_width, word_width, colour)):
         ET.SubElement(group, "rect", x=str(left), width=str(width), height="20", fill=fill)

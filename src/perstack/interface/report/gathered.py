@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from perstack.core.events import Event
 from perstack.core.json import Json, JsonObject
-from perstack.core.usage import ModelUsage, Usage
+from perstack.core.usage import ExpertUsage, ModelUsage, Usage
 from perstack.core.verdict import ReasonCode
 from perstack.interface.history.reading import object_of, objects_of, text_of, usage_of
 from perstack.interface.history.runs import Run, runs_of
@@ -99,6 +99,7 @@ class Gathered:
     steps: int = 0
     models: tuple[str, ...] = ()
     by_model: tuple[ModelUsage, ...] = ()  # as far as the log says it
+    by_expert: tuple[ExpertUsage, ...] = ()  # the same; an expert's delegates not counted
     problem: str = ""
     error: str = ""  # what ended the job before it could tell
     report: Mapping[str, Json] = field(default_factory=dict)
@@ -153,6 +154,7 @@ def gather(
         steps=max((e.step_number for e in events), default=0),
         models=tuple(dict.fromkeys(m for e in events if (m := text_of(e.payload.get("model"))))),
         by_model=_by_model(_last(events, "reportUsage")),
+        by_expert=_by_expert(_last(events, "reportUsage")),
         problem=problem,
         error=error,
         report=last,
@@ -233,12 +235,24 @@ def _by_model(told: JsonObject) -> tuple[ModelUsage, ...]:
         ModelUsage(
             text_of(row.get("model")),
             usage_of(row.get("usage")),
-            float(cost) if isinstance(cost := row.get("costUsd"), int | float) else None,
+            _cost(row),
             _number(row.get("replies")),
             _number(row.get("repairs")),
         )
         for row in objects_of(told.get("models"))
     )
+
+
+def _by_expert(told: JsonObject) -> tuple[ExpertUsage, ...]:
+    return tuple(
+        ExpertUsage(text_of(row.get("expert")), usage_of(row.get("usage")), _cost(row), _number(row.get("replies")))
+        for row in objects_of(told.get("experts"))
+    )
+
+
+def _cost(row: JsonObject) -> float | None:
+    cost = row.get("costUsd")
+    return float(cost) if isinstance(cost, int | float) else None
 
 
 def _total(runs: Iterable[Run]) -> Usage:
