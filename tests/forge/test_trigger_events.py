@@ -170,6 +170,8 @@ def test_the_clock_verifies_the_branch_of_the_workflow_or_fixes_it_where_that_is
         Action.VERIFY, HEAD, "main", "o/r",
     )  # fmt: skip
     assert one("schedule", {}, command="fix", repository="o/r", repository_id=9, ref="main").action is Action.FIX
+    nightly = one("schedule", {}, command="run", task="@docs-sync docs", repository="o/r", repository_id=9, ref="main")
+    assert (nightly.action, nightly.expert, nightly.arguments) == (Action.RUN, "docs-sync", "docs")
     with pytest.raises(UserError, match="names no repository"):
         read_event("schedule", {"schedule": "0 4 * * *"})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +60,28 @@ async def test_an_experts_change_is_judged_and_shown_and_never_pushed(tmp_path: 
     comment = scene.forge.own_comment(7, "run-tidy-7")
     assert comment is not None
     assert comment.data["verdict"] == "pass"
+    assert "n // 2 - 1" in scene.record("outputs")["patch"]
+
+
+@pytest.mark.slow
+async def test_a_shipped_expert_runs_by_the_clock_and_answers_in_the_summary(tmp_path: Path) -> None:
+    scene = await Scene.make(tmp_path)
+    words = scripted(done("New: `--quiet`."))
+    nightly: dict[str, Any] = {
+        "event": "schedule",
+        "is_pull_request": False,
+        "comment_id": 0,
+        "title": "",
+        "text": "",
+        "ref": "main",
+    }
+    result = await scene.run(
+        Action.RUN, number=0, expert="release-notes", arguments="since v1", host={"model_provider": words}, **nightly
+    )
+    assert (result.exit_code, result.outcome) == (ExitCode.OK, "answered"), result.message
+    assert "New: " in scene.summary()
+    assert "since v1" in str(words.requests[0].messages)
+    assert scene.record("comments") == []
 
 
 async def test_an_expert_that_the_base_does_not_define_is_named_with_those_it_does(tmp_path: Path) -> None:

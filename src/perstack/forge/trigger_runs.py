@@ -19,7 +19,7 @@ from perstack.forge.trigger_facts import NO_ACTOR, Workflow
 EXTERNAL_ID = "perstack:"
 _VERIFY_ON = frozenset({"opened", "synchronize", "reopened", "ready_for_review"})
 _ON_HEADS = frozenset({Action.VERIFY, Action.FIX, Action.PLAN, Action.REVIEW})
-_ON_BRANCHES = frozenset({Action.VERIFY, Action.FIX, Action.PLAN})
+_ON_BRANCHES = frozenset({Action.VERIFY, Action.FIX, Action.PLAN, Action.RUN})
 _DISPATCHED = frozenset(Action) - {Action.PUBLISH, Action.STOP}
 _ABOUT_EARLIER = frozenset({Action.APPROVE, Action.RETRY, Action.EXPLAIN})  # what was said on one issue before
 _RED = frozenset({"failure", "timed_out", "startup_failure"})

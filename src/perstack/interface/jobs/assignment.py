@@ -97,7 +97,7 @@ class Assignment:
 class Answer:
     """How a job without a verdict ended: its comment, the word of the outputs, what later jobs need to know.
 
-    `pull_url` and `commit` where it opened a pull request.
+    `pull_url` and `commit` where it opened a pull request; `patch` is what an expert changed and nobody pushed.
     """
 
     text: str
@@ -107,6 +107,7 @@ class Answer:
     models: tuple[ModelUsage, ...] = ()
     pull_url: str = ""
     commit: str = ""
+    patch: str = ""
 
 
 Done = Story | Answer

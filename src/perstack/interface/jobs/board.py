@@ -149,6 +149,8 @@ class Board:
             "pr-url": answer.pull_url, "tokens-in": str(usage.input_tokens), "tokens-out": str(usage.output_tokens),
             "tokens-cached": str(usage.cached_input_tokens), "models": models_json(answer.models),
         }  # fmt: skip
+        if answer.patch:
+            values["patch"] = answer.patch
         await call(self._forge.set_outputs, values)
         return JobResult(ExitCode.OK, outcome=answer.outcome)
 

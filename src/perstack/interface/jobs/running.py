@@ -44,7 +44,8 @@ async def run(work: Work, fence: Fence, job: api.Job) -> Answer:
         warnings=(*one.config.warnings, *trigger.notes, *warnings),
     )
     data = {"verdict": report.verdict.value} if report else {}
-    return Answer(markdown.expert_answer(story), "answered", outcome.usage, data, outcome.models)
+    patch = candidate.patch if candidate else ""
+    return Answer(markdown.expert_answer(story), "answered", outcome.usage, data, outcome.models, patch=patch)
 
 
 def _known(work: Work) -> str:
