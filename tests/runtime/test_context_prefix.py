@@ -9,9 +9,10 @@ import pytest
 
 from perstack.core.errors import ProviderError
 from perstack.core.json import JsonObject
-from perstack.core.messages import FilePart, ImagePart, ModelReply, ModelRequest, TextPart, ToolResult
+from perstack.core.messages import ExpertMessage, FilePart, ImagePart, ModelReply, ModelRequest, TextPart, ToolResult
 from perstack.core.usage import Usage
 from perstack.providers import anthropic, openai
+from perstack.providers.facts import Traits
 from perstack.providers.google import GeminiProvider
 from perstack.providers.openai_chat import OpenAIChatProvider
 from perstack.providers.scripted import ScriptedProvider
@@ -88,6 +89,40 @@ async def test_at_least_85_percent_of_what_20_steps_send_was_sent_before(wire: C
     assert len(sent) == 20
     known = sum(len(before.removesuffix(_END)) for before in sent[:-1])
     assert known / sum(map(len, sent)) >= 0.85
+
+
+@pytest.mark.slow
+async def test_at_least_85_percent_could_be_cached_with_delegates_and_a_compaction_too() -> None:
+    team = experts(expert("lead", "I lead.", delegates=("helper",)), expert("helper", "I help."))
+
+    def play(request: ModelRequest) -> ModelReply:
+        own = sum(isinstance(message, ExpertMessage) for message in request.messages)
+        asked = len(bench.scripted().requests)
+        if "I help." in request.system:
+            return done("helped") if own >= 12 else reply(calls=[("read", {"n": own})], usage=Usage())
+        if asked >= 70:
+            return done("ok")
+        call: tuple[str, JsonObject] = ("helper", {"query": "help"}) if asked % 20 == 5 else ("read", {"n": asked})
+        return reply(calls=[call], usage=Usage())
+
+    long = {"read": lambda _: "line of a file with words\n" * 150}
+    bench = Bench(
+        play,
+        skill=FunctionSkill(long),
+        child_skills={"helper": FunctionSkill(long)},
+        traits_for=lambda _: Traits(window=30_000, output=4000),
+    )
+    assert (await bench.run(team["lead"], experts=team)).text == "ok"
+    assert "compactContext" in bench.collect.types()
+    before, known, total = dict[str, bytes](), 0, 0
+    body = messages_body()
+    for request in bench.scripted().requests:
+        sent = body(request).removesuffix(_END)
+        last = before.get(request.run_id, b"")
+        known += len(last) if sent.startswith(last) else 0
+        total += len(sent)
+        before[request.run_id] = sent
+    assert known / total >= 0.85
 
 
 async def test_a_call_that_failed_on_its_way_is_made_again_with_the_same_bytes() -> None:
