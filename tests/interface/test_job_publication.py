@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from perstack import api
-from perstack.core.errors import Superseded
+from perstack.core.errors import ForgeError, Superseded
 from perstack.core.experts import Config
 from perstack.core.outcome import Candidate, Ending, FixOutcome
 from perstack.forge.contract import Action, PullRequest, Trigger
@@ -15,8 +15,9 @@ from perstack.forge.trust import Allowed
 from perstack.interface.jobs.assignment import Assignment
 from perstack.interface.jobs.desk import Desk
 from perstack.interface.jobs.fence import Fence
-from perstack.interface.jobs.publication import Publication
-from perstack.interface.story import Story
+from perstack.interface.jobs.publication import Proposal, Publication
+from perstack.interface.render.markdown import made_comment
+from perstack.interface.story import MadeStory, Story
 from tests.interface.scene import ADA, BUGGY, FIXED, MALLORY, Scene
 
 pytestmark = pytest.mark.anyio
@@ -113,3 +114,28 @@ async def test_api_commits_take_several_parents(tmp_path: Path) -> None:
     tree = await scene.repository.apply(scene.main, "")
     made = await api.commit(scene.repository, tree, (scene.main, scene.head), "Both")
     assert await parents(scene, made) == [scene.main, scene.head]
+
+
+async def test_a_proposal_whose_pull_request_is_refused_says_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await Scene.make(tmp_path)
+
+    def refused(_: object) -> None:
+        raise ForgeError("GitHub Actions is not permitted to create pull requests", status=403)
+
+    monkeypatch.setattr(scene.forge, "open_pull_request", refused)
+    trigger = Trigger("issue_comment", Action.CREATE_EXPERT, "ada/calc", 1, ADA, number=3)
+    one = Assignment(trigger, Config(), scene.main, Allowed(push=True, why=""), branch="main")
+    desk = Desk(scene.forge, None, tmp_path)  # type: ignore[arg-type]  # no engine is asked
+    tree = await scene.repository.apply(scene.main, "--- /dev/null\n+++ b/new.toml\n@@ -0,0 +1 @@\n+a = 1\n")
+    candidate = Candidate("", "d" * 64, tree, ("new.toml",), 1, 0)
+    proposal = Proposal(scene.main, "main", "perstack/fix-expert-3-new", "Add it\n", "Body")
+    made = await Publication(scene.forge, one, Fence(desk, one, one.record(desk))).propose(
+        proposal, candidate, scene.repository
+    )
+    assert (made.url, made.branch, made.commit) == ("", proposal.branch, scene.branch(proposal.branch))
+    assert "not permitted" in made.note
+    told = made_comment(MadeStory("ada", scene.main, "new", candidate=candidate, branch=made.branch, note=made.note))
+    assert "Open a pull request from it" in told
+    assert "Nothing was pushed" not in told

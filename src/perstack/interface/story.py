@@ -133,6 +133,7 @@ class MadeStory:
     rounds: int = 0
     rights: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     candidate: Candidate | None = None
+    branch: str = ""
     pull_url: str = ""
     updated: bool = False
     note: str = ""

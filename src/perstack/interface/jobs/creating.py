@@ -64,7 +64,7 @@ async def create(work: Work, fence: Fence, job: api.Job) -> Answer:
     # Shielded: what is pushed is also told, whatever signal comes meanwhile.
     with job.stage("publish"), anyio.CancelScope(shield=True):
         found = await _proposed(work, fence, made, into, repository)
-        made = replace(made, pull_url=found.url, updated=found.updated, note=found.note)
+        made = replace(made, branch=found.branch, pull_url=found.url, updated=found.updated, note=found.note)
         text = markdown.made_comment(made)
         answer = Answer(text, "answered", created.usage, pull_url=found.url, commit=found.commit)
         work.published = answer

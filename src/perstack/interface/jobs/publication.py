@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from perstack import api
+from perstack.core.errors import ForgeError
 from perstack.core.outcome import Candidate
 from perstack.forge.contract import CheckStatus, CommitRequest, Forge, PullRequestRequest
 from perstack.interface.calls import call
@@ -42,10 +43,11 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """Where a proposal is. Without `url` nothing was pushed, and `note` says why."""
+    """Where a proposal is. Without `commit` nothing was pushed; without `url` there is no pull request: `note` why."""
 
     url: str = ""
     commit: str = ""
+    branch: str = ""
     updated: bool = False  # one that is open already
     note: str = ""
 
@@ -81,15 +83,18 @@ class Publication:
     async def propose(self, proposal: Proposal, candidate: Candidate, repository: api.Repository) -> Proposed:
         """Put a change into a pull request of its own, whatever the job is about; never on a branch that is in use.
 
-        Raises: Superseded when the job is void; ForgeError when the forge refuses.
+        Raises: Superseded when the job is void; ForgeError when the forge refuses the push.
         """
         await self.fence.check()
         if held := self._held_back(candidate):
             return Proposed(note=f"No pull request: {held}")
         target = await self._free(proposal.branch, proposal.into, candidate)
         commit = await self._push(target, proposal.head, candidate, proposal.message, repository)
-        url = await self._open(target, proposal.message.splitlines()[0], proposal.body)
-        return Proposed(url, commit, bool(target.expected), target.note)
+        try:
+            url = await self._open(target, proposal.message.splitlines()[0], proposal.body)
+        except ForgeError as error:
+            return Proposed("", commit, target.branch, note=f"No pull request: {error.message} {error.hint}".strip())
+        return Proposed(url, commit, target.branch, bool(target.expected), target.note)
 
     async def check(self, story: Story, shown: Story) -> Story:
         """A check run of its own on the new commit, with the verdict of `shown`."""

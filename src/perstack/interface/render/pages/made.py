@@ -33,6 +33,8 @@ def made_comment(made: MadeStory) -> str:
     if made.pull_url:
         told = "The pull request is updated" if made.updated else "A pull request proposes it"
         after = f"**{told}:** {frame.link('look at it', made.pull_url)}"
+    elif made.branch:
+        after = f"**It is on the branch {facts.code(made.branch, 120)}.** Open a pull request from it."
     else:
         after = "**Nothing was pushed.** The change is below, for `git apply`."
     patch = facts.details("The change", facts.block(facts.readable_patch(made.candidate.patch), "diff"))
