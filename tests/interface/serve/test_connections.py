@@ -24,8 +24,11 @@ SHORT = Limits(head_s=0.3, send_s=0.3, connections=4)
 MUCH = 8_000_000
 
 
-async def application(scope: Scope, _: Receive, send: Send) -> None:
-    """`/v1/health` answers, `/wait` never does, `/much` says more than any buffer holds."""
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """`/v1/health` answers, `/body` when it was read, `/wait` never, `/much` says more than any buffer holds."""
+    if scope["path"] == "/body":
+        while (await receive()).get("more_body"):
+            pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     if scope["path"] == "/wait":
         await send({"type": "http.response.body", "body": b"wait", "more_body": True})
@@ -94,12 +97,19 @@ async def test_who_says_nothing_or_never_comes_to_an_end_is_cut_and_told_why() -
             await body_only.aclose()
 
 
-async def test_what_is_no_request_is_answered_with_a_problem() -> None:
-    async with answering() as port, await anyio.connect_tcp("127.0.0.1", port) as line:
-        await line.send(b"\x00\x01\r\n\r\n")
-        head, _, body = (await rest(line)).partition(b"\r\n\r\n")
-        assert b"application/problem+json" in head
-        assert json.loads(body)["status"] == 400
+async def test_what_is_no_request_is_answered_with_a_problem_and_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with answering() as port:
+        async with await anyio.connect_tcp("127.0.0.1", port) as line:
+            await line.send(b"\x00\x01\r\n\r\n")
+            head, _, body = (await rest(line)).partition(b"\r\n\r\n")
+            assert b"application/problem+json" in head
+            assert json.loads(body)["status"] == 400
+        for place in ("/body", "/jobs"):
+            async with await anyio.connect_tcp("127.0.0.1", port) as broken:
+                chunked = request(port, place, more="Transfer-Encoding: chunked\r\n")
+                await broken.send(chunked + b"no number\r\n")
+                assert (await rest(broken)).startswith(b"HTTP/1.1 400 ")
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("has_asked", [False, True])

@@ -97,6 +97,9 @@ class Connection(H11Protocol):
 
     def _refuse(self, problem: Problem) -> None:
         """Answer what is no request, and close; in the middle of an answer there is no place for another."""
+        if self.is_answering:  # its body broke off: nobody reads what is still to be said
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             self.transport.abort()
             return

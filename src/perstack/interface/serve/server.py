@@ -83,6 +83,7 @@ async def serve(it: Service, opened: socket.socket, ready: Callable[[], None]) -
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="error",  # who has no token must not fill a log with what is no request
             access_log=False,
             server_header=False,
             proxy_headers=False,
