@@ -11,7 +11,10 @@ from perstack.context.retrieval.cache import collect, current_file, folder_of, p
 from perstack.context.retrieval.client import RetrievalWorker
 from perstack.context.retrieval.contract import Listing
 from perstack.context.retrieval.index import RepositoryIndex
+from perstack.context.retrieval.listing import Tree
 from perstack.context.retrieval.ranked import RankedIndex
+from perstack.context.retrieval.text import TextQuery, search_text
+from perstack.core.errors import ToolError
 
 _DAY = 86_400
 
@@ -136,14 +139,62 @@ async def test_a_content_that_ended_the_worker_is_not_read_again_and_is_named(tm
             file.digest for file in RepositoryIndex(root, tmp_path, ()).listing().files if file.path == "bad.py"
         )
         folder = folder_of(cache, str(root.resolve()))
-        # As a worker leaves it that dies of this content.
-        current_file(folder, worker._name).write_text(digest)
         assert worker._process is not None
         worker._process.kill()
         await worker._process.wait()
+        # As a worker leaves it that dies of this content; one that lives clears it away when it learns in its rest.
+        current_file(folder, worker._name).write_text(digest)
         answer = await worker.ask("searchRanked", {"query": "wanted", "limit": 5})
     finally:
         await worker.close()
     assert poisoned(folder) == {digest}
     assert answer.startswith("good.py:1")
     assert "bad.py: not indexed" in answer
+
+
+def test_words_that_were_lost_from_the_index_hide_no_line(tmp_path: Path) -> None:
+    root, folder = tmp_path / "work", tmp_path / "index"
+    root.mkdir()
+    folder.mkdir()
+    for number in range(40):
+        (root / f"m{number}.py").write_text(f"thing_{number} = 1\n")
+
+    def found() -> list[str]:
+        opened = _Opened(root, folder)
+        hits = search_text(TextQuery("ing_7"), opened.listing(), opened.index.tree, opened.words).hits
+        return [hit.path for hit in hits]
+
+    assert found() == ["m7.py"]
+    place = next(folder.glob("words-*/vocabulary"))
+    place.write_bytes(place.read_bytes()[:20])
+    assert found() == ["m7.py"]
+    place.unlink()
+    assert found() == ["m7.py"]
+    place.with_suffix(".sum").unlink()
+    assert found() == ["m7.py"]
+
+
+def test_ignore_files_are_read_as_git_reads_them(tmp_path: Path) -> None:
+    files = {
+        ".gitignore": "\ufefffirst.txt\r\n*.log\r\n!keep.log\r\n[\r\n*.tmp\n",
+        "a/.gitignore": "/only\n",
+        "a/.ignore": "!kept.tmp\n",
+        "a/.rgignore": "not.me\n",
+        **dict.fromkeys(
+            ["first.txt", "x.log", "keep.log", "a/only", "a/b/only", "a/kept.tmp", "b.tmp", "a/not.me"], ""
+        ),
+        "form\x0cfeed": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(text)
+    seen = {file.path for file in Tree(tmp_path).listing().files if not file.path.endswith("ignore")}
+    assert seen == {"keep.log", "a/b/only", "a/kept.tmp", "form\x0cfeed"}
+
+
+@pytest.mark.anyio
+async def test_an_index_that_can_be_kept_nowhere_is_told_to_the_expert(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    worker = RetrievalWorker(tmp_path, tmp_path / "cache")
+    with pytest.raises(ToolError, match="cannot be kept below"):
+        await worker.ask("searchText", {"pattern": "x"})

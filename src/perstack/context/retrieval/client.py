@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -23,6 +24,7 @@ from perstack.infrastructure.process import open_process
 _SECONDS = 600.0
 _LARGEST = 4_000_000
 _STARTS = 6
+_ROOM = 1_000_000  # bytes; an index of less is none
 _WORKER = "perstack.context.retrieval.serve"
 
 
@@ -56,10 +58,21 @@ class RetrievalWorker:
                     if "rejected" in answer:
                         raise ToolError(answer["rejected"])
                     return str(answer["text"])
+                if self._full():
+                    break
         raise ToolError(
-            f"{name} could not be answered: its reader died {_STARTS} times.",
-            hint="Use other tools, or a narrower query.",
+            f"{name} could not be answered: its reader ended without an answer.",
+            hint=f"There is no room for its index below {self._cache}. Use other tools."
+            if self._full()
+            else "Use other tools, or a narrower query.",
         )
+
+    def _full(self) -> bool:
+        """Whether what ended a worker may well be that its disk is full."""
+        try:
+            return shutil.disk_usage(self._cache).free < _ROOM
+        except OSError:
+            return False
 
     async def close(self) -> None:
         """End the worker."""
@@ -81,15 +94,24 @@ class RetrievalWorker:
         with contextlib.suppress(OSError):
             digest = current.read_text("ascii").strip()
             current.unlink()
-            if digest:
+            if digest and not self._full():
                 poison(folder, digest)
         return None
+
+    def _folder(self) -> Path:
+        collect(self._cache)
+        try:
+            return folder_of(self._cache, self._repository)
+        except OSError as error:
+            raise ToolError(
+                f"The index cannot be kept below {self._cache}: {error.strerror}.",
+                hint="Use other tools; whoever runs Perstack can free that folder or name another cache.",
+            ) from error
 
     async def _started(self) -> tuple[Process, BufferedByteReceiveStream]:
         if self._process is not None and self._answers is not None:
             return self._process, self._answers
-        collect(self._cache)
-        folder = folder_of(self._cache, self._repository)
+        folder = self._folder()
         if self._enclosed is None:
             self._enclosed = await enclosure(self._root, folder)
             if not self._enclosed:

@@ -1,12 +1,13 @@
-"""Ignore rules of folders, as git and ripgrep read them: `.gitignore`, `.ignore`, `.git/info/exclude`. No I/O here."""
+"""Ignore rules of folders, as git and ripgrep read them, and those of `.git/info/exclude`. No I/O here."""
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 
 from pathspec import GitIgnoreSpec
 
-RULE_FILES = (".gitignore", ".ignore")
+RULE_FILES = (".gitignore", ".ignore", ".rgignore")
 """In this order: what `.ignore` says comes after what `.gitignore` of the same folder says."""
 
 
@@ -37,7 +38,8 @@ def ignored(path: str, rules: tuple[Rules, ...], *, is_folder: bool) -> bool:
 def _patterns(data: bytes) -> list[str]:
     """The lines that are patterns; one that is none must not take the others with it."""
     kept = []
-    for line in data.decode("utf-8", "surrogateescape").splitlines():
+    text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+    for line in (each.removesuffix("\r") for each in text.split("\n")):  # not splitlines: a name may hold a form feed
         try:
             GitIgnoreSpec.from_lines([line])
         except ValueError:

@@ -48,7 +48,7 @@ _TELLING = 8  # words that choose the lines shown
 class RankedIndex:
     """The part `words`: answers ranked queries, and which files hold a word."""
 
-    name, version = "words", 2
+    name, version = "words", 3
 
     def __init__(self) -> None:
         self._digests: list[str] = []
@@ -68,8 +68,12 @@ class RankedIndex:
         place.mkdir(exist_ok=True)
         try:
             self._index: Any = tantivy.Index(self._schema, path=str(place))
+            if not self._vocabulary.sound():
+                raise DamagedIndex("words are missing")
             self._vocabulary.tidy()
             self._refresh(repair=True)
+            if self._digests and not self._vocabulary.kept:
+                raise DamagedIndex("documents without words")
         except (OSError, ValueError) as error:
             raise DamagedIndex(str(error)) from error
 

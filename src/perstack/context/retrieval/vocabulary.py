@@ -1,11 +1,13 @@
 """Every word that an index holds, in one text: which words hold a piece is one pass over it, not one over a dictionary.
 
-A superset: words of contents that are gone stay in it. It lies beside the index and is written before it.
+A superset: words of contents that are gone stay in it. It lies beside the index and is written before it. What was lost
+of it would hide lines from a search, so its size and sum are kept beside it.
 """
 
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Collection
 from pathlib import Path
 
@@ -20,8 +22,25 @@ class Vocabulary:
 
     def __init__(self, place: Path) -> None:
         self._place = place
+        self._check = place.with_suffix(".sum")
         self._text = b"\n"
         self._read = 0
+
+    @property
+    def kept(self) -> bool:
+        """Whether anything was ever written down."""
+        return self._check.exists()
+
+    def sound(self) -> bool:
+        """Whether all is still there that was written down for good; the index's lock is held."""
+        self.refresh()
+        try:
+            size, told = map(int, self._check.read_text("ascii").split())
+        except FileNotFoundError:
+            return self._read == 0
+        except (OSError, ValueError):
+            return False
+        return size <= self._read and zlib.crc32(self._text[1 : size + 1]) == told
 
     def refresh(self) -> None:
         """Take in what other processes wrote."""
@@ -48,6 +67,7 @@ class Vocabulary:
             temporary.replace(self._place)
             self._text, self._read = b"\n", 0
             self.refresh()
+            self._sum()
 
     def add(self, words: Collection[bytes]) -> None:
         """Write words down for good; the index's lock is held, and what holds them is committed after this."""
@@ -59,6 +79,12 @@ class Vocabulary:
             file.flush()
             os.fsync(file.fileno())
         self.refresh()
+        self._sum()
+
+    def _sum(self) -> None:
+        temporary = self._check.with_suffix(".new")
+        temporary.write_text(f"{self._read} {zlib.crc32(self._text[1:])}", "ascii")
+        temporary.replace(self._check)
 
     def holding(self, piece: Piece, most: int) -> list[str] | None:
         """The words that hold a piece; None where they are more than `most`."""
