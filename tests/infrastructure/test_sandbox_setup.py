@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +13,7 @@ import anyio
 import docker
 import pytest
 from docker.errors import DockerException
+from docker.models.containers import Container
 
 from perstack.core.contracts import Sandbox
 from perstack.core.errors import UserError
@@ -18,7 +22,9 @@ from perstack.infrastructure.owned import owned_name
 from perstack.infrastructure.sandbox.docker import Docker
 from perstack.infrastructure.sandbox.docker_container import reap
 from perstack.infrastructure.sandbox.docker_image import BASE_IMAGE, snapshots
+from perstack.infrastructure.sandbox.docker_leftovers import remove_leftovers
 from perstack.infrastructure.sandbox.host import Host
+from perstack.infrastructure.sandbox.snapshot_store import Keeping
 from tests.infrastructure.gitkit import write
 from tests.infrastructure.sandboxes import BACK_ENDS, all_gone, back_end, plain, sh
 
@@ -160,6 +166,65 @@ async def test_containers_of_a_killed_harness_are_taken_away(tmp_path: Path) -> 
             assert await sh(session, "echo alive") == (0, "alive\n")
     finally:
         client.close()
+
+
+_HARNESS = """
+import sys
+from pathlib import Path
+import anyio
+from perstack.core.sandbox import SandboxSpec
+from perstack.infrastructure.sandbox.docker import Docker
+
+async def main():
+    sandbox, base = Docker(cache=Path(sys.argv[1], "cache")), Path(sys.argv[1])
+    spec = SandboxSpec(compose="compose.yaml", services=("db",))
+    made = await sandbox.prepare(spec, base / "source", lambda _: None)
+    async with sandbox.open(made, base / "w"):
+        print("open", end="", flush=True)
+        await anyio.sleep_forever()
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.slow
+async def test_services_and_their_volumes_go_with_a_killed_harness_and_old_builds_with_prune(
+    source: Path, tmp_path: Path
+) -> None:
+    await back_end("docker", tmp_path / "cache")
+    write(source, {
+        "compose.yaml": "services:\n  db:\n    build: db\n",
+        "db/Dockerfile": f'FROM {BASE_IMAGE}\nVOLUME /data\nRUN echo {tmp_path}\nCMD ["sleep", "1000"]\n',
+    })  # fmt: skip
+    (tmp_path / "w").mkdir()
+    words = [sys.executable, "-c", _HARNESS, str(tmp_path)]
+    async with await anyio.open_process(words, env=dict(os.environ), stderr=None) as harness:
+        assert harness.stdout
+        assert await harness.stdout.receive() == b"open"
+        harness.kill()
+    client = docker.from_env()
+    try:
+        left = [
+            c for c in client.containers.list(all=True, ignore_removed=True) if f".{harness.pid}." in f".{_owner(c)}"
+        ]
+        volumes = {mount["Name"] for c in left for mount in c.attrs["Mounts"] if mount["Type"] == "volume"}
+        built = {c.attrs["Image"] for c in left} - {client.images.get(BASE_IMAGE).id}
+        assert (len(left), len(volumes), len(built)) == (2, 1, 1)
+        remove_leftovers(Keeping(max_age_s=1e9))
+        assert not {c.id for c in left} & {c.id for c in client.containers.list(all=True, ignore_removed=True)}
+        assert not volumes & {volume.id for volume in client.volumes.list()}
+        nothing, later = Keeping(max_age_s=0), time.time() + 4000
+        assert not built & {one.image for one in remove_leftovers(nothing, dry_run=True)}  # built within the hour
+        assert built <= {one.image for one in remove_leftovers(nothing, now=later, dry_run=True)}
+        assert not built & {one.image for one in remove_leftovers(Keeping(), now=later, dry_run=True)}
+        for image in built:
+            client.images.remove(client.images.get(image).tags[0])
+    finally:
+        client.close()
+
+
+def _owner(container: Container) -> str:
+    return str(container.labels.get("perstack.owner", "")).removeprefix("perstack-")
 
 
 @pytest.mark.threat("F2", on="docker")

@@ -18,6 +18,7 @@ from perstack.interface.commandline import group
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache with one snapshot that was last used long ago."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")  # nothing of this machine's goes
     root = tmp_path / "perstack" / "snapshots"
 
     async def make(draft: Path) -> Made:

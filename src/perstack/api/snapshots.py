@@ -19,6 +19,7 @@ SNAPSHOTS = "snapshots"  # below the cache
 MAX_AGE, MAX_SIZE = "PERSTACK_SNAPSHOT_MAX_AGE", "PERSTACK_SNAPSHOT_MAX_SIZE"
 _MIRRORS = "PERSTACK_SETUP_MIRRORS"
 _DOCKER = "perstack.infrastructure.sandbox.docker"
+_LEFTOVERS = "perstack.infrastructure.sandbox.docker_leftovers"
 _ENGINES = "perstack.infrastructure.sandbox.engines"
 _UNITS = {
     "age": {"s": 1, "m": 60, "h": 3600, "d": 86_400},
@@ -54,17 +55,20 @@ def with_mirrors(spec: SandboxSpec, env: Mapping[str, str]) -> SandboxSpec:
 
 
 async def prune(host: Host, wanted: Keeping, *, dry_run: bool = False) -> Pruned:
-    """Remove snapshots that are too old or too much; what a job uses stays."""
+    """Remove snapshots that are too old or too much, images that were built and are too old; what a job uses stays."""
     store = SnapshotStore(host.cache / SNAPSHOTS)
 
     def work() -> Pruned:
         before = store.kept()
-        engine = ""
+        engine, answers = "", False
         with contextlib.suppress(SandboxUnavailable):
-            engine = importlib.import_module(_ENGINES).choose("auto", host.env).address
+            engine, answers = importlib.import_module(_ENGINES).choose("auto", host.env).address, True
         drop = partial(importlib.import_module(_DOCKER).drop_image, engine=engine)
         removed = store.prune(wanted, drop, dry_run=dry_run)
         names = {one.name for one in removed}
+        if answers:
+            # An engine that stops in the middle is told: snapshots are gone by then, builds stay for the next time.
+            removed += importlib.import_module(_LEFTOVERS).remove_leftovers(wanted, engine, dry_run=dry_run)
         return Pruned(removed, tuple(one for one in before if one.name not in names))
 
     return await anyio.to_thread.run_sync(work)

@@ -203,7 +203,7 @@ def _image_values(attributes: Mapping[str, Any]) -> dict[str, str]:
 def remove(client: docker.DockerClient | None, container: Container | None) -> None:
     if container is not None:
         with contextlib.suppress(DockerException, RequestException):
-            container.remove(force=True)
+            container.remove(force=True, v=True)  # with the nameless volumes of its image
     if client is not None:
         client.close()
 
@@ -232,7 +232,7 @@ def reap(client: docker.DockerClient) -> None:
         owner = container.labels.get(f"{LABEL}.owner", "")
         if is_gone(owner):
             with contextlib.suppress(DockerException, RequestException):
-                container.remove(force=True)
+                container.remove(force=True, v=True)
 
 
 def connect(engine: str = "", timeout_s: int = _TIMEOUT_S) -> docker.DockerClient:

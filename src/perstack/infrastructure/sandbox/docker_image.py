@@ -44,6 +44,7 @@ from perstack.infrastructure.sandbox.snapshot_store import Made
 
 BASE_IMAGE = "perstack-base"
 _REPOSITORY = "perstack-snapshot"
+BUILDS = "perstack-build"  # what is built has this name, so that the engine notes when it was wanted last
 _LABEL = "perstack"
 
 
@@ -167,6 +168,7 @@ def _build(engine: _Engine, build: Build, source: Path) -> str:
         lines = [str(part.get("stream", "")).strip() for part in error.build_log]
         tail = "\n".join(f"  {line}" for line in [line for line in lines if line][-10:])
         raise UserError(f"[sandbox] build: {name} does not build: {error.msg}\n{tail}") from error
+    image.tag(BUILDS, str(image.id).removeprefix("sha256:")[:12])
     return str(image.id)
 
 
@@ -201,7 +203,7 @@ def set_up(
         image = container.commit(repository=_REPOSITORY, tag=start.tag.partition(":")[2], changes=changes)
     finally:
         with contextlib.suppress(DockerException, RequestException):
-            container.remove(force=True)
+            container.remove(force=True, v=True)
     added = int(image.attrs["Size"]) - int(client.images.get(start.image).attrs["Size"])
     return Made(start.tag, max(0, added))
 
