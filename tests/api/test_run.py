@@ -62,10 +62,13 @@ async def test_without_a_configuration_the_nearest_file_counts(tmp_path: Path, m
 async def test_an_expert_in_python_may_delegate_to_one_of_the_configuration(tmp_path: Path) -> None:
     boss = perstack.Expert("boss", "Delegate.", delegates=("@boss/helper",))
     config = perstack.Config(experts={"@boss/helper": perstack.Expert("@boss/helper", "Help.")})
-    replies = reply(calls=[("helper", {"query": "do"})]), done("helped"), done("all done")
+    replies = reply(calls=[("helper", {"query": "do"})]), reply(calls=[("moon", {})]), done("helped"), done("all done")
     found = await perstack.run(boss, "x", **options(tmp_path, *replies, config=config))
     assert found.text == "all done"
-    assert found.usage == Usage(30, 15)
+    assert found.usage == Usage(40, 20)
+    assert {one.expert: one.usage for one in found.experts} == {"boss": Usage(20, 10), "@boss/helper": Usage(20, 10)}
+    assert [one.usage for one in found.models] == [found.usage]
+    assert (found.cost_usd, found.troubles) == (None, {"unknown-tool": 1})
 
 
 async def test_what_a_model_fails_at_is_a_result_and_not_an_exception(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from perstack.core.errors import AUTH, NO_MEDIA, OVERLOADED, QUOTA, RATE_LIMIT, TOO_LONG, ProviderError
 
 _LIMIT = 300
-_READ = 4_000  # characters of a message that are searched for its reason
+_READ = 1_000  # characters of a message that are searched for what it says of a file
 _SHORTEST_SECRET = 6  # a shorter header value is no secret, and would blank out parts of words
 _RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _RETRY_KIND = frozenset(
