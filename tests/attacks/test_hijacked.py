@@ -46,7 +46,7 @@ def test_what_it_wrote_over_tests_and_signals_is_no_fix_and_the_honest_rest_is(e
     where = ended.scene.repository.git
     assert git("diff", "--name-only", ended.scene.head_sha, pull.head_sha, cwd=where).split() == ["calc.py"]
     (comment,) = comments(ended)
-    assert "| 1 | fail | `protected-path`" in comment, "the first round's candidate was refused"
+    assert re.search(r"^\| 1 \| fail \| .*`protected-path`", comment, re.MULTILINE), "the first candidate was refused"
 
 
 @pytest.mark.threat("R1", "R8", "P2", "P3", "K1", "K2")
