@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio import to_thread
 
+from perstack.interface.main import run
 from perstack.testing import ProjectBuilder
 from tests.interface.scene import FILES, FIXED
 
@@ -81,12 +83,21 @@ async def test_verify_takes_a_patch_file_and_says_where_it_does_not_apply(checko
     assert "nowhere.py" in done.stdout + done.stderr
 
 
-async def test_fix_finds_a_proved_fix_leaves_the_tree_alone_and_applies_it_when_asked(checkout: Path) -> None:
+async def test_fix_finds_a_proved_fix_leaves_the_tree_alone_and_applies_it_when_asked(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     done = perstack("fix", "median is wrong for even lists", "--provider", "search", cwd=checkout)
     outcome = document(done)
     assert (done.returncode, outcome["verdict"], outcome["ending"]) == (0, "pass", "fixed"), done.stderr
     assert outcome["files"] == ["calc.py"]
     assert (checkout / "calc.py").read_text() == FILES["calc.py"]
+    # what is on record: steps are counted as the runs have them, and the pipeline's experts ship
+    monkeypatch.chdir(checkout)
+    assert run(["log", "--json", "--take", "0"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["job"]["totalSteps"] == max(event.get("stepNumber", 0) for event in record["events"]) > 0
+    assert await to_thread.run_sync(run, ["replay", "--rerun"]) == 0
+    assert "all came out as recorded" in capsys.readouterr().out
     assert perstack("fix", "--provider", "search", "--apply", cwd=checkout).returncode == 0
     assert (checkout / "calc.py").read_text() == FIXED
 

@@ -181,7 +181,7 @@ class Job:
                 fix, pipeline, staff, ground, host=self.engine.host, out=self.folder
             )
         outcome = staff.billed(outcome)
-        self.steps, self.usage = sum(r.steps for r in outcome.rounds), outcome.usage
+        self.steps, self.usage = staff.next_step - 1, outcome.usage
         self.emit("finishJob", {"outcome": outcome.ending.value, "verdict": outcome.verdict.value,
                                 "rounds": len(outcome.rounds), "usage": outcome.usage.to_json()})  # fmt: skip
         return outcome

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
@@ -9,7 +11,9 @@ import click
 
 from perstack import api
 from perstack.core.errors import ExitCode, UserError
+from perstack.core.experts import Expert
 from perstack.core.json import JsonObject, compact
+from perstack.core.storage import JobRecord
 from perstack.interface.completion import jobs
 from perstack.interface.options import format_option, host, storage_option, storage_root
 from perstack.interface.render.facts import count, visible
@@ -43,15 +47,16 @@ def command(job: str, rerun: bool, config: str, storage: Path | None, output: st
     archive = api.Archive(storage_root(storage))
     job = job or next(iter(archive.recent()), "")
     if not job:
-        raise UserError(f"no job in {archive.root}", hint="Name another place with --storage.")
-    if archive.read(job).is_foreign:
+        raise UserError(f"no job in {archive.root}", hint="Run something first, or name another place with --storage.")
+    record = archive.read(job)
+    if record.is_foreign:
         raise UserError(
             f"job {job} is kept in the public layout", hint="Only a log can be replayed; `perstack log` shows it."
         )
     contents = archive.contents(job)
     report = api.check_log(contents)
     if rerun and report.ok:
-        experts = load_config(Settings(config=config)).experts
+        experts = experts_of(record.record, config)
         with host(storage=storage) as machine:
             redact = api.DeferredEngine(machine).redact
 
@@ -67,6 +72,21 @@ def command(job: str, rerun: bool, config: str, storage: Path | None, output: st
         click.echo(f"perstack: {visible(report.problem)}", err=True)
         return ExitCode.INFRASTRUCTURE
     return ExitCode.FAIL if report.difference else ExitCode.OK
+
+
+def experts_of(record: JobRecord, config: str) -> Mapping[str, Expert]:
+    """The experts as they are now: of the definition that is named or near, for a pipeline else those that ship.
+
+    Raises: UserError where there is none, or it is wrong.
+    """
+    if config or api.find_config(Path.cwd()) is not None:
+        return load_config(Settings(config=config)).experts
+    if record.extra.get("kind", "run") != "run":
+        return api.read_config(None).experts
+    noted = record.extra.get("config")
+    if isinstance(noted, str) and noted:
+        raise UserError("perstack.toml not found", hint=f"The job was started with `--config {shlex.quote(noted)}`.")
+    return load_config(Settings(), record.coordinator_expert_key).experts
 
 
 def report_json(job: str, report: api.ReplayReport, *, rerun: bool) -> JsonObject:
