@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from perstack.core.json import Json
 from perstack.core.signals import Diagnostic
 from perstack.core.usage import Usage
 from perstack.core.verdict import Reason, ReasonCode, Verdict
 from perstack.interface.render import markdown
-from perstack.interface.story import AnswerStory, InlineReview, PlanStory, ReviewStory
+from perstack.interface.story import AnswerStory, InlineReview, MadeStory, PlanStory, ReviewStory
 from tests.interface.render_stories import BASE, CHANGE, HOSTILE, PATCH, RUN, report
 
 # What the pull request itself changes: the candidate's lines are among those it shows.
@@ -53,6 +55,12 @@ def answer(text: str = "I added type hints to `median`.") -> AnswerStory:
     return AnswerStory("@docs/types", "ada-maintains", BASE, text, CHANGE, judged, SPENT, 0.004, RUN)
 
 
+def made(text: str = 'the answer has "it is 4" in it') -> MadeStory:
+    """An expert that was made, proposed by a branch."""
+    rights = {text: ("base tool attemptCompletion", text)}
+    return MadeStory("ada-maintains", BASE, text, text, text, 2, rights, CHANGE, text, note=text, error=text)
+
+
 def data(*codes: ReasonCode) -> dict[str, Json]:
     """The data of a result that failed."""
     shown = codes or (ReasonCode.TEST_BROKEN, ReasonCode.PROTECTED_PATH, ReasonCode.STILL_FAILING)
@@ -69,6 +77,9 @@ def hostile_pages() -> dict[str, str]:
         "plan": markdown.plan_comment(plan(HOSTILE * 900)),
         "review": markdown.review_comment(review(HOSTILE * 900)),
         "answer": markdown.expert_answer(AnswerStory(HOSTILE, HOSTILE, BASE, HOSTILE * 900, CHANGE)),
+        "made": markdown.made_comment(made(HOSTILE * 900)),
+        "not made": markdown.made_comment(replace(made(HOSTILE * 900), candidate=None)),
+        "made for": markdown.made_body(made(HOSTILE * 900)),
         "explain": markdown.explain({**spoilt, "verdict": "fail"}, actor=HOSTILE, url="https://x/)](http://e.vil)"),
         "stopped": markdown.stopped(HOSTILE, HOSTILE),
         "stop": markdown.stop_answer(HOSTILE),

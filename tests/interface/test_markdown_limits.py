@@ -18,7 +18,7 @@ from perstack.interface.progress import JobView
 from perstack.interface.render import markdown
 from perstack.interface.render.pages.flow import MAX_LABEL, diagram, label
 from perstack.interface.story import Story
-from tests.interface.render_pages import PULL_DIFF, answer, plan, review
+from tests.interface.render_pages import PULL_DIFF, answer, made, plan, review
 from tests.interface.render_reading import HIDDEN, NOTIFIES, Page
 from tests.interface.render_stories import BASE, event, outcome, report, signal
 
@@ -105,6 +105,7 @@ def pages(story: Story) -> dict[str, str]:
         "plan": markdown.plan_comment(plan(said)), "review": markdown.review_comment(replace(review(said),
                                                                                              inline=story.inline)),
         "answer": markdown.expert_answer(replace(answer(said), expert=said, report=story.judged)),
+        "made": markdown.made_comment(made(said)), "made for": markdown.made_body(made(said)),
         "problem": markdown.problem(story.action, said, said, run_url=story.run_url),
         "superseded": markdown.superseded(story.action, said, said, newer_url=story.run_url),
         "refusal": markdown.refusal(story.action, said, said), "help": markdown.help_text(story.warnings),
