@@ -6,9 +6,11 @@ candidate's favour. What a difference means for the verdict is decided in `verdi
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from perstack.core.signals import (
     DiagnosticDelta,
@@ -19,12 +21,15 @@ from perstack.core.signals import (
     SignalStatus,
     TestCase,
     TestDelta,
+    TestStatus,
 )
 from perstack.core.verdict import Reason, ReasonCode, SignalReport
 from perstack.signals.compare_diagnostics import compare_diagnostics
 from perstack.signals.compare_diagnostics import is_target as names_diagnostic
 from perstack.signals.compare_tests import compare_tests, excused, is_target
 
+_RED = frozenset({TestStatus.FAILED, TestStatus.ERROR})
+_LOOKED_AT = 5000  # tests of which one is looked for that resembles a name
 _PER_CODE = 50  # reasons of one code and signal that are listed one by one
 
 
@@ -120,11 +125,24 @@ def unknown_targets(baselines: Sequence[Measurement], targets: Sequence[str]) ->
     """Targets that mean no test and no diagnostic of the base: a slip of the pen must not prove anything."""
     runs = [run for baseline in baselines for run in baseline.runs]
     return tuple(
-        Reason(ReasonCode.NOTHING_RED, f"{target!r} is neither a test nor a finding of the base commit")
+        Reason(
+            ReasonCode.NOTHING_RED,
+            f"{target!r} is neither a test nor a finding of the base commit{_near(target, runs)}",
+        )
         for target in targets
         if not any(is_target(identity, (target,)) for run in runs for identity in run.tests)
         and not any(names_diagnostic(diagnostic, (target,)) for run in runs for diagnostic in run.diagnostics)
     )
+
+
+def _near(target: str, runs: Sequence[SignalRun]) -> str:
+    """The test that was probably meant; else one that is red, to show how tests are named."""
+    names = dict.fromkeys(identity for run in runs for identity in run.tests)
+    found = difflib.get_close_matches(target, islice(names, _LOOKED_AT), n=1)
+    if found:
+        return f"; there is {found[0]!r}"
+    red = next((one for run in runs for one, case in run.tests.items() if case.status in _RED), "")
+    return f"; red there is {red!r}" if red else ""
 
 
 def with_test_change(restored: Comparison, own_tests: Measurement, changed_tests: Collection[str]) -> Comparison:

@@ -56,7 +56,10 @@ def test_a_target_that_the_base_does_not_know_proves_nothing() -> None:
         Measurement(TESTS, (SignalRun(SignalStatus.FAIL, 1.0, 1, diagnostics=(found,)),)),
     ]
     assert unknown_targets(base, ("t.py", "t.py::a", "src", "src/a.c:3")) == ()
-    assert [r.code for r in unknown_targets(base, ("t.py::aa", ""))] == [ReasonCode.NOTHING_RED] * 2
+    unknown = unknown_targets(base, ("t.py::aa", "", "median"))
+    assert [r.code for r in unknown] == [ReasonCode.NOTHING_RED] * 3
+    assert unknown[0].detail.endswith("of the base commit; there is 't.py::a'")
+    assert unknown[2].detail.endswith("of the base commit; red there is 't.py::a'")
 
 
 @pytest.mark.parametrize(
