@@ -22,6 +22,10 @@ _QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("searchText", {"pattern": "Unit7Of7"}),
     ("searchText", {"pattern": "order_id", "word": True, "limit": 50}),
     ("searchText", {"pattern": "ser_pol", "limit": 50}),
+    ("searchText", {"pattern": "order"}),
+    ("searchText", {"pattern": r"(?:nowhere|never)_\w+\("}),
+    ("searchText", {"pattern": "return order", "paths": ["packages/user000/**"]}),
+    ("searchText", {"pattern": "order", "paths": ["*.zig"]}),
     ("searchRanked", {"query": "parse the token of a user's invoice", "limit": 10}),
     ("searchRanked", {"query": "retry snapshot cluster", "limit": 10}),
     ("findSymbol", {"name": "parseUnit12Of12"}),
@@ -69,6 +73,11 @@ def measured(count: int, rounds: int) -> dict[str, float]:
         for number in range(rounds):
             edited.write_text(f"def editedName{number}():\n    return {number}\n")
             edits.append(worker.ask("searchText", pattern=f"editedName{number}"))
+            made = edited.with_name(f"made{number}.py")
+            made.write_text(f"madeName{number} = 1\n")
+            edits.append(worker.ask("searchText", pattern=f"madeName{number}"))
+            made.unlink()
+            edits.append(worker.ask("searchText", pattern=f"madeName{number}"))
         first_map = worker.ask("repositoryMap", focus="invoice", budget=1500)
         worker.end()
         return {
