@@ -74,10 +74,15 @@ def test_a_call_turns_from_running_to_what_its_result_says() -> None:
 
 
 def test_signals_turn_red_and_green_on_the_board() -> None:
-    board = Board()
-    for tree, status in (("base", "fail"), ("candidate", "pass")):
-        board.add(event("startSignal", name="tests", tree=tree))
-        board.add(event("finishSignal", name="tests", tree=tree, status=status))
+    board, activity = Board(), Activity()
+    for tree, status in (("base", "fail"), ("candidate", "pass"), ("base with 1 broken sources", "fail")):
+        for one in (
+            event("startSignal", name="tests", tree=tree),
+            event("finishSignal", name="tests", tree=tree, status=status),
+        ):
+            board.add(one)
+            activity.add(one)
+    assert [entry.state for entry in activity.entries] == ["failed", "ok", "plain"], "in a trial, red is right"
     text = "\n".join(line.plain for line in side_lines(board, [], 30))
     assert "● fail → ● pass tests" in text
 

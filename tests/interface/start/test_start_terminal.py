@@ -54,7 +54,7 @@ def test_one_picks_asks_answers_goes_on_and_finds_the_job_again(tmp_path: Path) 
         terminal.wait_for("✓ done")
         terminal.press("ctrl+o")
         terminal.wait_for("jobs on record")
-        terminal.wait_for("✓ completed")
+        assert "hello there" in terminal.wait_for("✓ completed"), "what it was asked"
         terminal.press("enter")
         assert "❯ go on" in terminal.wait_for("and more")
         terminal.press("ctrl+c")

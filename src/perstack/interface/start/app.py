@@ -11,10 +11,11 @@ from typing import ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 
+from perstack import api
 from perstack.core.errors import ExitCode, PerstackError
 from perstack.core.storage import JobRecord
-from perstack.interface.history.reading import text_of
-from perstack.interface.start.dialogs import HelpScreen, JobsScreen
+from perstack.interface.history.reading import contents_text, objects_of, text_of
+from perstack.interface.start.dialogs import HelpScreen, JobRow, JobsScreen
 from perstack.interface.start.home import HomeScreen
 from perstack.interface.start.job import JobScreen, Start
 from perstack.interface.start.session import FIX, Session, Told
@@ -128,16 +129,27 @@ class StartApp(App[int]):
                 return
             self.push_screen(JobScreen(self.session, f"{key} · {job_id[:12]}", self.history, job_id=job_id))
 
-    def _records(self) -> Sequence[tuple[JobRecord, str]]:
-        """Jobs with their verdicts; what was left without an end is `interrupted`."""
+    def _records(self) -> Sequence[JobRow]:
+        """Jobs with what they were asked and their verdicts; what was left without an end is `interrupted`."""
         records = self.session.jobs()
         left = self.session.archive.interrupted(records)
-        rows: list[tuple[JobRecord, str]] = []
+        rows: list[JobRow] = []
         for number, record in enumerate(records):
-            has_verdict = number < _VERDICTS and record.extra.get("kind", "run") != "run"
-            verdict = self._verdict(record.id) if has_verdict else ""
-            rows.append((_interrupted(record) if record.id in left else record, verdict))
+            is_run, is_read = record.extra.get("kind", "run") == "run", number < _VERDICTS
+            verdict = self._verdict(record.id) if is_read and not is_run else ""
+            asked = self._asked(record.id) if is_read and is_run else ""
+            rows.append(JobRow(_interrupted(record) if record.id in left else record, verdict, asked))
         return rows
+
+    def _asked(self, job_id: str) -> str:
+        """What was said to a run first, where it stands near the beginning of its log."""
+        try:
+            events = api.Following(self.session.archive, job_id).read()
+        except PerstackError:
+            return ""
+        starts = (event.payload.get("inputMessages") for event in events if event.type == "startRun")
+        said = (one for one in objects_of(next(starts, None)) if one.get("type") == "userMessage")
+        return "".join(contents_text(one.get("contents")) for one in said)
 
     def _verdict(self, job_id: str) -> str:
         try:

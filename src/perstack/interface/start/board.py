@@ -99,11 +99,12 @@ class Board:
     def _signal(self, event: Event) -> None:
         data = event.payload
         name, tree = flat(text_of(data.get("name")), 60), text_of(data.get("tree"))
+        if tree not in {"base", "candidate"}:
+            return  # a trial of the harness: red is right there
         if name not in self.signals and len(self.signals) >= MAX_SIGNALS:
             return
-        place = "base" if tree == "base" else "candidate"
         status = text_of(data.get("status")) if event.type == "finishSignal" else _BUSY
-        self.signals.setdefault(name, {})[place] = flat(status, 20)
+        self.signals.setdefault(name, {})[tree] = flat(status, 20)
 
     def _report(self, report: JsonObject) -> None:
         self.verdict = flat(text_of(report.get("verdict")), 40) or self.verdict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
@@ -101,6 +102,15 @@ def _checkpoint(data: JsonObject) -> Text:
     return line.append(f"  {thousands(usage_of(data.get('usage')).total_tokens)} tokens", "dim")
 
 
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job in the list: its record, its verdict and what it was asked, empty where there is none."""
+
+    record: JobRecord
+    verdict: str
+    asked: str
+
+
 class JobsScreen(Screen[str]):
     """Jobs on record, the newest first. Gives the id of the one to open, empty for none."""
 
@@ -111,7 +121,7 @@ class JobsScreen(Screen[str]):
         Binding("question_mark", "app.help", "Help", show=False),
     ]
 
-    def __init__(self, load: Callable[[], Sequence[tuple[JobRecord, str]]]) -> None:
+    def __init__(self, load: Callable[[], Sequence[JobRow]]) -> None:
         super().__init__()
         self.load = load
 
@@ -123,7 +133,7 @@ class JobsScreen(Screen[str]):
 
     def on_mount(self) -> None:
         table: DataTable[Text] = self.query_one("#jobs", DataTable)
-        table.add_columns("when", "what", "how it ended", "steps", "tokens", "took", "job")
+        table.add_columns("when", "what", "asked", "how it ended", "steps", "tokens", "took", "job")
         table.focus()
         self.action_reload()
 
@@ -136,11 +146,11 @@ class JobsScreen(Screen[str]):
         rows = self.load()
         self.app.call_from_thread(self._show, rows)
 
-    def _show(self, rows: Sequence[tuple[JobRecord, str]]) -> None:
+    def _show(self, rows: Sequence[JobRow]) -> None:
         table: DataTable[Text] = self.query_one("#jobs", DataTable)
         table.clear()
-        for record, verdict in rows:
-            table.add_row(*_job(record, verdict), key=record.id)
+        for row in rows:
+            table.add_row(*_job(row), key=row.record.id)
         self.query_one("#none", Static).update(Text("" if rows else "There is no job yet. Esc goes back.", "dim"))
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
@@ -148,7 +158,8 @@ class JobsScreen(Screen[str]):
         self.dismiss(event.row_key.value or "")
 
 
-def _job(record: JobRecord, verdict: str) -> tuple[Text, ...]:
+def _job(row: JobRow) -> tuple[Text, ...]:
+    record, verdict = row.record, row.verdict
     when = datetime.fromtimestamp(record.started_at / 1000).astimezone()
     kind = text_of(record.extra.get("kind")) or "run"
     key = record.coordinator_expert_key
@@ -158,7 +169,7 @@ def _job(record: JobRecord, verdict: str) -> tuple[Text, ...]:
         end = Text(f"◆ {flat(verdict, 30)}", style="green" if verdict == "pass" else "red")
     took = clock(record.finished_at - record.started_at) if record.finished_at else ""
     return (
-        Text(f"{when:%d %b %H:%M}", "dim"), Text(flat(what, 32), "bold"), end,
+        Text(f"{when:%d %b %H:%M}", "dim"), Text(flat(what, 32), "bold"), Text(flat(row.asked, 36)), end,
         Text(str(record.total_steps), justify="right"), Text(thousands(record.usage.total_tokens), justify="right"),
         Text(took, justify="right"), Text(record.id[:12], "dim"),
     )  # fmt: skip
