@@ -80,9 +80,16 @@ class Terminal:
             pass
         return self.process.wait(max(1.0, end - time.monotonic()))
 
+    def hang_up(self, seconds: float = 30.0) -> int:
+        """The window is closed: no more terminal for the process, and no signal either. Its exit code."""
+        os.close(self._fd)
+        self._fd = -1
+        return self.process.wait(seconds)
+
     def close(self) -> None:
         """End it where it still runs."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)

@@ -86,6 +86,23 @@ def test_ctrl_c_stops_a_job_that_can_go_on_in_a_small_window_without_colours(tmp
             assert "perstack resume" in terminal.text
 
 
+def test_a_terminal_that_goes_away_ends_it_and_its_job_can_go_on(tmp_path: Path) -> None:
+    held = Event()
+
+    def late(_: object) -> str:
+        held.wait(60)
+        return "late"
+
+    with model({"APP": [READ, late]}) as served, started(tmp_path, served, "app", "work") as terminal:
+        served.wait_for(2)
+        assert terminal.hang_up() == 143
+        held.set()
+        desk = Desk(tmp_path, served)
+        resumed = desk.start("resume")
+        assert resumed.wait(60) == 0, resumed.communicate()
+        resumed.communicate()
+
+
 def test_a_job_of_another_process_is_followed_live_and_gone_on_with_here(tmp_path: Path) -> None:
     held = Event()
 

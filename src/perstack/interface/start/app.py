@@ -16,6 +16,7 @@ from perstack.core.errors import ExitCode, PerstackError
 from perstack.core.storage import JobRecord
 from perstack.interface.history.reading import contents_text, objects_of, text_of
 from perstack.interface.start.dialogs import HelpScreen, JobRow, JobsScreen
+from perstack.interface.start.hang_up import HeedlessDriver, has_gone, let_go
 from perstack.interface.start.home import HomeScreen
 from perstack.interface.start.job import JobScreen, Start
 from perstack.interface.start.session import FIX, Session, Told
@@ -43,7 +44,7 @@ class StartApp(App[int]):
 
     def __init__(self, session: Session, *, expert: str = "", query: str = "", light: bool = False,
                  ascii_only: bool = False, colour: bool = True) -> None:  # fmt: skip
-        super().__init__(ansi_color=None if colour else True)
+        super().__init__(driver_class=HeedlessDriver, ansi_color=None if colour else True)
         self.session = session
         self.expert = expert
         self.asked = query
@@ -60,6 +61,8 @@ class StartApp(App[int]):
         self.theme = LIGHT.name if self.light else DARK.name
         self._catch(signal.SIGTERM, TERMINATED)
         self._catch(signal.SIGHUP, TERMINATED)
+        if not has_gone():
+            self.set_interval(1.0, self._see_terminal)
         self.action_home()
         if self.expert and self.asked:
             self.history.append(self.asked)
@@ -176,6 +179,11 @@ class StartApp(App[int]):
 
     def _forget_warning(self) -> None:
         self._warned = False
+
+    def _see_terminal(self) -> None:
+        if has_gone():
+            let_go()
+            self.exit(TERMINATED)
 
     def _catch(self, number: signal.Signals, code: int) -> None:
         """End cleanly on a signal: the terminal is given back, the job stays resumable."""
