@@ -165,6 +165,8 @@ def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict
         "tmpfs": {
             "/tmp": f"rw,exec,nosuid,nodev,mode=1777,{size}",  # noqa: S108  # a path inside
             snapshot.HOME: f"rw,exec,nosuid,nodev,mode=1777,{size}",  # Podman knows no owner of a tmpfs
+            # Podman makes these writable beside a read-only root.
+            **(dict.fromkeys(("/run", "/var/tmp"), "ro,nosuid,nodev,noexec,size=64k") if plan.profile else {}),  # noqa: S108  # paths inside
         },
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
