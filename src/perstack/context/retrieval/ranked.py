@@ -41,7 +41,7 @@ _LISTINGS = 2  # with what is hidden, and without
 _POOL, _DEEPEST, _WINDOW = 120, 50_000, 12
 _LONGEST, _MOST = 20_000, 64  # characters of a query, and words that are looked for
 _NAME_SHARE, _NAME_ALONE = 1.2, 0.6  # what a word in a path is worth, beside words in the content and without
-_PAST_SHARE = 0.3  # of the best score: what having been changed for the like before is worth at most
+_PAST_SHARE = 0.15  # of the best score: what having been changed for the like before is worth at most
 _TELLING = 8  # words that choose the lines shown
 
 
