@@ -6,6 +6,7 @@ KeyboardInterrupt, or what its event loop makes of one, and cleans up.
 
 from __future__ import annotations
 
+import atexit
 import os
 import resource
 import signal
@@ -62,6 +63,7 @@ def finish(code: int) -> None:
                 stream.flush()
             except (OSError, ValueError, AttributeError):
                 continue
+        atexit._run_exitfuncs()  # folders that live as long as the process
         os._exit(code)
     for number in _SIGNALS:
         if signal.getsignal(number) in {_leave, _interrupt, signal.default_int_handler}:
