@@ -25,8 +25,10 @@ from perstack.providers.entries import ENTRIES
 EXAMPLE = re.compile(r"^\s+perstack (.+?)(?:\s{2,}.*)?$", re.MULTILINE)
 # Bound to GitHub: they are run by action.yml alone.
 WITHOUT_EXAMPLES = {"action", "finish"}
-LIGHT = [name for name in COMMANDS if name not in {"action", "finish", "demo", "doctor", "report", "serve"}]
-HEAVY = ("anthropic", "openai", "mcp", "docker", "github", "pydantic", "textual", "starlette", "jinja2", "PIL")
+LIGHT = [name for name in COMMANDS if name not in {"action", "demo", "report", "serve"}]
+HEAVY = (
+    "anthropic", "openai", "mcp", "docker", "github", "pydantic", "textual", "starlette", "jinja2", "PIL", "markdown_it"
+)  # fmt: skip
 
 
 def command(name: str) -> click.Command:

@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 
 from perstack.core.outcome import Ending
 from perstack.core.verdict import Report, Verdict
-from perstack.interface.render import markdown, sentences, terminal
+from perstack.interface.render import comment_panel, markdown, sentences, terminal
 from tests.interface.render_stories import CHANGE, ODD, hostile, outcome, red_report, report, stories, story, unproved
 
 ESCAPE = re.compile(r"\x1b")
@@ -27,7 +27,7 @@ def printed(what: RenderableType, width: int = 80, **console: Any) -> str:
 @pytest.mark.parametrize("name", stories())
 def test_nothing_is_wider_than_the_window(name: str, width: int) -> None:
     one = stories()[name]
-    parts = [terminal.markdown_panel("the comment", markdown.result_comment(one), one.judged)]
+    parts = [comment_panel.markdown_panel("the comment", markdown.result_comment(one), one.judged)]
     parts += [terminal.outcome_report(one.outcome)] if one.outcome else []
     for part in parts:
         lines = printed(part, width).splitlines()
@@ -57,7 +57,7 @@ def test_the_end_of_an_unproved_fix_says_unverified_why_and_what_next() -> None:
 
 
 def test_a_comment_on_the_terminal_has_its_folds_closed_and_its_table_once() -> None:
-    text = printed(terminal.markdown_panel("it", markdown.result_comment(story()), report()), 100)
+    text = printed(comment_panel.markdown_panel("it", markdown.result_comment(story()), report()), 100)
     assert "▸ The change (1 file, +1 −1)" in text
     assert "diff --git" not in text
     assert text.count(ODD) == 1
@@ -83,7 +83,7 @@ def test_hostile_text_steers_no_terminal() -> None:
     assert nasty is not None
     assert nasty.report is not None
     text = printed(terminal.outcome_report(nasty), 100)
-    text += printed(terminal.markdown_panel("x", markdown.result_comment(hostile()), nasty.report), 100)
+    text += printed(comment_panel.markdown_panel("x", markdown.result_comment(hostile()), nasty.report), 100)
     assert not re.search("[\x1b\x07\x08\u202e]", text)
     assert len(text) < 300_000
 

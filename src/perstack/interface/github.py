@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import base64
+import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from perstack import api
 from perstack.core.errors import UserError
 from perstack.forge.contract import Forge, Trigger
-from perstack.forge.github import GithubForge
-from perstack.forge.github_rest import GithubSettings
+
+if TYPE_CHECKING:
+    from perstack.forge.github_rest import GithubSettings
+
+# Loaded when GitHub is asked: its library takes longer to load than all the rest of a command.
+_FORGE, _SETTINGS, _ACCESS = (f"perstack.forge.{name}" for name in ("github", "github_rest", "github_access"))
 
 
 def github_forge(env: Mapping[str, str], trigger: Trigger, *, run_url: str, redact: Callable[[str], str]) -> Forge:
@@ -36,7 +42,13 @@ def repository_forge(
     server = env.get("GITHUB_SERVER_URL") or "https://github.com"
     basic = base64.b64encode(f"x-access-token:{settings.token}".encode()).decode()
     remote = api.GitRemote(f"{server}/{repository}.git", f"AUTHORIZATION: basic {basic}")
-    return GithubForge(settings, remote=remote, write=click.echo, redact=redact)
+    forge: Forge = _loaded(_FORGE).GithubForge(settings, remote=remote, write=click.echo, redact=redact)
+    return forge
+
+
+def see_checks(env: Mapping[str, str], repository: str, sha: str) -> None:
+    """Read a commit's check runs. Raises: ForgeError where the token may not."""
+    _loaded(_ACCESS).see_checks(github_settings(env, repository), sha)
 
 
 def github_settings(env: Mapping[str, str], repository: str, *, run_url: str = "") -> GithubSettings:
@@ -47,7 +59,7 @@ def github_settings(env: Mapping[str, str], repository: str, *, run_url: str = "
             "there is no GitHub token",
             hint="the action passes `github-token`; give the job the permissions that the README names",
         )
-    return GithubSettings(
+    settings: GithubSettings = _loaded(_SETTINGS).GithubSettings(
         repository=repository,
         token=token,
         api_url=env.get("GITHUB_API_URL") or "https://api.github.com",
@@ -56,6 +68,11 @@ def github_settings(env: Mapping[str, str], repository: str, *, run_url: str = "
         details_url=run_url,
         seconds_between_writes=_seconds(env.get("PERSTACK_WRITE_SPACING", "")),
     )
+    return settings
+
+
+def _loaded(module: str) -> Any:
+    return importlib.import_module(module)
 
 
 def run_url(env: Mapping[str, str]) -> str:

@@ -25,11 +25,12 @@ from perstack.demo.suite import session_runner
 from perstack.forge.contract import Actor, Ignored
 from perstack.forge.local import LocalForge
 from perstack.forge.trigger import read_event
-from perstack.interface.commands.action import read_payload
+from perstack.interface.event import read_payload
 from perstack.interface.jobs.desk import Desk, JobResult
 from perstack.interface.jobs.life import answer
 from perstack.interface.options import engine_options, format_option, host
-from perstack.interface.render.terminal import LiveView, check_panel, effort, markdown_panel, patch_panel
+from perstack.interface.render.comment_panel import markdown_panel
+from perstack.interface.render.terminal import LiveView, check_panel, effort, patch_panel
 
 MARK = ".perstack-demo"
 

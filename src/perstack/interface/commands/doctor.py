@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -14,10 +15,10 @@ from perstack import api
 from perstack.core.errors import PerstackError
 from perstack.core.json import compact
 from perstack.forge.contract import Ignored
-from perstack.interface.commands.action import read_triggers
 from perstack.interface.doctor import access, machine, project
 from perstack.interface.doctor.finding import Finding, State, document, exit_code, failed, lines, log_warnings
-from perstack.interface.github import github_settings, repository_forge
+from perstack.interface.event import read_triggers
+from perstack.interface.github import repository_forge, see_checks
 from perstack.interface.options import config_option, engine_options, environment, format_option, host, repo_option
 from perstack.interface.render.live import waiting
 
@@ -124,7 +125,7 @@ async def _github(
         return found, nothing
     repository = env["GITHUB_REPOSITORY"]
     forge = repository_forge(env, repository, redact=api.DeferredEngine(here).redact)
-    found += await access.readable(forge, github_settings(env, repository), env)
+    found += await access.readable(forge, partial(see_checks, env, repository), env)
     if not ask_configuration:
         return found, nothing
     try:

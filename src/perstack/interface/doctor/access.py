@@ -12,8 +12,6 @@ from perstack import api
 from perstack.core.errors import ExitCode, ForgeError
 from perstack.core.experts import Config
 from perstack.forge.contract import Action, Forge, Ignored, Trigger
-from perstack.forge.github_access import see_checks
-from perstack.forge.github_rest import GithubSettings
 from perstack.interface.calls import call
 from perstack.interface.doctor.finding import Finding, State, failed, well
 
@@ -51,7 +49,7 @@ def event(triggers: tuple[Trigger, ...] | Ignored) -> tuple[Finding, ...]:
     return (well("event", f"{triggers[0].event}: {asked}"), Finding("permissions", State.NOTE, need))
 
 
-async def readable(forge: Forge, settings: GithubSettings, env: Mapping[str, str]) -> tuple[Finding, ...]:
+async def readable(forge: Forge, see_checks: Callable[[str], None], env: Mapping[str, str]) -> tuple[Finding, ...]:
     """What the token may read, by reading it."""
     try:
         branch = await call(forge.default_branch)
@@ -63,7 +61,7 @@ async def readable(forge: Forge, settings: GithubSettings, env: Mapping[str, str
     looks: list[tuple[str, State, Callable[[], object]]] = [
         ("issues", State.PROBLEM, lambda: forge.own_comments_since(now)),
         ("pull-requests", State.PROBLEM, lambda: forge.pulls_of(head)),
-        ("checks", State.WARNING, lambda: see_checks(settings, head)),
+        ("checks", State.WARNING, lambda: see_checks(head)),
     ]
     if run.isdecimal():
         looks.append(("actions", State.NOTE, lambda: forge.workflow_run(int(run))))

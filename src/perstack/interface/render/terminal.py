@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.syntax import Syntax
@@ -25,7 +23,7 @@ from perstack.interface.render.live import LiveView
 from perstack.interface.render.sentences import AFTER_ENDING, ENDING, SHOWN_IN_TABLE, VERIFIED, why_line
 
 __all__ = [
-    "LiveView", "check_panel", "effort", "markdown_panel", "outcome_report", "patch_panel", "report_table",
+    "LiveView", "check_panel", "effort", "outcome_report", "patch_panel", "report_table", "signal_table",
     "verdict_line",
 ]  # fmt: skip
 
@@ -48,16 +46,13 @@ MAX_TESTS = 15
 MAX_SIGNALS = 12
 MAX_REASONS = 12
 MAX_PATCH = 20_000
-_FOLD = re.compile(r"<details(?: open)?>\s*<summary>(.*?)</summary>.*?</details>", re.DOTALL)
-_LINK = re.compile(r"\[([^\]\n]*)\]\([^)\n]*\)")
-_TAG = re.compile(r"</?(?:sub|i|b)>")
 
 
 def report_table(report: Report) -> RenderableType:
     """Signals and tests before and after in one table, then the reasons as sentences."""
     parts: list[RenderableType] = []
     if report.signals:
-        parts.append(_table(report))
+        parts.append(signal_table(report))
     parts += _reasons(report)
     looks = [f for f in report.policy if not f.blocks]
     for finding in looks[:MAX_REASONS]:
@@ -67,7 +62,8 @@ def report_table(report: Report) -> RenderableType:
     return Group(*parts)
 
 
-def _table(report: Report) -> Table:
+def signal_table(report: Report) -> Table:
+    """A row a signal."""
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, show_edge=False)
     table.add_column("signals and tests", overflow="fold", ratio=1)
     table.add_column("before", no_wrap=True)
@@ -128,21 +124,6 @@ def patch_panel(candidate: Candidate, *, proved: bool) -> RenderableType:
     cut = f"{shown[:MAX_PATCH]}\n… cut here" if len(shown) > MAX_PATCH else shown
     code = Syntax(cut, "diff", theme="ansi_dark", background_color="default", word_wrap=True)
     return Panel(code, title=title, title_align="left", border_style="green" if proved else "yellow")
-
-
-def markdown_panel(title: str, text: str, report: Report | None = None) -> RenderableType:
-    """Markdown of ours as people see it on the forge: folds closed, links as words, the table drawn from `report`."""
-    folds = [f"▸ {_TAG.sub('', name)}" for name in _FOLD.findall(text)]
-    shown = _LINK.sub(r"\1", _TAG.sub("", _FOLD.sub("", text))).strip()
-    shown, _, footer = shown.rpartition("\n\n")
-    parts: list[RenderableType] = []
-    for part in filter(None, (part.strip() for part in shown.split("\n\n"))):
-        if part.startswith("| |") and report is not None:
-            parts += [Padding(_table(report), (0, 1)), Text()]
-        else:
-            parts += [Markdown(part), Text()]
-    parts.append(Text("\n".join([*folds, footer]), style="dim"))
-    return Panel(Group(*parts), title=title, title_align="left", border_style="blue")
 
 
 def check_panel(check: Mapping[str, Any], place: str) -> RenderableType:
