@@ -53,7 +53,10 @@ def test_a_virtual_environment_brings_its_base_interpreter_and_no_home(tmp_path:
     (venv / "lib").mkdir()
     (venv / "pyvenv.cfg").write_text("")
     (venv / "bin/python").symlink_to(base / "bin/python3")
-    seen = tool_binds([venv / "bin", Path("/usr/bin"), tmp_path / "missing"])[2::3]
+    asked = [venv / "bin", Path("/usr/bin"), tmp_path / "missing"]
+    assert tool_binds(asked)[2::3] == sorted(map(str, (venv, base / "bin", base / "lib")))
+    (venv / ".env").write_text("KEY=secret")  # a project may be its own environment
+    seen = tool_binds(asked)[2::3]
     assert seen == sorted(
         str(place) for place in (venv / "bin", venv / "lib", venv / "pyvenv.cfg", base / "bin", base / "lib")
     )
@@ -68,7 +71,7 @@ def test_the_systems_own_secrets_are_not_among_the_binds(tmp_path: Path) -> None
 
 def test_small_folders_of_etc_are_copied_large_ones_are_bound_and_unreadable_ones_left_out(tmp_path: Path) -> None:
     machine, folder = tmp_path / "machine", tmp_path / "made"
-    for name, count in (("fonts", 2), ("alternatives", 30)):
+    for name, count in (("fonts/conf.d", 2), ("alternatives", 81)):
         (machine / name).mkdir(parents=True)
         for number in range(count):
             (machine / name / f"{number}").symlink_to("/usr/bin/true")
@@ -77,4 +80,4 @@ def test_small_folders_of_etc_are_copied_large_ones_are_bound_and_unreadable_one
     folder.mkdir()
     assert fill_etc(folder, machine)[3:] == ["--ro-bind", str(machine / "alternatives"), "/etc/alternatives"]
     assert {path.name for path in folder.iterdir()} == {"fonts", "alternatives", "services", "passwd", "group", "hosts"}
-    assert (folder / "fonts/1").readlink() == Path("/usr/bin/true")
+    assert (folder / "fonts/conf.d/1").readlink() == Path("/usr/bin/true")

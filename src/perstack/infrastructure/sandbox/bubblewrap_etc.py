@@ -11,6 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
+from perstack.infrastructure.owned import remove_tree
 from perstack.infrastructure.sandbox import snapshot
 
 UID = 10001
@@ -23,8 +24,8 @@ _NAMES = (
 )  # fmt: skip
 
 
-# A folder with more entries than this is bound: copying it takes longer than a bind.
-_MOST_COPIED = 12
+# A folder with more entries than this, at any depth, is bound: copying it takes longer than some binds.
+_MOST_COPIED = 80
 
 
 def fill_etc(folder: Path, source: Path = Path("/etc")) -> list[str]:
@@ -49,15 +50,17 @@ def fill_etc(folder: Path, source: Path = Path("/etc")) -> list[str]:
 
 
 def _copied(real: Path, target: Path) -> bool:
-    """Copy a small folder of plain files and links; False where it is anything else, and nothing was made."""
-    try:
-        entries = list(os.scandir(real))
-        if len(entries) > _MOST_COPIED or any(entry.is_dir(follow_symlinks=False) for entry in entries):
-            return False
-    except OSError:
+    """Copy a small folder; False where it is larger or not all readable, and nothing is left of it."""
+    if not os.access(real, os.R_OK | os.X_OK):
         return True  # nobody can read it, so nobody misses it
-    target.mkdir(parents=True)
-    for entry in entries:
-        with contextlib.suppress(OSError):
-            shutil.copyfile(entry.path, target / entry.name, follow_symlinks=False)
+    entries = 0
+    for _, folders, files in os.walk(real):
+        entries += len(folders) + len(files)
+        if entries > _MOST_COPIED:
+            return False
+    try:
+        shutil.copytree(real, target, symlinks=True, copy_function=shutil.copyfile)
+    except OSError:  # so is `shutil.Error`
+        remove_tree(target)
+        return False
     return True
