@@ -46,7 +46,8 @@ def test_a_definition_without_the_expert_has_no_checks(tmp_path: Path) -> None:
 async def test_set_up_runs_in_the_sandbox_that_is_chosen_and_in_no_other(tmp_path: Path) -> None:
     if problem := await probe_docker() or await probe_bubblewrap():
         pytest.skip(problem)
-    (tmp_path / "source").mkdir()
+    for name in ("source", "scratch"):
+        (tmp_path / name).mkdir()
     made, told = SandboxSpec(setup=("echo made > made.txt",), network=SetupNetwork(open=False)), list[str]()
     host = Host({}, (), tmp_path / "scratch", tmp_path / "storage", sandbox="docker")
     await Places(host, "job", lambda *_: None, told.append).sandbox(replace(made, setup=()), tmp_path / "source")

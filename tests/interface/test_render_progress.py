@@ -15,7 +15,7 @@ from rich.console import Console
 from perstack.core.events import Event
 from perstack.interface.progress import MAX_RUNS, MAX_SIGNALS, STAGES, JobView, StageState
 from perstack.interface.render import stages
-from perstack.interface.render.live import LiveView
+from perstack.interface.render.live import LiveView, waiting
 from tests.interface.render_stories import event
 
 EVENTS = st.one_of(
@@ -134,6 +134,15 @@ def test_a_dumb_terminal_gets_plain_lines() -> None:
     plain = told(force_terminal=True, _environ={"TERM": "dumb"})
     assert "\x1b[" not in plain
     assert "✔ measure the base commit" in plain
+
+
+def test_on_a_runner_nothing_is_drawn_before_a_workflow_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True)
+    with waiting(console, "look at the machine"), LiveView(console):
+        out.write("::error::no\n")
+    assert out.getvalue().startswith("::error::no\n")
 
 
 def test_a_terminal_without_colour_gets_words_instead_of_coloured_dots() -> None:

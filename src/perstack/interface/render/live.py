@@ -5,6 +5,7 @@ In a pipe each stage is told when it ends, and one that takes long also while it
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -197,7 +198,8 @@ def waiting(console: Console, text: str) -> AbstractContextManager[object]:
 
 
 def _can_draw(console: Console) -> bool:
-    return console.is_terminal and not console.is_dumb_terminal
+    # On a runner, colours may be forced and a pseudo-terminal be there; but its workflow commands must begin a line.
+    return console.is_terminal and not console.is_dumb_terminal and not os.environ.get("GITHUB_ACTIONS")
 
 
 def _one_line(text: Text) -> Text:
