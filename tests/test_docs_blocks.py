@@ -30,16 +30,16 @@ FILE = re.compile(r"(?:src|tests|docs|scripts|experts|bench)/[\w./-]+\.\w+")
 # Shell blocks are run: here, by the test that is named, or not, for the reason that is given. Nothing else is left out;
 # of blocks that are not run, syntax and every `perstack …` in them are checked.
 RUN_BY = {
+    "docs/experts.md": "tests/test_docs_commands.py",
     "docs/jobs.md": "tests/test_docs_jobs.py",
+    "docs/lock-file.md": "tests/test_docs_commands.py",
+    "docs/reuse.md": "tests/test_docs_commands.py",
     "docs/tutorial.md": "tests/test_docs_tutorial.py",
     "docs/serve.md": "tests/interface/serve/test_docs.py",
 }
 NOT_RUN = {
     "README.md": "they set up a machine and run every test, this one among them",
     "docs/attack-suite.md": "it takes an hour; tests take samples of the same cases",
-    "docs/experts.md": "a model has to answer",
-    "docs/lock-file.md": "it starts the servers of the reader's own skills",
-    "docs/reuse.md": "the repositories stand for the reader's own",
 }
 KINDS = {"sh", "yaml", "toml", "json", "text", "mermaid", "diff", "markdown", "python", ""}
 
