@@ -82,7 +82,8 @@ def elsewhere(folder: Path, changes: Files) -> Path:
     """A copy of a workspace with other files in it."""
     copy = folder.with_name(f"{folder.name}-other")
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(folder, copy)
+    # compiled files go by size and second: a file of the same length, written at once, would not be read again
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
     for name, text in changes.items():
         (copy / name).write_text(text)
     return copy

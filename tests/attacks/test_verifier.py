@@ -35,7 +35,7 @@ pytestmark = [
 
 ATTACKS = (*TEST_EDITS, *HOOKS, *SOURCE, *SPECIAL, *INVENTED)
 # What the text gives away `test_policy.py` refuses in milliseconds; a sample of it is run as well, the rest by night.
-BY_DAY = {case.name for case in ATTACKS if not case.policy} | {c.name for c in ATTACKS[::6]}
+BY_DAY = {case.name for case in ATTACKS if not case.policy} | {c.name for c in ATTACKS[::12]}
 CASES = [pytest.param(case, id=case.name, marks=() if case.name in BY_DAY else pytest.mark.nightly) for case in ATTACKS]
 # What the text gives away need not be run twice to be refused.
 ONCE = replace(PYTEST, repeat=1)

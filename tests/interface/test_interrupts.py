@@ -39,14 +39,7 @@ main()
 def interrupted(number: int, moment: str, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", PROGRAM, str(number), moment, *words]
     env = {"PATH": os.defpath, "HOME": str(cwd), "TMPDIR": str(cwd)}
-    return subprocess.run(
-        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False, preexec_fn=_heedful
-    )
-
-
-def _heedful() -> None:
-    """Whoever is started in the background by a shell is deaf to SIGINT, and so is what it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize(
