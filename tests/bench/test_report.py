@@ -49,7 +49,7 @@ SECTIONS = {"start", "first feedback", "step", "memory", "disk", "sandbox", "pro
 @pytest.mark.parametrize(
     ("only", "expected"),
     [
-        (("start", "disk", "sandbox"), {"start", "disk", "sandbox"}),
+        (("start", "disk"), {"start", "disk"}),
         pytest.param((), SECTIONS, marks=pytest.mark.nightly),
     ],
 )
