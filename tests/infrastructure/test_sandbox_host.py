@@ -77,7 +77,10 @@ def test_small_folders_of_etc_are_copied_large_ones_are_bound_and_unreadable_one
             (machine / name / f"{number}").symlink_to("/usr/bin/true")
     (machine / "shadow").write_text("root:secret")
     (machine / "services").write_text("http 80/tcp")
+    (machine / "fonts/own").write_text("nobody else's")
+    (machine / "fonts/own").chmod(0o600)
     folder.mkdir()
     assert fill_etc(folder, machine)[3:] == ["--ro-bind", str(machine / "alternatives"), "/etc/alternatives"]
     assert {path.name for path in folder.iterdir()} == {"fonts", "alternatives", "services", "passwd", "group", "hosts"}
     assert (folder / "fonts/conf.d/1").readlink() == Path("/usr/bin/true")
+    assert (folder / "fonts/own").stat().st_mode & 0o777 == 0o600

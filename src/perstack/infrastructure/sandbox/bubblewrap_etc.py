@@ -45,7 +45,7 @@ def fill_etc(folder: Path, source: Path = Path("/etc")) -> list[str]:
         elif real.is_file():
             with contextlib.suppress(OSError):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(real, target)
+                shutil.copy(real, target)
     return options
 
 
@@ -59,7 +59,8 @@ def _copied(real: Path, target: Path) -> bool:
         if entries > _MOST_COPIED:
             return False
     try:
-        shutil.copytree(real, target, symlinks=True, copy_function=shutil.copyfile)
+        # with their rights: what root alone may read must not lie open to this machine's other users
+        shutil.copytree(real, target, symlinks=True, copy_function=shutil.copy)
     except OSError:  # so is `shutil.Error`
         remove_tree(target)
         return False
