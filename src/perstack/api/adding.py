@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import base64
 import os
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from perstack.api.configuration import CONFIG_NAME, beside, finished
+from perstack.api.stamps import now_ms
 from perstack.api.writing import put
 from perstack.core.errors import UserError
 from perstack.core.experts import Config, Expert
@@ -250,7 +250,7 @@ def remove(there: Dependencies, name: str) -> None:
 def _commit(there: Dependencies, text: str, pins: Mapping[str, Pin], files: Mapping[str, bytes]) -> None:
     """New files, then a lock that fits the old and the new definition, then the definition, then what is left over."""
     sources = set(load_config(text, str(there.path)).dependencies.values())
-    base = there.lock or Lock(time.time_ns() // 1_000_000, there.path.name or CONFIG_NAME)
+    base = there.lock or Lock(now_ms(), there.path.name or CONFIG_NAME)
     after = replace(base, dependencies={key: pin for key, pin in pins.items() if key in sources})
     between = replace(base, dependencies={**base.dependencies, **pins})
     lock_path = there.path.with_name(LOCK_NAME)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -27,6 +26,7 @@ from perstack.api.kit import Kit, Shared, Workplace, closing, open_kit
 from perstack.api.locked import locked_by
 from perstack.api.places import Places
 from perstack.api.running import carried_out
+from perstack.api.stamps import new_id, now_ms
 from perstack.core.contracts import Session
 from perstack.core.errors import PerstackError
 from perstack.core.events import RECORD_EVENTS, Event, EventSink
@@ -347,13 +347,3 @@ class Job:
 
 def _pipeline_of(fix: Fix) -> PipelineSpec:
     return fix.config.pipelines.get(fix.pipeline) or PipelineSpec(name=fix.pipeline)
-
-
-def new_id() -> str:
-    """Unique within a storage; carries no meaning."""
-    return secrets.token_hex(12)
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000

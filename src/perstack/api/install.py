@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from perstack.api.configuration import brought_experts, read_config
-from perstack.api.engine import Engine, Job, now_ms
+from perstack.api.engine import Engine, Job
 from perstack.api.host import Host
 from perstack.api.kit import Kit, Shared
 from perstack.api.locked import Locked, package_of
+from perstack.api.stamps import now_ms
 from perstack.api.writing import put
 from perstack.core.contracts import Skill
 from perstack.core.errors import InfrastructureError, PerstackError, UserError

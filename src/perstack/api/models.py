@@ -5,13 +5,13 @@ Never says a key. Nothing is sent unless `check` is set, and then only to what i
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 import anyio
 
 from perstack.api.choice import choose_provider, make_provider
 from perstack.api.host import Host
+from perstack.api.stamps import now_ms
 from perstack.core.errors import PerstackError, ProviderError, UserError
 from perstack.core.experts import Config, ProviderSpec
 from perstack.core.json import JsonObject
@@ -121,13 +121,9 @@ def _configured(host: Host, spec: ProviderSpec, chosen: bool, wanted: str) -> Pr
 
 
 def _model(spec: ProviderSpec, tier: str, model: str) -> ModelFacts:
-    price = per_million(pricing(spec.name, _now_ms, spec.models), model)
+    price = per_million(pricing(spec.name, now_ms, spec.models), model)
     read, written = (float(price[0]), float(price[1])) if price else (None, None)
     return ModelFacts(tier, model, facts(spec.name, model, spec.models), read, written)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 async def _asked(host: Host, spec: ProviderSpec, facts: ProviderFacts) -> ProviderFacts:

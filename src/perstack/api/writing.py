@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from pathlib import Path
 
+from perstack.api.stamps import new_id
 from perstack.core.errors import InfrastructureError
 
 
@@ -16,7 +16,7 @@ def put(path: Path, data: bytes) -> None:
     Raises: InfrastructureError where it cannot be written; the old one stays as it was.
     """
     path = path.resolve()
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(12)}")
+    fresh = path.with_name(f".{path.name}.{new_id()}")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "wb") as file:
             if path.exists():
