@@ -163,17 +163,24 @@ async def run(
     Never raises for what the process does: a missing program is exit code 127, a time-out 124.
     """
     started = time.monotonic()
-    out, err = BoundedBuffer(output_limit), BoundedBuffer(output_limit)
     try:
         async with open_process(argv, cwd=cwd, env=env, pass_fds=pass_fds) as process:
-            timed_out = await _converse(process, stdin, (out, err), timeout_s)
-            code = TIMED_OUT if timed_out else exit_code_of(process.returncode or 0)
+            return await ended(process, stdin=stdin, timeout_s=timeout_s, output_limit=output_limit)
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         return ExecResult(
             NOT_FOUND, b"", f"{error.filename or argv[0]}: {error.strerror}\n".encode(), time.monotonic() - started
         )
+
+
+async def ended(
+    process: Process, *, stdin: bytes = b"", timeout_s: float = 60.0, output_limit: int = 1_000_000
+) -> ExecResult:
+    """Stay with a process of `open_process` to its end; see `run`."""
+    started = time.monotonic()
+    out, err = BoundedBuffer(output_limit), BoundedBuffer(output_limit)
+    timed_out = await _converse(process, stdin, (out, err), timeout_s)
     return ExecResult(
-        code,
+        TIMED_OUT if timed_out else exit_code_of(process.returncode or 0),
         out.value(),
         err.value(),
         time.monotonic() - started,

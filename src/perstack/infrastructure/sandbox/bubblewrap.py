@@ -13,10 +13,9 @@ import shutil
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import anyio
 import anyio.to_thread
@@ -35,6 +34,7 @@ from perstack.infrastructure.egress.inside import (
 from perstack.infrastructure.egress.proxy import open_setup_egress
 from perstack.infrastructure.owned import new_owned_folder, owned_folder, remove_tree
 from perstack.infrastructure.sandbox import control_group, snapshot, toolchain
+from perstack.infrastructure.sandbox.bubblewrap_process import INSTALL_HINT, OWN_ENV, Command, Pipes, started
 from perstack.infrastructure.sandbox.bubblewrap_view import (
     Machine,
     Plan,
@@ -45,7 +45,8 @@ from perstack.infrastructure.sandbox.bubblewrap_view import (
     passed,
     writable,
 )
-from perstack.infrastructure.sandbox.channel import DRIVER, STDERR, STDOUT, Channel, Inside
+from perstack.infrastructure.sandbox.channel import DRIVER, Channel, Inside
+from perstack.infrastructure.sandbox.control_group import Groups
 from perstack.infrastructure.sandbox.disk import watched
 from perstack.infrastructure.sandbox.installing import (
     INSTALL_OUTPUT,
@@ -68,12 +69,7 @@ from perstack.infrastructure.sandbox.snapshot_store import (
 )
 from perstack.infrastructure.sandbox.system_calls import passed_program
 
-INSTALL_HINT = (
-    "Install Docker and start it, or install bubblewrap (`apt-get install bubblewrap`, `dnf install bubblewrap`). "
-    "`--sandbox host` runs without any isolation."
-)
 _START_S = 20.0
-_ENV = {"PATH": ":".join(toolchain.SYSTEM_PATH), "LC_ALL": "C"}
 
 
 async def probe_bubblewrap(path: Sequence[Path] = ()) -> str:
@@ -85,55 +81,6 @@ async def probe_bubblewrap(path: Sequence[Path] = ()) -> str:
         except SandboxUnavailable as error:
             return error.message
     return "" if result.exit_code == 0 else f"bubblewrap starts, but `true` fails in it: {result.text().strip()}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Pipes:
-    """A driver at the end of a process's pipes."""
-
-    process: Process
-
-    @property
-    def readers(self) -> Sequence[Callable[[], Awaitable[tuple[int, bytes]]]]:
-        return (self._out, self._err)
-
-    async def send(self, data: bytes) -> None:
-        if self.process.stdin is None:
-            raise InvariantBroken("a process of open_process has all three pipes")
-        await self.process.stdin.send(data)
-
-    async def _out(self) -> tuple[int, bytes]:
-        if self.process.stdout is None:
-            raise InvariantBroken("a process of open_process has all three pipes")
-        return STDOUT, await self.process.stdout.receive()
-
-    async def _err(self) -> tuple[int, bytes]:
-        if self.process.stderr is None:
-            raise InvariantBroken("a process of open_process has all three pipes")
-        return STDERR, await self.process.stderr.receive()
-
-
-@dataclass(frozen=True, slots=True)
-class _Command:
-    """A command line of bwrap, and the descriptors it needs."""
-
-    argv: tuple[str, ...]
-    fds: tuple[int, ...]
-    status: BinaryIO
-
-    def check(self, returncode: int) -> int:
-        """The program's exit code. bwrap reports one only where the program was started.
-
-        Raises: SandboxUnavailable where bwrap could not start it.
-        """
-        if returncode > 0 and not self.status.closed and b'"exit-code"' not in self._told():
-            raise SandboxUnavailable(
-                "bubblewrap could not start the program; its reason is on standard error", hint=INSTALL_HINT
-            )
-        return host_process.exit_code_of(returncode)
-
-    def _told(self) -> bytes:
-        return os.pread(self.status.fileno(), 4096, 0)
 
 
 class Bubblewrap:
@@ -168,7 +115,7 @@ class Bubblewrap:
         """See `core.contracts.Sandbox.prepare`."""
         if spec.image or spec.build:
             log("bubblewrap uses this machine's own programs; [sandbox] image and build are not used")
-        version = await host_process.run(["bwrap", "--version"], env=_ENV, timeout_s=10)
+        version = await host_process.run(["bwrap", "--version"], env=OWN_ENV, timeout_s=10)
         if version.exit_code:
             raise SandboxUnavailable("bubblewrap (bwrap) is not installed", hint=INSTALL_HINT)
         identity = "\0".join(["bubblewrap", version.text(), _os_release(), *map(str, self._path)])
@@ -231,9 +178,8 @@ class Bubblewrap:
                     before=network_script(network),
                 )
                 with self._command(plan, argv, await self._known()) as command:
-                    result = await host_process.run(
-                        command.argv, env=_ENV, timeout_s=timeout_s, output_limit=INSTALL_OUTPUT, pass_fds=command.fds
-                    )
+                    async with started(command.argv, command.fds, command.groups) as child:
+                        result = await host_process.ended(child, timeout_s=timeout_s, output_limit=INSTALL_OUTPUT)
                     if not result.timed_out:
                         command.check(result.exit_code)
                 return result
@@ -247,7 +193,7 @@ class Bubblewrap:
     async def _served(self, made: Snapshot, plan: Plan, argv: Sequence[str]) -> AsyncIterator[PipeService]:
         async with self._dressed(made, plan) as whole:
             with self._command(whole, argv, await self._known()) as command:
-                async with self._process(command.argv, command.fds) as child:
+                async with started(command.argv, command.fds, command.groups) as child:
                     yield PipeService(child, command.check)
 
     @contextlib.asynccontextmanager
@@ -288,18 +234,17 @@ class Bubblewrap:
             inside = Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, environment(plan, self._path))
             words = options(plan, await self._known(), control)
             with control_group.limited(plan.limits) as groups, passed_program() as filtered:
-                own = ["bwrap", *words, *_filter(filtered)]
-                argv = [*_joining(groups), *own, *_driver(plan, bool(groups))]
-                async with self._process(argv, _open(filtered)) as child:
-                    channel = Channel(_Pipes(child), inside, _post_mortem(child))
+                argv = [*words, *_filter(filtered), *_driver(plan, groups)]
+                async with started(argv, _open(filtered), groups) as child:
+                    channel = Channel(Pipes(child), inside, _post_mortem(child))
                     await channel.begin(_START_S)
                     with watched(plan.limits, writable(plan)) as disk:
-                        yield ChannelSession(channel, disk, watched_groups(groups))
+                        yield ChannelSession(channel, disk, watched_groups(groups.places))
         finally:
             remove_tree(control)
 
     @contextlib.contextmanager
-    def _command(self, plan: Plan, argv: Sequence[str], machine: Machine) -> Iterator[_Command]:
+    def _command(self, plan: Plan, argv: Sequence[str], machine: Machine) -> Iterator[Command]:
         """The command line that runs one program inside, straight over the pipes of bwrap."""
         check_words(argv, plan.env or {})
         words = options(plan, machine)
@@ -310,27 +255,19 @@ class Bubblewrap:
             passed([*words, *_filter(filtered)], values) as args,
             os.fdopen(os.memfd_create("bwrap-status"), "w+b") as status,
         ):
-            own = ["bwrap", "--args", str(args), "--json-status-fd", str(status.fileno()), "--"]
-            whole = (*_joining(groups), *own, *_program(plan, bool(groups), odd), *argv)
-            yield _Command(whole, (args, status.fileno(), *_open(filtered)), status)
+            own = ["--args", str(args), "--json-status-fd", str(status.fileno()), "--"]
+            whole = (*own, *_program(plan, groups, odd), *argv)
+            yield Command(whole, (args, status.fileno(), *_open(filtered)), groups, status)
 
     async def _known(self) -> Machine:
         if self._machine is None:
             control_group.sweep()
-            features = (await host_process.run(["bwrap", "--help"], env=_ENV, timeout_s=10)).text()
+            features = (await host_process.run(["bwrap", "--help"], env=OWN_ENV, timeout_s=10)).text()
             etc = new_owned_folder("etc", self._scratch)
             if self._scratch is None:
                 weakref.finalize(self, _remove_own, etc, os.getpid())
             self._machine = look(features, self._path, etc)
         return self._machine
-
-    @contextlib.asynccontextmanager
-    async def _process(self, argv: Sequence[str], fds: Sequence[int] = ()) -> AsyncIterator[Process]:
-        try:
-            async with host_process.open_process(argv, env=_ENV, pass_fds=fds) as child:
-                yield child
-        except FileNotFoundError as error:
-            raise SandboxUnavailable("bubblewrap (bwrap) is not installed", hint=INSTALL_HINT) from error
 
 
 def _remove_own(folder: Path, pid: int) -> None:
@@ -343,14 +280,6 @@ def _kept_home(made: Snapshot) -> Path | None:
     return Path(made.reference) / "home" if made.reference else None
 
 
-def _joining(groups: Sequence[Path]) -> list[str]:
-    """A prefix that puts a process into control groups before it becomes what follows."""
-    if not groups:
-        return []
-    script = 'for g in $1; do echo $$ >"$g/cgroup.procs" || :; done; shift; exec "$@"'
-    return ["/bin/sh", "-c", script, "sh", " ".join(str(group) for group in groups)]
-
-
 def _filter(filtered: int | None) -> list[str]:
     return [] if filtered is None else ["--seccomp", str(filtered)]
 
@@ -359,18 +288,18 @@ def _open(filtered: int | None) -> tuple[int, ...]:
     return () if filtered is None else (filtered,)
 
 
-def _driver(plan: Plan, grouped: bool) -> list[str]:
+def _driver(plan: Plan, groups: Groups) -> list[str]:
     """The first program inside: set per-process limits, then be the driver."""
-    wanted = [limits_script(plan.limits, grouped)]
+    wanted = [limits_script(plan.limits, groups)]
     wanted.append(f"PATH={':'.join(toolchain.SYSTEM_PATH)} HOME={snapshot.HOME}; export PATH HOME")
     wanted.append('. "$1/driver"')
     return ["/bin/sh", "-c", "\n".join(wanted), "sh", snapshot.CONTROL, snapshot.KEPT_HOME]
 
 
-def _program(plan: Plan, grouped: bool, odd: str) -> list[str]:
+def _program(plan: Plan, groups: Groups, odd: str) -> list[str]:
     """The first program inside where one is served: set per-process limits, then become what follows."""
     kept = KEPT_HOME_SCRIPT if plan.kept_home else ""
-    wanted = [limits_script(plan.limits, grouped), kept, plan.before, odd, 'exec "$@"']
+    wanted = [limits_script(plan.limits, groups), kept, plan.before, odd, 'exec "$@"']
     return ["/bin/sh", "-c", "\n".join(filter(None, wanted)), "sh"]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from perstack.core.sandbox import Limits, Mount
 from perstack.infrastructure.sandbox import snapshot, toolchain
 from perstack.infrastructure.sandbox.bubblewrap_etc import UID, fill_etc
+from perstack.infrastructure.sandbox.control_group import Groups
 
 # Inside, a harness that is root is still the machine's root to files of /proc, powers or not: it could write
 # `core_pattern`. What a container engine makes read-only or hides is so here too.
@@ -129,11 +130,12 @@ def passed(words: Sequence[str], values: Mapping[str, str]) -> Iterator[int]:
         os.close(fd)
 
 
-def limits_script(limits: Limits, grouped: bool) -> str:
-    """Shell lines that set limits per process; `grouped` where control groups hold the rest."""
+def limits_script(limits: Limits, groups: Groups) -> str:
+    """Shell lines that set limits per process, of memory and processes only where `groups` do not."""
     wanted = [f"ulimit -c 0; ulimit -f {limits.file_mb * 2048}; ulimit -n 4096"]
-    if not grouped:
+    if not groups.memory:
         # Bytes of data, not of address space: runtimes reserve far more of that than they use.
         wanted.append(f"ulimit -d {limits.memory_mb * 1024}")
+    if not groups.processes:
         wanted.append(f"ulimit -u {limits.processes} 2>/dev/null || ulimit -p {limits.processes} 2>/dev/null")
     return "\n".join(wanted)
