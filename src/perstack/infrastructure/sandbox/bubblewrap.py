@@ -34,7 +34,7 @@ from perstack.infrastructure.egress.inside import (
 from perstack.infrastructure.egress.proxy import open_setup_egress
 from perstack.infrastructure.owned import new_owned_folder, owned_folder, remove_tree
 from perstack.infrastructure.sandbox import control_group, snapshot, toolchain
-from perstack.infrastructure.sandbox.bubblewrap_process import INSTALL_HINT, OWN_ENV, Command, Pipes, started
+from perstack.infrastructure.sandbox.bubblewrap_process import INSTALL_HINT, OWN_ENV, Command, Pipes, joined, started
 from perstack.infrastructure.sandbox.bubblewrap_view import (
     Machine,
     Plan,
@@ -45,7 +45,7 @@ from perstack.infrastructure.sandbox.bubblewrap_view import (
     passed,
     writable,
 )
-from perstack.infrastructure.sandbox.channel import DRIVER, Channel, Inside
+from perstack.infrastructure.sandbox.channel import Channel, Inside
 from perstack.infrastructure.sandbox.control_group import Groups
 from perstack.infrastructure.sandbox.disk import watched
 from perstack.infrastructure.sandbox.installing import (
@@ -178,7 +178,7 @@ class Bubblewrap:
                     before=network_script(network),
                 )
                 with self._command(plan, argv, await self._known()) as command:
-                    async with started(command.argv, command.fds, command.groups) as child:
+                    async with joined(command.argv, command.fds, command.groups) as child:
                         result = await host_process.ended(child, timeout_s=timeout_s, output_limit=INSTALL_OUTPUT)
                     if not result.timed_out:
                         command.check(result.exit_code)
@@ -186,14 +186,16 @@ class Bubblewrap:
 
     @contextlib.asynccontextmanager
     async def _opened(self, made: Snapshot, plan: Plan) -> AsyncIterator[ChannelSession]:
-        async with self._dressed(made, plan) as whole, self._started(whole) as session:
-            yield session
+        with control_group.limited(plan.limits) as groups:
+            async with self._dressed(made, plan) as whole, self._started(whole, groups) as session:
+                yield session
 
     @contextlib.asynccontextmanager
     async def _served(self, made: Snapshot, plan: Plan, argv: Sequence[str]) -> AsyncIterator[PipeService]:
         async with self._dressed(made, plan) as whole:
+            await _taken_back(plan)
             with self._command(whole, argv, await self._known()) as command:
-                async with started(command.argv, command.fds, command.groups) as child:
+                async with joined(command.argv, command.fds, command.groups) as child:
                     yield PipeService(child, command.check)
 
     @contextlib.asynccontextmanager
@@ -202,8 +204,6 @@ class Bubblewrap:
         if plan.workspace is None:
             raise InvariantBroken("a session needs a workspace")
         products = snapshot.product_mounts(Path(made.reference)) if made.reference else ()
-        # Inside, root is a user without powers: what a Docker session gave away must come back first.
-        await anyio.to_thread.run_sync(open_up, plan.workspace, plan.mounts, os.getuid(), os.getgid())
         clear = partial(snapshot.remove_mount_points, plan.workspace, products)
         with self._points.held(plan.workspace, clear):
             yield replace(plan, mounts=(*products, *plan.mounts), kept_home=_kept_home(made))
@@ -216,28 +216,32 @@ class Bubblewrap:
         async with open_setup_egress(spec.network, self._tell) as network:
             values = {**outward_variables(network), **dict(spec.env)}
             plan = Plan(copy, outward_mounts(network), values, spec.limits, home=home)
-            async with self._started(plan) as session:
-                for command in spec.setup:
-                    log(f"set-up: {command}")
-                    result = await session.run(behind(network, command), timeout_s=spec.setup_timeout_s)
-                    if result.exit_code:
-                        raise snapshot.setup_failed(command, result, draft)
+            with control_group.limited(plan.limits) as groups:
+                async with self._started(plan, groups) as session:
+                    for command in spec.setup:
+                        log(f"set-up: {command}")
+                        result = await session.run(behind(network, command), timeout_s=spec.setup_timeout_s)
+                        if result.exit_code:
+                            raise snapshot.setup_failed(command, result, draft)
         await anyio.to_thread.run_sync(snapshot.keep_products, source, copy, draft)
         await anyio.to_thread.run_sync(remove_tree, copy)
         return Made()
 
     @contextlib.asynccontextmanager
-    async def _started(self, plan: Plan) -> AsyncIterator[ChannelSession]:
+    async def _started(self, plan: Plan, groups: Groups) -> AsyncIterator[ChannelSession]:
         control = new_owned_folder("c")
         try:
-            shutil.copyfile(DRIVER, control / "driver")
+            machine = await self._known()
             inside = Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, environment(plan, self._path))
-            words = options(plan, await self._known(), control)
-            with control_group.limited(plan.limits) as groups, passed_program() as filtered:
-                argv = [*words, *_filter(filtered), *_driver(plan, groups)]
-                async with started(argv, _open(filtered), groups) as child:
+            words = options(plan, machine, control)
+            with passed_program() as filtered:
+                argv = [*words, *_filter(filtered), *_driver(plan, groups, machine.driver)]
+                async with started(argv, _open(filtered), groups) as running:
+                    child = running.process
+                    await _taken_back(plan)
                     channel = Channel(Pipes(child), inside, _post_mortem(child))
                     await channel.begin(_START_S)
+                    await running.join()  # the driver waits for its first command
                     with watched(plan.limits, writable(plan)) as disk:
                         yield ChannelSession(channel, disk, watched_groups(groups.places))
         finally:
@@ -276,6 +280,12 @@ def _remove_own(folder: Path, pid: int) -> None:
         remove_tree(folder)
 
 
+async def _taken_back(plan: Plan) -> None:
+    """Inside, root is a user without powers: what a Docker session gave away must come back first."""
+    if plan.workspace:
+        await anyio.to_thread.run_sync(open_up, plan.workspace, plan.mounts, os.getuid(), os.getgid())
+
+
 def _kept_home(made: Snapshot) -> Path | None:
     return Path(made.reference) / "home" if made.reference else None
 
@@ -288,12 +298,11 @@ def _open(filtered: int | None) -> tuple[int, ...]:
     return () if filtered is None else (filtered,)
 
 
-def _driver(plan: Plan, groups: Groups) -> list[str]:
+def _driver(plan: Plan, groups: Groups, driver: str) -> list[str]:
     """The first program inside: set per-process limits, then be the driver."""
-    wanted = [limits_script(plan.limits, groups)]
-    wanted.append(f"PATH={':'.join(toolchain.SYSTEM_PATH)} HOME={snapshot.HOME}; export PATH HOME")
-    wanted.append('. "$1/driver"')
-    return ["/bin/sh", "-c", "\n".join(wanted), "sh", snapshot.CONTROL, snapshot.KEPT_HOME]
+    path = f"PATH={':'.join(toolchain.SYSTEM_PATH)} HOME={snapshot.HOME}; export PATH HOME"
+    whole = "\n".join([limits_script(plan.limits, groups), path, driver])
+    return ["/bin/sh", "-c", whole, "sh", snapshot.CONTROL, snapshot.KEPT_HOME]
 
 
 def _program(plan: Plan, groups: Groups, odd: str) -> list[str]:

@@ -1,7 +1,7 @@
 """One process of `bwrap`: its pipes, how it comes into its control groups, and what it says of its end.
 
 Moving a process into a control group waits for the whole kernel (some 10 ms), as long as bwrap needs for its mounts.
-So both happen at once: bwrap holds the first program back until its process is in every group.
+So both happen at once, and no command has begun before all that runs inside is in every group.
 """
 
 from __future__ import annotations
@@ -81,41 +81,64 @@ class Command:
         return os.pread(self.status.fileno(), _ABOUT, 0)
 
 
-@contextlib.asynccontextmanager
-async def started(argv: Sequence[str], fds: Sequence[int], groups: Groups) -> AsyncIterator[Process]:
-    """bwrap with these arguments, dead in the end. Nothing inside has run before all of it is in the groups.
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A bwrap, and where it says what runs inside."""
 
-    Raises: SandboxUnavailable where there is no bwrap, or a group does not take it: without limits nothing may run.
+    process: Process
+    groups: Groups
+    about: BinaryIO | None
+
+    async def join(self) -> None:
+        """Put what runs inside into the groups: the first process and its children, none of which may start others yet.
+
+        Who died says so elsewhere.
+
+        Raises: SandboxUnavailable where a group takes none: without limits nothing may run.
+        """
+        if self.about is None:
+            return
+        await anyio.wait_readable(self.about)
+        if first := re.search(rb'"child-pid": *(\d+)', self.about.read(_ABOUT) or b""):
+            await anyio.to_thread.run_sync(control_group.join, self.groups, int(first[1]))
+
+
+@contextlib.asynccontextmanager
+async def started(argv: Sequence[str], fds: Sequence[int], groups: Groups) -> AsyncIterator[Running]:
+    """bwrap with these arguments, dead in the end. What runs inside is in no group until it is told to `join`.
+
+    Raises: SandboxUnavailable where there is no bwrap.
     """
-    with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
-        about, held, options = _gate(ours, theirs) if groups.places else (None, None, ())
-        passed = (*fds, *(int(word) for word in options if word.isdigit()))
+    with contextlib.ExitStack() as ours:
+        about, tells = _pipe(ours) if groups.places else (None, None)
+        own = ("--info-fd", str(tells.fileno())) if tells else ()
+        passed = (*fds, tells.fileno()) if tells else fds
         try:
-            async with host_process.open_process(["bwrap", *options, *argv], env=OWN_ENV, pass_fds=passed) as child:
-                theirs.close()
-                if about and held:
-                    await _pass(child.pid, groups, about, held)
-                yield child
+            async with host_process.open_process(["bwrap", *own, *argv], env=OWN_ENV, pass_fds=passed) as child:
+                if tells:
+                    tells.close()
+                yield Running(child, groups, about)
         except FileNotFoundError as error:
             raise SandboxUnavailable("bubblewrap (bwrap) is not installed", hint=INSTALL_HINT) from error
 
 
-def _gate(ours: contextlib.ExitStack, theirs: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO, tuple[str, ...]]:
-    """Two pipes: bwrap writes on one what runs inside, and waits at the other before that goes on."""
-    about, tells = os.pipe2(os.O_CLOEXEC)
-    waits, held = os.pipe2(os.O_CLOEXEC)
-    for fd in (tells, waits):
-        theirs.callback(os.close, fd)
-    reader = ours.enter_context(os.fdopen(about, "rb", buffering=0))
-    writer = ours.enter_context(os.fdopen(held, "wb", buffering=0))
-    return reader, writer, ("--info-fd", str(tells), "--block-fd", str(waits))
+@contextlib.asynccontextmanager
+async def joined(argv: Sequence[str], fds: Sequence[int], groups: Groups) -> AsyncIterator[Process]:
+    """The same where the program inside is not ours: bwrap holds it back until it is in the groups.
+
+    Raises: SandboxUnavailable, see `Running.join`.
+    """
+    with contextlib.ExitStack() as ours:
+        waits, held = _pipe(ours)
+        async with started(["--block-fd", str(waits.fileno()), *argv], (*fds, waits.fileno()), groups) as running:
+            waits.close()
+            await running.join()
+            with contextlib.suppress(BrokenPipeError):
+                held.write(b"1")
+            yield running.process
 
 
-async def _pass(pid: int, groups: Groups, about: BinaryIO, held: BinaryIO) -> None:
-    """Put bwrap and the first process inside into the groups, then let that one go on. Who died says so elsewhere."""
-    await anyio.to_thread.run_sync(control_group.join, groups, pid)
-    await anyio.wait_readable(about)
-    if first := re.search(rb'"child-pid": *(\d+)', about.read(_ABOUT) or b""):
-        await anyio.to_thread.run_sync(control_group.join, groups, int(first[1]))
-        with contextlib.suppress(BrokenPipeError):
-            held.write(b"1")
+def _pipe(ours: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
+    reads, writes = os.pipe2(os.O_CLOEXEC)
+    reader = ours.enter_context(os.fdopen(reads, "rb", buffering=0))
+    return reader, ours.enter_context(os.fdopen(writes, "wb", buffering=0))

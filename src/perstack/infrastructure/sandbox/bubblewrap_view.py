@@ -14,13 +14,14 @@ from pathlib import Path
 from perstack.core.sandbox import Limits, Mount
 from perstack.infrastructure.sandbox import snapshot, toolchain
 from perstack.infrastructure.sandbox.bubblewrap_etc import UID, fill_etc
+from perstack.infrastructure.sandbox.channel import DRIVER
 from perstack.infrastructure.sandbox.control_group import Groups
 
 # Inside, a harness that is root is still the machine's root to files of /proc, powers or not: it could write
-# `core_pattern`. What a container engine makes read-only or hides is so here too.
-_READ_ONLY = ("acpi", "asound", "bus", "fs", "irq", "mtrr", "pressure", "scsi", "sys", "sysrq-trigger")
-_HIDDEN = ("kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags",
-           "latency_stats", "modules", "sched_debug", "slabinfo", "timer_list", "vmallocinfo")  # fmt: skip
+# `core_pattern`. So nothing there can be written, and what a container engine hides is hidden here too, but for what
+# the kernel gives to nobody without powers (kcore, kmsg) or says to everybody (key-users).
+_HIDDEN = ("kallsyms", "keys", "kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "modules", "sched_debug",
+           "slabinfo", "timer_list", "vmallocinfo")  # fmt: skip
 _SHARED_MEMORY_MB = 64
 
 
@@ -47,6 +48,7 @@ class Machine:
     system: tuple[str, ...]
     tools: tuple[str, ...]
     proc: tuple[str, ...]
+    driver: str  # a shell script
 
 
 def look(features: str, path: Sequence[Path], etc: Path) -> Machine:
@@ -57,18 +59,17 @@ def look(features: str, path: Sequence[Path], etc: Path) -> Machine:
         tuple(toolchain.system_binds()),
         tuple(toolchain.tool_binds(path)),
         tuple(_proc()),
+        DRIVER.read_text("utf-8"),
     )
 
 
 def _proc() -> Iterator[str]:
     yield from ("--proc", "/proc")
-    for place in (f"/proc/{name}" for name in _READ_ONLY):
-        if Path(place).exists():
-            yield from ("--ro-bind", place, place)
     for place in (f"/proc/{name}" for name in _HIDDEN):
         # Who is inside can open no more than this user. Each bind costs a part of a millisecond at every start.
         if os.access(place, os.R_OK) or os.access(place, os.W_OK):
             yield from ("--ro-bind", "/dev/null", place)
+    yield from ("--remount-ro", "/proc")
 
 
 def _sized(machine: Machine, megabytes: int) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from perstack.infrastructure.owned import is_gone, owned_name
 
 MEMORY, PROCESSES = "memory", "pids"  # controllers
 _ROOT = Path("/sys/fs/cgroup")
+_REAPED_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,10 @@ class Groups:
 
 @contextlib.contextmanager
 def limited(limits: Limits) -> Iterator[Groups]:
-    """Groups with these limits, as far as this process may make them. See `join`."""
+    """Groups with these limits, as far as this process may make them. See `join`.
+
+    Make them early: what is done before processes join costs no time.
+    """
     made: list[Path] = []
     bounded: dict[Path, set[str]] = {}
     try:
@@ -52,6 +57,8 @@ def limited(limits: Limits) -> Iterator[Groups]:
                 if not bounded[group]:
                     made.pop().rmdir()
         needed = (group for group in made if not bounded[group].isdisjoint((MEMORY, PROCESSES)))
+        if made:
+            _wake()
         yield Groups(tuple(made), frozenset().union(*bounded.values()), frozenset(needed))
     finally:
         for group in made:
@@ -59,21 +66,41 @@ def limited(limits: Limits) -> Iterator[Groups]:
 
 
 def join(groups: Groups, pid: int) -> None:
-    """Put a process into these groups; one that is dead already is fine. Takes some 10 ms.
+    """Put a process and its children into these groups; those that are dead already are fine. Takes some 10 ms.
 
-    Raises: SandboxUnavailable where one that is needed does not take it.
+    Raises: SandboxUnavailable where a group that is needed does not take them.
     """
+    members = (pid, *children(pid))
     for group in groups.places:
-        try:
-            (group / "cgroup.procs").write_text(str(pid))
-        except ProcessLookupError:
-            return
-        except OSError as error:
-            if group in groups.needed:
-                raise SandboxUnavailable(
-                    f"{group}: takes no process ({error.strerror}), so a sandbox would have no limits",
-                    hint="Run perstack where it may manage control groups of its own, or choose another sandbox.",
-                ) from error
+        for member in members:
+            try:
+                (group / "cgroup.procs").write_text(str(member))
+            except ProcessLookupError:
+                continue
+            except OSError as error:
+                if group in groups.needed:
+                    raise SandboxUnavailable(
+                        f"{group}: takes no process ({error.strerror}), so a sandbox would have no limits",
+                        hint="Run perstack where it may manage control groups of its own, or choose another sandbox.",
+                    ) from error
+
+
+def children(pid: int, proc: Path = Path("/proc")) -> tuple[int, ...]:
+    """The processes that this one started and that still are."""
+    with contextlib.suppress(OSError):
+        return tuple(map(int, (proc / str(pid) / "task" / str(pid) / "children").read_text().split()))
+    return tuple(child for child in _numbers(proc) if _parent(proc, child) == pid)  # a kernel without that file
+
+
+def _numbers(proc: Path) -> Iterator[int]:
+    return (int(entry.name) for entry in proc.iterdir() if entry.name.isdigit())
+
+
+def _parent(proc: Path, pid: int) -> int:
+    with contextlib.suppress(OSError):
+        # The name before the second field may hold anything, parentheses too.
+        return int((proc / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+    return 0
 
 
 def sweep() -> None:
@@ -97,11 +124,11 @@ def _set(group: Path, values: Mapping[str, str]) -> set[str]:
 
 def _plans(limits: Limits) -> Iterator[tuple[Path, Mapping[str, str]]]:
     memory, tasks = str(limits.memory_mb * 1024 * 1024), str(limits.processes)
-    if (_ROOT / "cgroup.controllers").is_file():
-        own = Path("/proc/self/cgroup").read_text().strip().rpartition("::/")[2]
+    if _is_unified():
         quota = f"{int(limits.cpus * 100_000)} 100000"
+        own = _own()
         # A group with processes in it may not pass controllers on, so the new one goes beside ours.
-        parent = (_ROOT / own).parent if own else _ROOT
+        parent = own.parent if own != _ROOT else own
         yield parent, {"pids.max": tasks, "memory.swap.max": "0", "memory.max": memory, "cpu.max": quota}
         return
     yield _ROOT / "pids", {"pids.max": tasks}
@@ -109,14 +136,45 @@ def _plans(limits: Limits) -> Iterator[tuple[Path, Mapping[str, str]]]:
     yield _ROOT / "cpu", {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": str(int(limits.cpus * 100_000))}
 
 
+def _wake() -> None:
+    """Let the wait of the first `join` begin now, and return at once.
+
+    Who moves a process waits until every processor was scheduled anew (some 10 ms), but for who does it right after
+    somebody else. This moves our process to where it is. New groups cannot be made meanwhile.
+    """
+    threading.Thread(target=_stay, daemon=True).start()
+
+
+def _stay() -> None:
+    with contextlib.suppress(OSError):
+        (_own() / "cgroup.procs").write_text("0")
+
+
+def _is_unified() -> bool:
+    return (_ROOT / "cgroup.controllers").is_file()
+
+
+def _own() -> Path:
+    """The group that this process is in: of version 2, or that for the number of processes of version 1."""
+    wanted = "" if _is_unified() else PROCESSES
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == wanted:
+            return _ROOT / controllers / path.strip("/")
+    return _ROOT
+
+
 def _remove(group: Path) -> None:
     """The kernel lets go of a group only after its last process was reaped."""
-    for _ in range(50):
+    deadline = time.monotonic() + _REAPED_S
+    while True:
         try:
             group.rmdir()
         except FileNotFoundError:
             return
         except OSError:
-            time.sleep(0.01)
+            if time.monotonic() > deadline:
+                return  # the next start sweeps it
+            time.sleep(0.001)
         else:
             return

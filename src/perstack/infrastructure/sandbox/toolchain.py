@@ -14,7 +14,7 @@ SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/s
 
 _TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _SIBLINGS = ("lib", "lib64", "libexec", "include", "pyvenv.cfg", "share/terminfo")
-# All that a virtual environment's root holds. One with more in it (a project, a home) is not bound as a whole.
+# All that the root of a virtual environment or interpreter holds. One with more (a project, a home) is not bound whole.
 _ENVIRONMENT = frozenset(
     {"bin", "include", "lib", "lib64", "share", "pyvenv.cfg", ".gitignore", ".lock", "CACHEDIR.TAG"}
 )
@@ -63,9 +63,14 @@ def _with_siblings(folder: Path) -> list[Path]:
         return [folder.parent]  # Go compiles its standard library from its sources
     if folder.name == ".bin" and folder.parent.name == "node_modules":
         return [folder.parent]  # programs of npm packages load their neighbours
-    if (folder.parent / "pyvenv.cfg").is_file() and all(e.name in _ENVIRONMENT for e in folder.parent.iterdir()):
+    if _is_python(folder.parent) and all(entry.name in _ENVIRONMENT for entry in folder.parent.iterdir()):
         return [folder.parent]  # each bind costs a part of a millisecond at every start
     return [folder, *(sibling for name in _SIBLINGS if (sibling := folder.parent / name).exists())]
+
+
+def _is_python(root: Path) -> bool:
+    """Whether this is a virtual environment, or an interpreter with its standard library."""
+    return (root / "pyvenv.cfg").is_file() or any(root.glob("lib/python3*/os.py"))
 
 
 def _link_targets(folder: Path) -> list[Path]:
