@@ -72,6 +72,25 @@ async def test_what_set_up_made_is_in_every_session(sandbox: Sandbox, source: Pa
     assert (source / "pkg/a.py").read_text() == "x = 1\n"
 
 
+@pytest.mark.threat("I3")
+@pytest.mark.parametrize("name", BACK_ENDS)
+async def test_a_link_that_set_up_leaves_shows_nothing_of_this_machine(name: str, source: Path, tmp_path: Path) -> None:
+    sandbox = await back_end(name, tmp_path / "cache")
+    outside, work = tmp_path / "outside", tmp_path / "work"
+    outside.mkdir()
+    (outside / "key").write_text("a key of this machine")
+    (outside / "key").chmod(0o600)
+    work.mkdir()
+    links = f'ln -s {outside} folder; ln -s {outside}/key file; ln -s {outside}/key "$HOME/file"'
+    made = await sandbox.prepare(SandboxSpec(setup=(links,)), source, lambda _: None)
+    async with sandbox.open(made, work) as session:
+        _, output = await sh(session, 'cat folder/key file "$HOME/file"')
+    assert "a key of this machine" not in output
+    assert output.count("No such file") == 3
+    assert (outside / "key").stat().st_mode & 0o777 == 0o600
+    assert list(work.iterdir()) == []
+
+
 async def test_served_programs_have_it_too_and_take_it_from_nobody(
     sandbox: Sandbox, source: Path, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ from perstack.core.errors import InvariantBroken, SandboxUnavailable, UserError
 from perstack.core.sandbox import ExecResult, Limits, Mount, Network, SandboxSpec, Snapshot
 from perstack.infrastructure.egress.inside import network_mounts, network_script, network_variables
 from perstack.infrastructure.egress.proxy import open_setup_egress
-from perstack.infrastructure.owned import new_owned_folder, remove_tree
+from perstack.infrastructure.owned import new_owned_folder, owned_folder, remove_tree
 from perstack.infrastructure.sandbox import docker_image, snapshot
 from perstack.infrastructure.sandbox.channel import DRIVER, Channel, Inside
 from perstack.infrastructure.sandbox.disk import watched
@@ -40,6 +40,7 @@ from perstack.infrastructure.sandbox.docker_container import (
     connect,
     connected,
     first_sentence,
+    owner_of_files,
     reap,
     remove,
     start,
@@ -47,7 +48,7 @@ from perstack.infrastructure.sandbox.docker_container import (
 )
 from perstack.infrastructure.sandbox.docker_podman import own_profile
 from perstack.infrastructure.sandbox.docker_service import DockerService, first_lines, first_words
-from perstack.infrastructure.sandbox.docker_stream import Attached
+from perstack.infrastructure.sandbox.docker_stream import Attached, NamedPipe, named_pipe
 from perstack.infrastructure.sandbox.installing import (
     INSTALL_OUTPUT,
     installing,
@@ -70,6 +71,7 @@ from perstack.infrastructure.sandbox.snapshot_store import (
 
 _START_S = 60.0
 _PROBE_S = 10
+_ERRORS = f"{snapshot.CONTROL}/errors"
 
 
 async def probe_docker() -> str:
@@ -108,7 +110,7 @@ class Docker:
     async def prepare(self, spec: SandboxSpec, source: Path, log: Callable[[str], None]) -> Snapshot:
         """See `core.contracts.Sandbox.prepare`. Also takes away containers that a killed harness left behind."""
 
-        def find() -> tuple[docker_image.Sources, str]:
+        def find() -> tuple[docker_image.Sources, str | None]:
             with connected(self._engine) as client:
                 reap(client)
                 return docker_image.sources_of(client, spec, source, log), own_profile(client)
@@ -139,7 +141,8 @@ class Docker:
             "engine": self._engine,
             "services": services,
             "rootless": found.rootless,
-            "profile": profile,
+            "podman": profile is not None,
+            "profile": profile or "",
         }
         reference = json.dumps(told)
         return Snapshot(reference, key, spec.limits, spec.env, spec.network)
@@ -232,12 +235,14 @@ class Docker:
     @contextlib.asynccontextmanager
     async def _program(self, plan: Plan, argv: Sequence[str]) -> AsyncIterator[DockerService]:
         check_words(argv, plan.env)
-        mark, command = first_words(argv, plan.before)
-        async with _running(plan, command, APART) as (client, started):
-            out, err = (Attached(sock) for sock in started.sockets)
-            service = DockerService(client, started.container, out, err)
-            await service.send(first_lines(started.environment, mark))
-            yield service
+        with _pipe_of(plan) as pipe:
+            mark, command = first_words(argv, plan.before, _ERRORS if pipe else "")
+            mounts = (*plan.mounts, Mount(pipe.path.parent, str(Path(_ERRORS).parent))) if pipe else plan.mounts
+            async with _running(replace(plan, mounts=mounts), command, APART[: 1 if pipe else 2]) as (client, started):
+                out, *others = (Attached(sock) for sock in started.sockets)
+                service = DockerService(client, started.container, out, pipe or others[0])
+                await service.send(first_lines(started.environment, mark))
+                yield service
 
     def _has_image(self, one: Kept) -> bool:
         with connected(self._engine) as client:
@@ -249,9 +254,7 @@ class Docker:
         if plan.workspace is None:
             raise InvariantBroken("a session needs a workspace")
         kept = json.loads(made.reference)["products"]
-        products = snapshot.product_mounts(Path(kept)) if kept else ()
-        clear = partial(snapshot.remove_mount_points, plan.workspace, products)
-        with self._points.held(plan.workspace, clear):
+        with self._points.dressed(plan.workspace, Path(kept) if kept else None) as products:
             yield replace(plan, mounts=(*products, *plan.mounts))
 
 
@@ -280,8 +283,22 @@ def _plan(
         reference["runtime"],
         engine=reference["engine"],
         rootless=reference["rootless"],
+        podman=reference["podman"],
         profile=reference["profile"],
     )
+
+
+@contextlib.contextmanager
+def _pipe_of(plan: Plan) -> Iterator[NamedPipe | None]:
+    """A way of their own for the errors of a program, where Podman would send both streams over each connection."""
+    if not plan.podman:
+        yield None
+        return
+    with (
+        owned_folder("e", mode=0o755) as folder,
+        contextlib.closing(named_pipe(folder / Path(_ERRORS).name, owner_of_files())) as pipe,
+    ):
+        yield pipe
 
 
 @contextlib.asynccontextmanager

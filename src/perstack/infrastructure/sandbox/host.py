@@ -216,18 +216,14 @@ class Host:
     @contextlib.asynccontextmanager
     async def _opened(self, made: Snapshot, workspace: Path, env: Mapping[str, str]) -> AsyncIterator[HostSession]:
         place = Path(made.reference) if made.reference else None
-        products = snapshot.product_mounts(place) if place else ()
+        links = _linked(place) if place else ()
         root = workspace.resolve()
-        linked = [root / mount.target.removeprefix(f"{snapshot.WORKSPACE}/") for mount in products]
         with owned_folder("h") as folder:
             if place:
                 shutil.copytree(place / "home", folder, symlinks=True, dirs_exist_ok=True)
-            for mount, link in zip(products, linked, strict=True):
-                link.parent.mkdir(parents=True, exist_ok=True)
-                with contextlib.suppress(FileExistsError):
-                    link.symlink_to(mount.source)
             session = HostSession(root, self._environment(folder, env))
-            with self._points.held(root, partial(_unlink, linked)):
+            with self._points.held(root, partial(snapshot.remove_links, root, links)):
+                snapshot.place_links(root, links)
                 try:
                     yield session
                 finally:
@@ -260,7 +256,8 @@ class Host:
         }
 
 
-def _unlink(links: Sequence[Path]) -> None:
-    for link in links:
-        if link.is_symlink():
-            link.unlink()
+def _linked(place: Path) -> tuple[snapshot.Link, ...]:
+    """Links to what set-up made, where others have mounts, and its own links."""
+    mounts = snapshot.product_mounts(place)
+    own = (snapshot.Link(each.target.removeprefix(f"{snapshot.WORKSPACE}/"), str(each.source)) for each in mounts)
+    return (*own, *snapshot.product_links(place))

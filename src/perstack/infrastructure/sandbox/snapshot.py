@@ -8,15 +8,20 @@ editable installs that name `/workspace` work. What it makes in HOME is linked i
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from perstack.core.errors import PerstackError, SandboxUnavailable, UserError
 from perstack.core.sandbox import ExecResult, Mount, SandboxSpec
+from perstack.infrastructure.beneath import open_beneath
 from perstack.infrastructure.room import lack_of_room
 
 HOME = "/home/perstack"
@@ -36,9 +41,17 @@ _LOCK_FILES = frozenset(
     }
 )  # fmt: skip
 # Changed when set-up is done otherwise than before: what an older Perstack made is not used then.
-_RECIPE = "2"
+_RECIPE = "3"
 _CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".git"})
 _MAX_PRODUCTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link that set-up left: where, below the workspace, and its text."""
+
+    place: str
+    text: str
 
 
 def digest(identity: str, spec: SandboxSpec, source: Path) -> str:
@@ -70,7 +83,7 @@ def products(before: Path, after: Path) -> tuple[str, ...]:
 
 
 def keep(after: Path, names: tuple[str, ...], into: Path) -> None:
-    """Move products into a folder of their own, readable for everybody."""
+    """Move products into a folder of their own."""
     into.mkdir(parents=True, exist_ok=True)
     for name in names:
         target = into / name
@@ -79,29 +92,118 @@ def keep(after: Path, names: tuple[str, ...], into: Path) -> None:
 
 
 def product_mounts(place: Path) -> tuple[Mount, ...]:
-    """Read-only mounts of what a snapshot's folder keeps for the workspace."""
-    names = (place / _LIST).read_text("utf-8").split("\0")
-    return tuple(Mount(place / PRODUCTS / name, f"{WORKSPACE}/{name}") for name in names if name)
+    """Read-only mounts of what a snapshot's folder keeps for the workspace.
+
+    Never of a link: it would be followed on this machine, and show a session whatever it names here.
+    """
+    return tuple(
+        Mount(place / PRODUCTS / name, f"{WORKSPACE}/{name}")
+        for name, mode in _kept_products(place)
+        if stat.S_ISDIR(mode) or stat.S_ISREG(mode)
+    )
+
+
+def product_links(place: Path) -> tuple[Link, ...]:
+    """The links that a snapshot's folder keeps for the workspace."""
+    return tuple(
+        Link(name, str((place / PRODUCTS / name).readlink()))
+        for name, mode in _kept_products(place)
+        if stat.S_ISLNK(mode)
+    )
+
+
+def _kept_products(place: Path) -> Iterator[tuple[str, int]]:
+    for name in (place / _LIST).read_text("utf-8", "surrogateescape").split("\0"):
+        if name:
+            yield name, (place / PRODUCTS / name).lstat().st_mode
 
 
 def keep_products(source: Path, after: Path, place: Path) -> None:
-    """Move what set-up made in a workspace into a snapshot's folder, and list it."""
+    """Move what set-up made in a workspace into a snapshot's folder, and list it.
+
+    Raises: UserError where it cannot be kept.
+    """
     names = products(source, after)
     keep(after, names, place / PRODUCTS)
-    (place / _LIST).write_text("\0".join(names), "utf-8")
+    _make_plain(place / PRODUCTS)
+    if (place / "home").is_dir():
+        _make_plain(place / "home")
+    there = (name for name in names if os.path.lexists(place / PRODUCTS / name))
+    (place / _LIST).write_text("\0".join(there), "utf-8", "surrogateescape")
+
+
+def _make_plain(top: Path) -> None:
+    """Leave files, folders and links only: nothing that runs as somebody else, nothing that makes a reader wait.
+
+    Programs made it that nobody looked at, and it lies on this machine for weeks.
+    """
+    try:
+        for _, folders, files, fd in os.fwalk(top, follow_symlinks=False):
+            for name in (*folders, *files):
+                mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode) or stat.S_ISREG(mode):
+                    wanted = stat.S_IMODE(mode) & 0o777 | (0o700 if stat.S_ISDIR(mode) else 0o400)
+                    if wanted != stat.S_IMODE(mode):
+                        os.chmod(name, wanted, dir_fd=fd)
+                elif not stat.S_ISLNK(mode):
+                    os.unlink(name, dir_fd=fd)
+    except (RecursionError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EMFILE:
+            raise
+        raise UserError("[sandbox] setup leaves folders that are nested too deeply to be kept") from error
 
 
 def remove_mount_points(workspace: Path, mounts: tuple[Mount, ...]) -> None:
     """Take away the empty files and directories that product mounts needed in the workspace."""
+
+    def clear(folder: int, name: str) -> None:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISDIR(status.st_mode):
+            os.rmdir(name, dir_fd=folder)  # unless it holds something: that is the expert's own
+        elif stat.S_ISREG(status.st_mode) and not status.st_size:
+            os.unlink(name, dir_fd=folder)
+
     for mount in mounts:
-        point = workspace / mount.target.removeprefix(f"{WORKSPACE}/")
+        _at(workspace, mount.target.removeprefix(f"{WORKSPACE}/"), clear)
+
+
+def place_links(workspace: Path, links: tuple[Link, ...]) -> None:
+    """Make the links of set-up in a workspace. What is there already stays."""
+
+    def make(folder: int, name: str, text: str) -> None:
+        os.symlink(text, name, dir_fd=folder)
+
+    for link in links:
+        _at(workspace, link.place, partial(make, text=link.text))
+
+
+def remove_links(workspace: Path, links: tuple[Link, ...]) -> None:
+    """Take away those of them that still are what they were."""
+
+    def clear(folder: int, name: str, text: str) -> None:
+        if os.readlink(name, dir_fd=folder) == text:
+            os.unlink(name, dir_fd=folder)
+
+    for link in links:
+        _at(workspace, link.place, partial(clear, text=link.text))
+
+
+def _at(workspace: Path, place: str, act: Callable[[int, str], None]) -> None:
+    """Call `act` with the open folder that holds `place`, and its name there; what fails is left.
+
+    A workspace is hostile: what was a folder on the way may be a link to anywhere by now. None is followed.
+    """
+    above, _, name = place.rpartition("/")
+    with contextlib.suppress(OSError):
+        root = os.open(workspace, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            if point.is_dir() and not point.is_symlink():
-                point.rmdir()
-            elif point.is_file() and not point.is_symlink() and point.stat().st_size == 0:
-                point.unlink()
-        except OSError:
-            continue  # not empty: the expert's own
+            folder = open_beneath(root, above or ".", os.O_RDONLY | os.O_DIRECTORY)
+        finally:
+            os.close(root)
+        try:
+            act(folder, name)
+        finally:
+            os.close(folder)
 
 
 class MountPoints:
@@ -112,6 +214,19 @@ class MountPoints:
 
     def __init__(self) -> None:
         self._users: Counter[Path] = Counter()
+
+    @contextlib.contextmanager
+    def dressed(self, workspace: Path, place: Path | None) -> Iterator[tuple[Mount, ...]]:
+        """A workspace with what a snapshot's folder keeps for it: links made, and what to mount."""
+        mounts, links = (product_mounts(place), product_links(place)) if place else ((), ())
+
+        def clear() -> None:
+            remove_mount_points(workspace, mounts)
+            remove_links(workspace, links)
+
+        with self.held(workspace, clear):
+            place_links(workspace, links)
+            yield mounts
 
     @contextlib.contextmanager
     def held(self, workspace: Path, clear: Callable[[], None]) -> Iterator[None]:
