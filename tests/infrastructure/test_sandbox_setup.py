@@ -17,7 +17,7 @@ from docker.models.containers import Container
 
 from perstack.core.contracts import Sandbox
 from perstack.core.errors import UserError
-from perstack.core.sandbox import SandboxSpec, SetupNetwork
+from perstack.core.sandbox import Limits, SandboxSpec, SetupNetwork
 from perstack.infrastructure.owned import owned_name
 from perstack.infrastructure.sandbox.docker import Docker
 from perstack.infrastructure.sandbox.docker_container import reap
@@ -126,6 +126,24 @@ async def test_a_failing_command_is_named_with_its_last_words(sandbox: Sandbox, 
     spec = SandboxSpec(setup=("echo fine", "echo no such package >&2; exit 3"))
     with pytest.raises(UserError, match=r"exit 3` exited with 3\n  no such package"):
         await sandbox.prepare(spec, source, lambda _: None)
+
+
+@pytest.mark.threat("I7")
+@pytest.mark.parametrize("name", BACK_ENDS)
+async def test_set_up_that_fills_the_disk_is_stopped_by_name_and_nothing_of_it_is_kept(
+    name: str, source: Path, tmp_path: Path
+) -> None:
+    sandbox = await back_end(name, tmp_path / "cache")
+    bomb = "exec 7>$HOME/bomb; rm $HOME/bomb; dd if=/dev/urandom bs=1M count=500 >&7 2>/dev/null; sleep 60"
+    for command in (bomb, "fallocate -l 200M $HOME/taken"):
+        spec = SandboxSpec(setup=("echo fine", command), limits=Limits(disk_mb=40, disk_files=400))
+        with pytest.raises(UserError, match="was stopped at the sandbox's disk limit") as caught:
+            await sandbox.prepare(spec, source, lambda _: None)
+        assert "diskMb" in str(caught.value)
+    assert [path.name for path in (tmp_path / "cache").iterdir() if path.suffix != ".lock"] == []
+    starved = SandboxSpec(setup=("head -c 200M /dev/zero | tail >/dev/null",), limits=Limits(memory_mb=50))
+    with pytest.raises(UserError, match="memory"):
+        await sandbox.prepare(starved, source, lambda _: None)
 
 
 async def test_set_up_that_never_ends_is_stopped(sandbox: Sandbox, source: Path) -> None:

@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import docker
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from docker.models.containers import Container
 from docker.types import Mount as DockerMount
+from docker.types import Ulimit
 from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
@@ -35,17 +36,21 @@ from perstack.infrastructure.process import BoundedBuffer
 from perstack.infrastructure.sandbox import snapshot
 from perstack.infrastructure.sandbox.compose import Build, Service
 from perstack.infrastructure.sandbox.devcontainer import resolved
+from perstack.infrastructure.sandbox.disk import DISK_EXIT, watched
 from perstack.infrastructure.sandbox.docker_beside import kept
 from perstack.infrastructure.sandbox.docker_container import OPEN_FILES_AND_PROCESSES, create, is_rootless
+from perstack.infrastructure.sandbox.docker_disk import layers_of, stopped_at
 from perstack.infrastructure.sandbox.docker_stream import raw_socket, read_frames
 from perstack.infrastructure.sandbox.dockerfile import fetched
 from perstack.infrastructure.sandbox.installing import outward_mounts, outward_variables
+from perstack.infrastructure.sandbox.memory import MEMORY, MemoryWatch, of_process
 from perstack.infrastructure.sandbox.snapshot_store import Made
 
 BASE_IMAGE = "perstack-base"
 _REPOSITORY = "perstack-snapshot"
 BUILDS = "perstack-build"  # what is built has this name, so that the engine notes when it was wanted last
 _LABEL = "perstack"
+_STOPPED = 137  # 128 + SIGKILL
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +195,21 @@ def set_up(
         container.start()
         deadline = time.monotonic() + spec.setup_timeout_s
         values = {**outward_variables(start.network), **dict(spec.env)}
-        for command in spec.setup:
-            log(f"set-up: {command}")
-            result = _execute(client, container, behind(start.network, command), deadline, values)
-            if result.exit_code:
-                raise snapshot.setup_failed(command, result, start.draft)
+        layers = layers_of(client, [container])
+        with watched(spec.limits, layers.folders, layers) as disk:
+            disk.begin_here()
+            memory = MemoryWatch(of_process(container.attrs["State"].get("Pid") or 0, str(container.id)))
+            memory.begin()
+            for command in spec.setup:
+                log(f"set-up: {command}")
+                with stopped_at(disk, container) as stop:
+                    result = _execute(client, container, behind(start.network, command), deadline, values)
+                if stop.limit:
+                    result = replace(result, exit_code=DISK_EXIT, limit=stop.limit)
+                elif result.exit_code and memory.counted():
+                    result = replace(result, limit=MEMORY)
+                if result.exit_code:
+                    raise snapshot.setup_failed(command, result, start.draft)
         _keep_products(container, source, start.draft)
         mend = f"rm -rf {snapshot.WORKSPACE}; mkdir -p {snapshot.WORKSPACE}; mv {snapshot.HOME} {snapshot.KEPT_HOME}"
         mend += f"; mkdir -m 1777 {snapshot.HOME}; chmod -R a+rX {snapshot.KEPT_HOME}"
@@ -210,7 +225,7 @@ def set_up(
 
 def _setup_options(spec: SandboxSpec, network: Network | None) -> dict[str, Any]:
     """Root inside, since package programs want to be; and no network of the engine's."""
-    mounts = outward_mounts(network)
+    mounts, limits = outward_mounts(network), spec.limits
     return {
         "entrypoint": ["/bin/sh", "-c", "exec sleep 2147483647"],
         "command": [],
@@ -226,7 +241,15 @@ def _setup_options(spec: SandboxSpec, network: Network | None) -> dict[str, Any]
         "stop_signal": "SIGKILL",
         "labels": {_LABEL: "setup", f"{_LABEL}.owner": owned_name()},
         "security_opt": ["no-new-privileges"],
-        "ulimits": list(OPEN_FILES_AND_PROCESSES),
+        "pids_limit": limits.processes,
+        "mem_limit": f"{limits.memory_mb}m",
+        "memswap_limit": f"{limits.memory_mb}m",
+        "nano_cpus": int(min(limits.cpus, os.cpu_count() or 1) * 1_000_000_000),
+        "ulimits": [
+            Ulimit(name="fsize", soft=limits.file_mb * 2**20, hard=limits.file_mb * 2**20),
+            Ulimit(name="core", soft=0, hard=0),
+            *OPEN_FILES_AND_PROCESSES,
+        ],
     }  # fmt: skip
 
 
@@ -260,7 +283,8 @@ def _execute(
     try:
         for data in read_frames(sock, deadline):
             output.feed(data)
-        code = int(client.api.exec_inspect(made["Id"])["ExitCode"] or 0)
+        # None where the container was killed under it.
+        code = int(_STOPPED if (told := client.api.exec_inspect(made["Id"])["ExitCode"]) is None else told)
     except TimeoutError:
         timed_out, code = True, 124
         container.kill()

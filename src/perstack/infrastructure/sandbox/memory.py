@@ -33,10 +33,14 @@ class MemoryWatch:
         """A command is about to run."""
         self._before = self._kills()
 
+    def counted(self) -> bool:
+        """Whether a group counts a process that was killed since then."""
+        return self._kills() > self._before
+
     async def killed(self, code: int) -> bool:
         """Whether a process was killed since then. `code` is the command's exit code."""
         if self.groups or self.ask is None or self._told or code != _KILLED:
-            return self._kills() > self._before
+            return self.counted()
         self._told = await self.ask()
         return self._told
 

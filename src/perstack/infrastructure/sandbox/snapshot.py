@@ -23,6 +23,8 @@ from perstack.core.errors import PerstackError, SandboxUnavailable, UserError
 from perstack.core.sandbox import ExecResult, Mount, SandboxSpec
 from perstack.infrastructure.beneath import open_beneath
 from perstack.infrastructure.room import lack_of_room
+from perstack.infrastructure.sandbox.disk import DISK, MACHINE
+from perstack.infrastructure.sandbox.memory import MEMORY
 
 HOME = "/home/perstack"
 KEPT_HOME = "/home/.perstack-setup"
@@ -44,6 +46,7 @@ _LOCK_FILES = frozenset(
 _RECIPE = "3"
 _CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".git"})
 _MAX_PRODUCTS = 64
+_LIMITS = {DISK: "diskMb and diskFiles", MEMORY: "memoryMb"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +247,20 @@ class MountPoints:
 
 def setup_failed(command: str, result: ExecResult, draft: Path) -> PerstackError:
     """The error for a set-up command: which, how, and its last lines. On a full disk it is not the command's fault."""
+    if result.limit == MACHINE:
+        return SandboxUnavailable(
+            f"[sandbox] setup: the disk of this machine is nearly full: `{command}` was stopped",
+            hint="Free some space (`perstack prune` removes old snapshots), and run it again.",
+        )
     how = "ran out of time" if result.timed_out else f"exited with {result.exit_code}"
+    if result.limit:
+        how = f"was stopped at the sandbox's {result.limit} limit"
     tail = "\n".join(f"  {line}" for line in result.text().strip().splitlines()[-10:])
     told = f"[sandbox] setup: `{command}` {how}\n{tail}"
     if room := lack_of_room(draft.parent, "XDG_CACHE_HOME"):
         return SandboxUnavailable(told, hint=room)
+    if result.limit:
+        return UserError(told, hint=f"Set-up may use as much as {_LIMITS[result.limit]} of [sandbox.limits] say.")
     return UserError(told, hint="Fix the command in perstack.toml.")
 
 

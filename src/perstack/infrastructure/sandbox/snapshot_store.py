@@ -126,6 +126,7 @@ class SnapshotStore:
         """
         if not dry_run:
             sweep(self.root)
+            self._sweep_locks()
         every = self.kept()
         clock, total = time.time() if now is None else now, sum(one.bytes for one in every)
         gone: list[Kept] = []
@@ -183,6 +184,13 @@ class SnapshotStore:
             return True
         finally:
             os.close(fd)
+
+    def _sweep_locks(self) -> None:
+        """Take away locks of what was never made, or is gone."""
+        for gate in self.root.glob("*.lock"):
+            if not gate.with_suffix("").exists() and (fd := try_lock(gate)) is not None:
+                gate.unlink(missing_ok=True)
+                os.close(fd)
 
     def _discard(self, place: Path) -> None:
         """Out of sight at once, then away: who is killed in between leaves what the next one sweeps."""
