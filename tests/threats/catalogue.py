@@ -84,6 +84,7 @@ EGRESS = {
     "E1": "names, spellings, punycode, ports", "E2": "private ranges after resolution, IPv6", "E3": "DNS rebinding",
     "E4": "no proxy, raw sockets, UDP", "E5": "set-up and installation scripts", "E6": "decisions that nobody sees",
     "E7": "the proxy dies",
+    "E8": "another service listens at every address",
 }  # fmt: skip
 SECRETS = {
     "K1": "keys in any written place", "K2": "encodings, pieces, cuts", "K3": "one skill's values in another",

@@ -14,6 +14,7 @@ import ssl
 import struct
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar
@@ -38,8 +39,11 @@ NAMES = {
     "loop.example": ("127.0.0.1",),
     "inside6.example": ("fd00::1",),
     "mapped.example": ("::ffff:10.1.2.3",),
+    "azure.example": ("168.63.129.16",),
+    "translated.example": ("::ffff:0:a01:203",),
     "mixed.example": (PUBLIC, "169.254.169.254"),
     "mixed6.example": (PUBLIC, "fd00::1"),
+    "late6.example": (PUBLIC, "fd00::1"),
     "metadata.google.internal": ("169.254.169.254",),
     "host.docker.internal": ("172.17.0.1",),
     "kubernetes.default.svc": ("10.1.2.3",),
@@ -48,7 +52,8 @@ NAMES = {
 ALIASES = {"alias.example": "metadata.example", "alias6.example": "inside6.example"}
 ALLOWED = [
     "allowed.example", "*.wild.example", "six.example", "inside.example", "metadata.example", "loop.example",
-    "inside6.example", "mapped.example", "mixed.example", "mixed6.example", "rebind.example", "missing.example",
+    "inside6.example", "mapped.example", "azure.example", "translated.example", "mixed.example", "mixed6.example",
+    "late6.example", "rebind.example", "missing.example",
     *ALIASES,
 ]  # fmt: skip
 
@@ -57,6 +62,7 @@ ALLOWED = [
 STRANGE = (b"PROXY TCP6 2a00::1 ::1 1 3128\r\n", b"PROXY UNKNOWN\r\n", b"PROXY TCP4 127.0.0.1 127.0.0.1 1 1\r\n")
 
 
+LATE_S = 1.0  # how long a private address comes after the public one
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
 
@@ -79,6 +85,8 @@ class Names(socketserver.BaseRequestHandler):
         addresses: tuple[str, ...] = NAMES.get(alias or name, ())
         if name == "rebind.example":
             addresses = (PUBLIC if self.asked[f"{name} {kind}"] == 1 else "169.254.169.254",)
+        if name == "late6.example" and kind == 28:
+            time.sleep(LATE_S)
         family = {1: socket.AF_INET, 28: socket.AF_INET6}.get(kind)
         wanted = [a for a in addresses if family and (":" in a) == (family == socket.AF_INET6)]
         asked_for, led = b"\xc0\x0c", b""
@@ -130,7 +138,7 @@ class Server6(Server):
 def serve(folder: Path) -> None:
     """Start every server on a thread of its own."""
     CONTEXT.load_cert_chain(folder / "authority.pem", folder / "key.pem")
-    names = socketserver.UDPServer(("127.0.0.53", 53), Names)
+    names = socketserver.ThreadingUDPServer(("127.0.0.53", 53), Names)
     threading.Thread(target=names.serve_forever, daemon=True).start()
     engine = socketserver.UnixStreamServer(ABSTRACT, socketserver.BaseRequestHandler)
     threading.Thread(target=engine.serve_forever, daemon=True).start()
@@ -179,8 +187,8 @@ def _stranger() -> list[str]:
     answers = []
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         address, port = line.split()[1].split(":")
-        if int(port, 16) == 3128 and line.split()[3] == "0A":
-            place = socket.inet_ntoa(bytes.fromhex(address)[::-1])
+        place = socket.inet_ntoa(bytes.fromhex(address)[::-1])
+        if place.startswith("127.") and place not in {"127.0.0.1", "127.0.0.53"} and line.split()[3] == "0A":
             request = b"CONNECT allowed.example:443 HTTP/1.1\r\n\r\n"
             for header in (
                 b"",
@@ -188,7 +196,7 @@ def _stranger() -> list[str]:
                 b"PROXY UNKNOWN\r\n",
                 b"PROXY TCP4 127.0.0.1 127.0.0.1 1 1\r\n",
             ):
-                with socket.create_connection((place, 3128), timeout=5) as squid:
+                with socket.create_connection((place, int(port, 16)), timeout=5) as squid:
                     squid.sendall(header + request)
                     answers.append(squid.recv(100).split(b"\r\n")[0].decode())
     return answers

@@ -44,8 +44,11 @@ BLOCKED = {
     "loop.example:443": "private",
     "inside6.example:443": "private",
     "mapped.example:443": "private",
+    "azure.example:443": "private",
+    "translated.example:443": "private",
     "mixed.example:443": "private",
     "mixed6.example:443": "private",
+    "late6.example:443": "private",
     "alias.example:443": "private",
     "alias6.example:443": "private",
 }  # fmt: skip

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -95,6 +97,22 @@ async def test_nothing_is_left_when_it_ends(told: list[JsonObject]) -> None:
     assert not folder.exists()
     assert shared(memory) == []
     assert [(entry["action"], entry["domain"]) for entry in told] == [("blocked", "other.example")]
+
+
+@pytest.mark.threat("E8")
+@pytest.mark.slow
+async def test_a_squid_of_the_system_that_listens_everywhere_gets_nothing(told: list[JsonObject]) -> None:
+    skip_without_tools()
+    with contextlib.ExitStack() as stack:
+        for place, family in (("0.0.0.0", socket.AF_INET), ("::", socket.AF_INET6)):  # as squid does
+            with contextlib.suppress(OSError):  # there is one, or no IPv6
+                taken = stack.enter_context(socket.create_server((place, 3128), family=family))
+                taken.setblocking(False)
+        async with open_egress(["a.example"], lambda _, payload: told.append(payload)) as network:
+            assert b" 403 " in await ask(network, CONNECT)
+        with pytest.raises(BlockingIOError):
+            taken.accept()
+    assert [entry["domain"] for entry in told] == ["other.example"]
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ BLOCKED = {
     "loop.example:443": "private",
     "inside6.example:443": "private",
     "mapped.example:443": "private",
+    "azure.example:443": "private",
     "mixed.example:443": "private",
     "metadata.google.internal:443": "private",
     "host.docker.internal:443": "private",
@@ -35,6 +36,7 @@ WANTED: dict[str, Any] = {
     "fetch": [
         "https://allowed.example/", "http://other.example/", "https://six.example/", "http://inside.example:2375/",
         "http://inside.example/", "http://allowed.example:2375/", "http://metadata.example/", "http://10.1.2.3/",
+        "http://azure.example/machine?comp=goalstate",
     ],
     "connect": ["rebind.example:443", "REBIND.example:443", *BLOCKED],
     "raw": [

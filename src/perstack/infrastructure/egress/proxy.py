@@ -11,6 +11,7 @@ import os
 import pwd
 import secrets
 import shutil
+import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
@@ -25,7 +26,7 @@ from perstack.core.sandbox import Network, SetupNetwork
 from perstack.infrastructure import process as host_process
 from perstack.infrastructure.egress.domains import mirror, proxy_names
 from perstack.infrastructure.egress.own_networks import own_networks
-from perstack.infrastructure.egress.squid import PORT, STOPPED, Reach, Settings, configuration, decision
+from perstack.infrastructure.egress.squid import STOPPED, Reach, Settings, configuration, decision
 from perstack.infrastructure.owned import owned_folder
 from perstack.infrastructure.sandbox.toolchain import SYSTEM_PATH
 
@@ -131,14 +132,22 @@ async def _squid(program: str, proxy: _Proxy, owner: tuple[int, int] | None) -> 
                 await child.wait()
 
 
+def _free_place() -> tuple[str, int]:
+    """An address of 127/8 and a port where nobody listens, nor at every address at once: a squid of the system does so
+    at its port, and would get what is meant for ours."""
+    address = f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(256)}.1"
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return address, int(probe.getsockname()[1])
+
+
 @dataclass(slots=True)
 class _Proxy:
     """One squid: its files, its secret, and what it has decided."""
 
     folder: Path
     tell: Tell
-    # Any address of 127/8 is this machine, so a random one needs no search for a free port.
-    listen: str = field(default_factory=lambda: f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(256)}.1")
+    place: tuple[str, int] = field(default_factory=_free_place)
     secret: IPv6Address = field(default_factory=lambda: IPv6Address(b"\x2a" + secrets.token_bytes(15)))
     name: str = field(default_factory=lambda: f"perstack{secrets.token_hex(8)}")
     last: str = field(default_factory=lambda: f"{secrets.token_hex(8)}.invalid")
@@ -166,7 +175,7 @@ class _Proxy:
         self.socket.parent.mkdir(mode=0o700)
         os.mkfifo(self.log, 0o600)
         self.conf.touch(0o600)
-        settings = Settings(self.listen, self.secret, self.log, reach, own_networks())
+        settings = Settings(f"{self.place[0]}:{self.place[1]}", self.secret, self.log, reach, own_networks())
         self.conf.write_text(configuration(settings), "ascii")
         if owner:
             os.chown(self.log, *owner)
@@ -186,7 +195,7 @@ class _Proxy:
         with anyio.move_on_after(_START_S):
             while child.returncode is None:
                 try:
-                    await (await anyio.connect_tcp(self.listen, PORT)).aclose()
+                    await (await anyio.connect_tcp(*self.place)).aclose()
                 except OSError:
                     await anyio.sleep(_POLL_S)
                 else:
@@ -201,7 +210,7 @@ class _Proxy:
         """One connection out of the sandbox, as bytes: what it asks for is squid's to judge."""
         async with self.limit, client:
             try:
-                connected = await anyio.connect_tcp(self.listen, PORT)
+                connected = await anyio.connect_tcp(*self.place)
             except OSError:
                 self._decided(STOPPED)
                 return
@@ -227,7 +236,7 @@ class _Proxy:
     async def settle(self) -> None:
         """Wait until what was decided is told: the log is in order, and this question comes last."""
         with anyio.move_on_after(_END_S), contextlib.suppress(*_GONE):
-            async with await anyio.connect_tcp(self.listen, PORT) as proxy:
+            async with await anyio.connect_tcp(*self.place) as proxy:
                 await proxy.send(self._header() + f"CONNECT {self.last}:443 HTTP/1.1\r\n\r\n".encode())
                 await self.settled.wait()
         if self.told > _MOST_TOLD:
@@ -246,7 +255,7 @@ class _Proxy:
             self.tell("proxyAccess", found)
 
     def _header(self) -> bytes:
-        return f"PROXY TCP6 {self.secret.compressed} ::1 1 {PORT}\r\n".encode()
+        return f"PROXY TCP6 {self.secret.compressed} ::1 1 {self.place[1]}\r\n".encode()
 
 
 @contextlib.asynccontextmanager

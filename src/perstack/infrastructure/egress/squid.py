@@ -19,19 +19,22 @@ from pathlib import Path
 from perstack.core.json import JsonObject
 from perstack.infrastructure.egress.domains import Mirror
 
-PORT = 3128
-
-# Whatever is no ordinary address of the public network, of both families. Squid takes ::ffff:a.b.c.d for a.b.c.d.
+# Where clouds keep the keys of a machine or what steers it. Not even a mirror is there. Azure's, where GitHub's own
+# runners are, is a public address by its looks.
+_METADATA = (
+    "168.63.129.16/32", "169.254.0.0/16", "100.100.100.200/32", "192.0.0.192/32",
+    "fd00:ec2::254/128", "fd00:c1::a9fe:a9fe/128", "fd20:ce::254/128", "fe80::/10",
+)  # fmt: skip
+# Whatever is no ordinary address of the public network: of IPv6 all but 2000::/3, with what is special in that.
+# Squid takes ::ffff:a.b.c.d for a.b.c.d.
 _SPECIAL = (
-    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-    "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
-    "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2002::/16",
-    "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16", "172.16.0.0/12",
+    "192.0.0.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
+    "::/96", "::ffff:0:0:0/96", "64::/16", "100::/8", "200::/7", "400::/6", "800::/5", "1000::/4",
+    "2001::/23", "2002::/16", "4000::/2", "8000::/1",
 )  # fmt: skip
 # For examples in documents. Nobody's network; but a place may route its own registry there, so set-up may try.
 _DOCUMENTATION = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
-# Where clouds keep the keys of a machine. Not even a mirror is there.
-_METADATA = ("169.254.0.0/16", "fd00:ec2::254/128", "fe80::/10", "100.100.100.200/32")
 
 # A name is looked up once, and the answer holds longer than most jobs: what was judged is what is connected to.
 _ANSWER_HOLDS = "1 hour"
@@ -64,9 +67,8 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One proxy: where it listens, the source address that only we know, where it logs, what it may reach.
-
-    `own` are the networks this machine is in.
+    """One proxy: where it listens (`address:port`), the source address that only we know, where it logs, what it may
+    reach. `own` are the networks this machine is in.
     """
 
     listen: str
@@ -81,7 +83,7 @@ def configuration(settings: Settings) -> str:
     reach = settings.reach
     special = [*_SPECIAL, *([] if reach.setup else _DOCUMENTATION), *settings.own]
     lines = [
-        f"http_port {settings.listen}:{PORT} require-proxy-header",
+        f"http_port {settings.listen} require-proxy-header",
         "acl local src 127.0.0.0/8",
         "proxy_protocol_access allow local",
         "proxy_protocol_access deny all",
