@@ -89,6 +89,19 @@ def test_a_marker_by_somebody_else_is_not_ours(bench: Bench) -> None:
     assert bench.comments[3].body.endswith("real")
 
 
+@pytest.mark.threat("R10", "P25")
+def test_an_edit_of_our_comment_by_somebody_else_is_noticed(bench: Bench) -> None:
+    bench.forge.upsert_comment(2, "plan-2", "first", {"plan": "a"})
+    bench.forge.upsert_comment(2, "plan-2", "second", {"plan": "b"})
+    own = bench.make().own_comment(2, "plan-2")
+    assert own is not None
+    assert not bench.make().edited_by_others(own)
+    bench.comments[-1].editor = bench.scene.server.state.user("writer", 667)  # who may write may edit every comment
+    assert bench.make().edited_by_others(own)
+    bench.comments.clear()
+    assert bench.make().edited_by_others(own)
+
+
 def test_a_marker_inside_a_text_of_ours_is_not_the_marker(bench: Bench) -> None:
     bench.comments.append(Comment(1, GITHUB_ACTIONS.user, f"quoting {MARKER}fix-2 -->"))
     bench.forge.upsert_comment(2, "fix-2", "real")

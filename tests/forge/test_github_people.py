@@ -36,11 +36,15 @@ def test_many_teams_are_asked_for_within_bounds(bench: Bench) -> None:
     assert len(bench.requests("GET")) == 20
 
 
-def test_a_commit_has_its_committers_account(bench: Bench) -> None:
+@pytest.mark.threat("P21")
+def test_a_commit_has_its_committers_account_where_a_signature_says_so(bench: Bench) -> None:
     repository, sha = bench.scene.repository, bench.scene.head_sha
     assert bench.forge.commit_author(sha) == 0
-    repository.authors[sha] = Authorship(GITHUB_ACTIONS.user, bench.scene.actor)
-    assert bench.forge.commit_author(sha) == bench.scene.actor.id
+    written = Authorship(GITHUB_ACTIONS.user, bench.scene.actor)  # as everybody can, with git's own settings
+    repository.authors[sha] = written
+    assert bench.forge.commit_author(sha) == 0
+    repository.authors[sha] = replace(written, verified=True)
+    assert bench.make().commit_author(sha) == bench.scene.actor.id
     with pytest.raises(ForgeError, match="cannot read commit"):
         bench.forge.commit_author("0" * 40)
 

@@ -75,6 +75,7 @@ def test_the_summary_file_never_outgrows_its_limit(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8").startswith("# First\n\n漢")
 
 
+@pytest.mark.threat("P13")
 def test_an_output_value_cannot_end_itself_or_add_another(tmp_path: Path) -> None:
     path = tmp_path / "out"
     append_outputs(path, {"patch": "EOF\nevil<<X\n1\nX", "verdict": "pass"})

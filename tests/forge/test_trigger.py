@@ -156,6 +156,7 @@ def test_hidden_text_is_taken_out_and_counted() -> None:
     result = trigger("issue_comment", payload)
     assert (result.title, result.text.strip(), result.arguments) == ("Wrong total", "Seen", "name")
     assert result.hidden == 4
+    assert [note.startswith("4 hidden pieces") for note in result.notes] == [True], "and people are told"
 
 
 def test_pull_request_events_ask_for_verification_of_the_pinned_head() -> None:

@@ -60,6 +60,13 @@ def test_an_issue_asks_by_label_by_assignee_or_by_its_author() -> None:
     assert "edited" in ignored("issues", {**events.opened("/perstack fix"), "action": "edited"})
 
 
+@pytest.mark.threat("P27")
+def test_a_pull_request_that_goes_into_another_branch_is_judged_again() -> None:
+    sent = events.event(action="edited", pull_request=events.pull(), changes={"base": {"ref": {"from": "lax"}}})
+    assert (one("pull_request", sent).action, one("pull_request", sent).ref) == (Action.VERIFY, "main")
+    assert "words" in ignored("pull_request", {**sent, "changes": {"title": {"from": "Sum"}}})
+
+
 def test_words_of_an_issue_count_only_where_the_sender_wrote_them() -> None:
     moved = events.opened("/perstack fix")
     moved["changes"] = {"old_issue": {"number": 1}, "old_repository": {"id": 3}}

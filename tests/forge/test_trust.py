@@ -56,7 +56,8 @@ def expected(trigger: Trigger, role: str, pull: PullRequest) -> str:
     verify, by_itself = trigger.action is Action.VERIFY, trigger.event in BY_ITSELF
     if trigger.actor.is_bot and not (verify and by_itself) and trigger.event != "schedule":
         return "bot"
-    if trigger.event in BY_PEOPLE and role not in WRITERS:
+    dispatched = trigger.event == "workflow_dispatch" or (trigger.event == "repository_dispatch" and not verify)
+    if (dispatched or trigger.event in BY_PEOPLE) and role not in WRITERS:
         return "role" if role else "role-unknown"
     if trigger.head_sha and trigger.head_sha != pull.head_sha:
         return "head-moved"
@@ -145,14 +146,22 @@ def test_teams_of_all_commands_count_beside_the_roles() -> None:
 
 
 @pytest.mark.threat("P28")
-def test_a_rule_of_a_command_holds_for_dispatches_too() -> None:
-    spec = replace(SPEC, commands={"fix": CommandRule(roles=("admin",))})
-    for event in ("workflow_dispatch", "repository_dispatch"):
-        trigger = replace(FIX, event=event, actor_checked=True)
-        assert needs_role(trigger, spec)
-        assert not needs_role(trigger, SPEC)
-        assert refused(trigger, "write", spec=spec).code == RefusalCode.ROLE
-        assert allowed(trigger, "admin", spec=spec).push
+@pytest.mark.parametrize("event", ["workflow_dispatch", "repository_dispatch"])
+@pytest.mark.parametrize(
+    "spec",
+    [replace(SPEC, roles=("admin",)), replace(SPEC, commands={"fix": CommandRule(roles=("admin",))})],
+    ids=["common", "of the command"],
+)
+def test_roles_hold_for_dispatches_too(event: str, spec: GithubSpec) -> None:
+    trigger = replace(FIX, event=event, actor_checked=True)
+    assert needs_role(trigger, spec)
+    assert refused(trigger, "write", spec=spec).code == RefusalCode.ROLE
+    assert refused(trigger, "", spec=spec).code == RefusalCode.ROLE_UNKNOWN
+    assert allowed(trigger, "admin", spec=spec).push
+    by_app = replace(trigger, actor=BOT)
+    assert refused(by_app, "", spec=spec).code == RefusalCode.BOT
+    if not spec.commands:
+        assert allowed(by_app, "", spec=replace(spec, allowed_bots=(BOT.id,))).push
 
 
 def test_a_command_can_be_switched_off_and_only_people_with_a_right_are_told() -> None:
@@ -253,7 +262,7 @@ def test_events_without_a_pull_request_may_open_one() -> None:
     assert not allowed(replace(branch, event="schedule"), "", None).push
     assert allowed(replace(branch, event="schedule", action=Action.FIX, actor=HUMAN), "", None).push
     dispatch = Trigger("workflow_dispatch", Action.FIX, "o/r", 9, HUMAN, ref="main", actor_checked=True)
-    assert allowed(dispatch, "", None).push
+    assert allowed(dispatch, "write", None).push
     assert refused(replace(dispatch, actor=BOT), "", None).code == RefusalCode.BOT
     assert refused(replace(branch, action=Action.FIX), "", None).code == RefusalCode.BOT
 

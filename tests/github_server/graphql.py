@@ -24,7 +24,8 @@ from tests.github_server.state import WEB_FLOW, Authorship, Repository, State, T
 
 _LIMIT = 45 * 1024 * 1024  # of one request
 _INPUT = {"branch", "expectedHeadOid", "message", "fileChanges", "clientMutationId"}
-_SELECTIONS = re.compile(r"^(?:login|databaseId|commit|oid|tree|url|viewer|createCommitOnBranch)$")
+_SELECTIONS = re.compile(r"^(?:login|databaseId|commit|oid|tree|url|viewer|createCommitOnBranch"
+                         r"|node|on|IssueComment|editor|Bot|User)$")  # fmt: skip
 
 
 class Problem(Exception):
@@ -52,11 +53,22 @@ class Graphql:
         try:
             if "createCommitOnBranch" in body["query"]:
                 return Answer(200, {"data": {"createCommitOnBranch": self._commit(token, body["variables"]["input"])}})
+            if "node(" in body["query"]:
+                return Answer(200, {"data": {"node": self._comment(str(body["variables"]["id"]))}})
             viewer = {"login": token.user.login, "databaseId": token.user.id}
             return Answer(200, {"data": {"viewer": viewer}})
         except Problem as problem:
             error = {"type": problem.kind, "path": ["createCommitOnBranch"], "message": str(problem)}
             return Answer(200, {"data": {"createCommitOnBranch": None}, "errors": [error]})
+
+    def _comment(self, node: str) -> dict[str, Any] | None:
+        """A comment of any conversation by its global id; `editor` is who edited it last."""
+        for repository in self._state.repositories.values():
+            for issue in repository.issues.values():
+                for comment in issue.comments:
+                    if f"IC_{comment.id}" == node:
+                        return {"editor": {"databaseId": comment.editor.id} if comment.editor else None}
+        return None
 
     def _commit(self, token: Token, asked: Mapping[str, Any]) -> dict[str, Any]:
         unknown = asked.keys() - _INPUT

@@ -130,6 +130,7 @@ def _edit_comment(call: Call) -> Answer:
     issue, comment = _find_comment(call)
     comment.body = _checked_body(call.body["body"])
     comment.edits += 1
+    comment.editor = call.token.user
     comment.updated_at = now()
     return Answer(200, call.documents.comment(call.repository, issue, comment))
 

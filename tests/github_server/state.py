@@ -66,6 +66,7 @@ class Comment:
     body: str
     app: App | None = None
     edits: int = 0
+    editor: User | None = None
     reactions: list[dict[str, Any]] = field(default_factory=list)
     updated_at: str = field(default_factory=now)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,20 @@ async def test_an_approval_without_a_plan_or_of_a_plan_for_an_older_head_is_refu
     edited = await scene.run(Action.APPROVE, approved=scene.head)
     assert edited.outcome == "refused"
     assert scene.record("commits") == []
+
+
+@pytest.mark.threat("R10")
+async def test_what_somebody_else_wrote_into_our_comment_is_neither_approved_nor_given_again(tmp_path: Path) -> None:
+    scene = await Scene.make(tmp_path)
+    text, packed = pack_plan("Delete the tests.")
+    data: dict[str, Json] = {"v": 1, "command": "plan", "state": "done", "head": scene.head, "plan": packed,
+            "plan_sha256": digest_of(text), "run": 1, "attempt": 1}  # fmt: skip
+    scene.forge.upsert_comment(7, "plan-7", "The plan", data)
+    place = tmp_path / "records" / "comments.json"
+    place.write_text(json.dumps([{**entry, "editor": 667} for entry in json.loads(place.read_text())]))
+    for again in (await scene.run(Action.APPROVE, approved=scene.head), await scene.run(Action.RETRY)):
+        assert again.outcome == "refused"
+        assert "edited by somebody else" in again.message
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,10 @@ async def test_somebody_without_write_permission_is_told_in_the_summary_and_gets
     assert scene.record("comments") == []
     assert reactions(scene) == ["confused"]
     assert nothing_pushed(scene)
+    (log,) = (tmp_path / "storage").rglob("events.jsonl")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    (told,) = [event for event in events if event["type"] == "refuse"]
+    assert (told["code"], told["event"], told["actor"]) == ("role", "issue_comment", MALLORY.id)
 
 
 @pytest.mark.threat("R4", "P4")

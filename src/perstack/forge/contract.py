@@ -282,6 +282,10 @@ class Forge(Protocol):
         """Our comment with this key, None where there is none."""
         ...
 
+    def edited_by_others(self, comment: OwnComment) -> bool:
+        """Whether somebody else changed this comment of ours last: whoever may write here can, and it stays ours."""
+        ...
+
     def own_comments_since(self, since: str) -> tuple[OwnComment, ...]:
         """Our comments of the whole repository that changed since a time (ISO 8601), newest first, at most 1,000."""
         ...
@@ -319,7 +323,7 @@ class Forge(Protocol):
         ...
 
     def commit_author(self, sha: str) -> int:
-        """Account id of a commit's committer, 0 where the forge knows none."""
+        """Account id of a commit's committer, 0 where nothing but the commit's own words says who that is."""
         ...
 
     def find_checks(self, head_sha: str, name: str) -> tuple[tuple[Ref, str, CheckStatus], ...]:

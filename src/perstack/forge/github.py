@@ -149,6 +149,9 @@ class GithubForge:
     def own_comment(self, number: int, key: str) -> OwnComment | None:
         return self._comments.read(number, key)
 
+    def edited_by_others(self, comment: OwnComment) -> bool:
+        return self._comments.edited_by_others(comment)
+
     def own_comments_since(self, since: str) -> tuple[OwnComment, ...]:
         return self._comments.since(since)
 

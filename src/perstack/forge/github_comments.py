@@ -20,6 +20,8 @@ _PAGES = 30  # of a hundred: the oldest one and the newest; beyond that a new co
 _RECENT_PAGES = 20
 _RECENT = 1_000
 _READ = "issues: read"
+_EDITOR = """query($id: ID!) { node(id: $id) { ... on IssueComment { editor {
+  ... on Bot { databaseId } ... on User { databaseId } } } } }"""
 _WRITE = "issues: write"  # also for the conversation of pull requests
 
 
@@ -74,6 +76,20 @@ class Comments:
             if document is None or not starts_with_key(document["body"] or "", key):
                 document = self._search(number, key)
         return None if document is None else _own(document)
+
+    def edited_by_others(self, comment: OwnComment) -> bool:
+        """Whether the last edit was not ours; also where that cannot be learned. Raises: ForgeError."""
+        what = "ask who edited our comment"
+        document = self._fetch(comment.id)
+        if document is None:
+            return True
+        told = self._rest.graphql(_EDITOR, {"id": document["node_id"]}, what, write=False, permission=_READ)
+        node = (told.get("data") or {}).get("node")
+        if not node or "editor" not in node:
+            return True
+        return node["editor"] is not None and not self._account.wrote(
+            {"user": {"id": node["editor"].get("databaseId")}}
+        )
 
     def since(self, since: str) -> tuple[OwnComment, ...]:
         """Ours of the whole repository that changed since an ISO 8601 time, newest first. Raises: ForgeError."""

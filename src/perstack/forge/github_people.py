@@ -69,13 +69,14 @@ class People:
     def commit_author(self, sha: str) -> int:
         """Account id of who committed, 0 where unknown. Raises: ForgeError.
 
-        What was made on GitHub's pages or by its API has GitHub as committer; there the author counts, which nobody
-        else can write, because GitHub signed it.
+        GitHub finds accounts by the address in a commit, which anybody can write: only a signature that it verified
+        counts. What was made on its pages or by its API has GitHub as committer and signer; there the author counts.
         """
         path, what = f"/commits/{quote(sha, safe='')}", f"read commit {sha[:12]}"
         found = self._rest.get(path, what, {"per_page": 1}, permission="contents: read")
+        if ((found.get("commit") or {}).get("verification") or {}).get("verified") is not True:
+            return 0
         committer = found.get("committer") or {}
-        signed = ((found.get("commit") or {}).get("verification") or {}).get("verified") is True
         if committer.get("login") == _WEB_FLOW:
-            committer = (found.get("author") or {}) if signed else {}
+            committer = found.get("author") or {}
         return int(committer.get("id") or 0)

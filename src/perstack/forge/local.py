@@ -179,6 +179,10 @@ class LocalForge:
         comments = (self._own(c) for c in self._records.load("comments.json", []))
         return next((c for c in comments if (c.number, c.key) == (number, key)), None)
 
+    def edited_by_others(self, comment: OwnComment) -> bool:
+        records = self._records.load("comments.json", [])
+        return any(entry["id"] == comment.id and entry.get("editor", OWN_ID) != OWN_ID for entry in records)
+
     def own_comments_since(self, since: str) -> tuple[OwnComment, ...]:
         comments = (self._own(c) for c in self._records.load("comments.json", []))
         recent = [c for c in comments if c.updated_at >= since]

@@ -56,8 +56,10 @@ def needs_role(trigger: Trigger, github: GithubSpec) -> bool:
     dispatched = trigger.event == "repository_dispatch" and trigger.action is not Action.VERIFY
     if (trigger.event in WITHOUT_PERSON and not dispatched) or trigger.action is Action.PUBLISH:
         return False
-    # The forge lets only writers send a dispatch; a command with a rule of its own may need more than that.
-    return not trigger.actor_checked or any(_is_own(rule) for rule in _rules(trigger.action, github))
+    # Only writers can send a dispatch, but the roles here may ask for more. An app has no role that could be learned:
+    # that its id is allowed is enough then, unless the command has a rule of its own.
+    trusted = trigger.actor_checked and trigger.actor.is_bot
+    return not trusted or any(_is_own(rule) for rule in _rules(trigger.action, github))
 
 
 def teams_to_ask(trigger: Trigger, role: str, github: GithubSpec) -> tuple[str, ...]:

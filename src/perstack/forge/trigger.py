@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from perstack.forge import trigger_runs, trigger_words
-from perstack.forge.contract import MARKER, Ignored, Trigger
+from perstack.forge.contract import MARKER, Action, Ignored, Trigger
 from perstack.forge.payload import Payload
 from perstack.forge.trigger_facts import Workflow
 
 __all__ = ["MARKER", "Workflow", "read_event"]
 _DANGEROUS = "pull_request_target"
 _PLAIN = Workflow()
+_READ_BY_MODELS = frozenset({Action.FIX, Action.PLAN, Action.REVIEW, Action.RUN, Action.CREATE_EXPERT})
 
 
 def read_event(name: str, payload: Payload, workflow: Workflow = _PLAIN) -> tuple[Trigger, ...] | Ignored:
@@ -37,4 +39,15 @@ def read_event(name: str, payload: Payload, workflow: Workflow = _PLAIN) -> tupl
     if name not in readers:
         return Ignored(f"the event `{name}` asks for nothing")
     found = readers[name]()
-    return (found,) if isinstance(found, Trigger) else found
+    if isinstance(found, Ignored):
+        return found
+    return tuple(_counted(one) for one in ((found,) if isinstance(found, Trigger) else found))
+
+
+def _counted(trigger: Trigger) -> Trigger:
+    """With a note for people where something that they do not see was kept from a model."""
+    if not trigger.hidden or trigger.action not in _READ_BY_MODELS:
+        return trigger
+    pieces = f"{trigger.hidden} hidden piece{'s' if trigger.hidden > 1 else ''}"
+    note = f"{pieces} (comments, invisible characters, images) of the text were taken out before anybody was asked"
+    return replace(trigger, notes=(*trigger.notes, note))

@@ -17,7 +17,7 @@ from perstack.forge.payload import Payload
 from perstack.forge.trigger_facts import NO_ACTOR, Workflow
 
 EXTERNAL_ID = "perstack:"
-_VERIFY_ON = frozenset({"opened", "synchronize", "reopened", "ready_for_review"})
+_VERIFY_ON = frozenset({"opened", "synchronize", "reopened", "ready_for_review", "edited"})
 _ON_HEADS = frozenset({Action.VERIFY, Action.FIX, Action.PLAN, Action.REVIEW})
 _ON_BRANCHES = frozenset({Action.VERIFY, Action.FIX, Action.PLAN, Action.RUN})
 _DISPATCHED = frozenset(Action) - {Action.PUBLISH, Action.STOP}
@@ -31,8 +31,10 @@ Read = Trigger | Ignored
 
 
 def pull_request(payload: Payload, workflow: Workflow) -> Read:
-    """A pull request that is new or has a new head."""
+    """A pull request that is new, has a new head, or goes into another branch: then it is another change."""
     action = read.text(payload, "action")
+    if action == "edited" and read.find(payload, "changes.base") is None:
+        return Ignored("the pull request's words were edited, which are no part of what is judged")
     if action not in _VERIFY_ON:
         return Ignored(f"the pull request was {action}")
     if read.text(payload, "pull_request.state") != "open":

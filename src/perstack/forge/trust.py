@@ -160,8 +160,6 @@ def _elsewhere(trigger: Trigger) -> bool:
 
 
 def _why(trigger: Trigger, role: str) -> str:
-    if trigger.actor_checked:
-        return "the forge lets only writers start workflows."
     if trigger.event in WITHOUT_PERSON:
         return "the workflow says so, and only writers can change it."
     return f"the role is `{role or 'that of a team'}`."

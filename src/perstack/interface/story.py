@@ -59,12 +59,14 @@ class Story:
     view: JobView = field(default_factory=JobView)
     history: tuple[Mapping[str, Json], ...] = ()  # earlier results of the same comment, newest first
     inline: InlineReview | None = None
+    doubt: str = ""  # why the commit is not green though its change is proved: other pull requests show its check
 
     @property
     def verdict(self) -> Verdict:
-        if self.outcome is not None:
-            return self.outcome.verdict
-        return self.report.verdict if self.report else Verdict.ERROR
+        judged = self.outcome or self.report
+        if judged is None:
+            return Verdict.ERROR
+        return Verdict.INCONCLUSIVE if self.doubt and judged.verdict is Verdict.PASS else judged.verdict
 
     @property
     def judged(self) -> Report | None:

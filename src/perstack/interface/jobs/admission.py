@@ -12,7 +12,7 @@ from datetime import timedelta
 from perstack import api
 from perstack.core.experts import Config
 from perstack.forge.budget import decide_budget
-from perstack.forge.contract import Action, PullRequest, Trigger
+from perstack.forge.contract import Action, OwnComment, PullRequest, Trigger
 from perstack.forge.rights import WITHOUT_PERSON, RefusalCode, Refused, needs_role, teams_to_ask
 from perstack.forge.trust import Allowed, decide_trust
 from perstack.interface.calls import call
@@ -123,9 +123,12 @@ async def _trust(desk: Desk, trigger: Trigger, config: Config, pull: PullRequest
 
 async def _retried(desk: Desk, found: Assignment) -> Assignment | Refused:
     """The last command here, asked for anew by who asks now."""
-    last = await last_record(desk, found.number, commands=frozenset(a.value for a in _AGAIN))
-    if last is None:
+    newest = await _newest(desk, found.number, commands=frozenset(a.value for a in _AGAIN))
+    if newest is None:
         return _advised("nothing-to-retry", markdown.NOTHING_TO_RETRY)
+    comment, last = newest
+    if await call(desk.forge.edited_by_others, comment):
+        return _advised("record-edited", markdown.RECORD_EDITED)
     if last.command in _ALL_SAID and len(last.arguments) >= MAX_ARGUMENTS:
         return _advised("nothing-to-retry", markdown.TOO_LONG_TO_RETRY)
     trigger = replace(
@@ -143,6 +146,8 @@ async def _approved(desk: Desk, found: Assignment) -> Assignment | Refused:
     text = unpack_plan(record) if record and record.state == "done" else ""
     if record is None or not text:
         return _advised("no-plan", markdown.NO_PLAN)
+    if comment is None or await call(desk.forge.edited_by_others, comment):
+        return _advised("record-edited", markdown.RECORD_EDITED)
     named = found.trigger.approved
     if len(named) < 7 or not record.head.startswith(named.lower()):
         return _advised("other-plan", markdown.plan_moved(named, record.head))
@@ -170,10 +175,18 @@ async def last_record(
     desk: Desk, number: int, *, commands: frozenset[str] = frozenset(), states: frozenset[str] = frozenset()
 ) -> Record | None:
     """The newest job on record at an issue or pull request, of these commands and in these states where named."""
+    newest = await _newest(desk, number, commands=commands, states=states)
+    return newest[1] if newest else None
+
+
+async def _newest(
+    desk: Desk, number: int, *, commands: frozenset[str] = frozenset(), states: frozenset[str] = frozenset()
+) -> tuple[OwnComment, Record] | None:
+    """The same with the comment that it is on record in."""
     since = timestamp(desk.now() - 30 * _DAY)
-    found: list[Record] = []
+    found: list[tuple[OwnComment, Record]] = []
     for comment in await call(desk.forge.own_comments_since, since):
         record = read_record(comment.data) if comment.number == number else None
         if record and (not commands or record.command in commands) and (not states or record.state in states):
-            found.append(record)
-    return max(found, key=lambda record: (record.finished or record.started, record.order), default=None)
+            found.append((comment, record))
+    return max(found, key=lambda one: (one[1].finished or one[1].started, one[1].order), default=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perstack.core.errors import Superseded
+from perstack.forge.contract import PullRequest
 from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Assignment
 from perstack.interface.jobs.desk import Desk
@@ -58,15 +59,15 @@ class Fence:
         await self.glance()
         assignment, forge = self._assignment, self._desk.forge
         if assignment.pull is not None:
-            await self._head_of_pull(assignment.pull.number)
+            await self._head_of_pull(assignment.pull)
         elif assignment.branch and not await call(forge.branch_sha, assignment.branch):
             # One that only moved on is no reason: what comes of this is a branch and a pull request of their own.
             raise Superseded(f"the branch `{assignment.branch}` was deleted or renamed while this job worked")
         if assignment.judges and not assignment.comments:
             await self._no_newer_check()
 
-    async def _head_of_pull(self, number: int) -> None:
-        now = await call(self._desk.forge.pull_request, number)
+    async def _head_of_pull(self, pull: PullRequest) -> None:
+        now = await call(self._desk.forge.pull_request, pull.number)
         if now.state != "open":
             raise Superseded(f"pull request #{now.number} was closed while this job worked")
         if not now.head_exists and not now.is_fork:
@@ -79,6 +80,11 @@ class Fence:
             raise Superseded(
                 f"the pull request moved from {head[:12]} to {now.head_sha[:12]} while this job worked",
                 hint="ask again at the new head",
+            )
+        if now.base_ref != pull.base_ref:
+            raise Superseded(
+                f"the pull request goes into `{now.base_ref}` now, no longer into `{pull.base_ref}`",
+                hint="ask again: it is another change there",
             )
 
     async def _no_newer_check(self) -> None:

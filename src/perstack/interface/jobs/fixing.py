@@ -10,10 +10,12 @@ from perstack import api
 from perstack.core.errors import ForgeError, PerstackError
 from perstack.core.outcome import Candidate, Ending, FixOutcome
 from perstack.core.verdict import Verdict
+from perstack.forge.contract import PullRequest
 from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Work
 from perstack.interface.jobs.fence import Fence
 from perstack.interface.jobs.publication import Publication
+from perstack.interface.jobs.siblings import shared_doubt, siblings
 from perstack.interface.jobs.tasks import task_of
 from perstack.interface.jobs.verifying import fetched, with_inline, with_warning
 from perstack.interface.render import markdown
@@ -43,6 +45,7 @@ async def publish_outcome(
         await fence.check()
         return story
     # Shielded: what is pushed is also told, whatever signal comes meanwhile.
+    moving = await _moving(work)
     with job.stage("publish"), anyio.CancelScope(shield=True):
         publication = Publication(work.desk.forge, work.assignment, fence)
         story = work.published = await publication.publish(story, outcome.candidate, repository)
@@ -52,6 +55,9 @@ async def publish_outcome(
             story = work.published = await publication.check(story, story)
     if story.commit and not story.pull_url:
         shown = await _as_a_whole(work, job, story, outcome.candidate, repository)
+        if shown.verdict is Verdict.PASS and moving:
+            doubt = await shared_doubt(work, job, repository, moving, outcome.candidate.tree)
+            shown = replace(shown, doubt=doubt)
         with anyio.CancelScope(shield=True):
             story = work.published = await publication.check(story, shown)
         if shown.verdict is not Verdict.PASS:
@@ -82,6 +88,16 @@ async def _as_a_whole(
     except PerstackError as error:
         return work.story(base=story.commit, note=f"The pull request could not be verified: {error.message}")
     return work.story(base=story.commit, report=report)
+
+
+async def _moving(work: Work) -> tuple[PullRequest, ...]:
+    """Other pull requests that the pushed commit becomes the head of: those of the same branch."""
+    pull = work.assignment.pull
+    return tuple(
+        one
+        for one in await siblings(work)
+        if pull is not None and (one.head_repository_id, one.head_ref) == (pull.head_repository_id, pull.head_ref)
+    )
 
 
 async def _suggested(work: Work, story: Story, candidate: Candidate, repository: api.Repository) -> Story:

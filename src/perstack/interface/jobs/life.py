@@ -97,6 +97,8 @@ class ForgeJob:
             try:
                 async with self._desk.engine.job(action, board.sink) as job:
                     work.folder = job.folder
+                    for note in work.assignment.trigger.notes:
+                        job.emit("progress", {"message": note})
                     done = await WORKED[action](work, fence, job)
             except PerstackError as error:
                 failed = error  # raised outside: a task group would wrap it

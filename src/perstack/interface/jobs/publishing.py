@@ -20,7 +20,7 @@ from perstack.interface.jobs.assignment import Work
 from perstack.interface.jobs.bundle import ARTIFACT, Claim, read_claim
 from perstack.interface.jobs.fence import Fence
 from perstack.interface.jobs.fixing import publish_outcome
-from perstack.interface.jobs.verifying import fetched, tell, with_warning
+from perstack.interface.jobs.verifying import fetched, tell, with_siblings, with_warning
 from perstack.interface.story import Story
 
 
@@ -49,7 +49,8 @@ async def publish(work: Work, fence: Fence, job: api.Job) -> Story:
         patch = (await repository.diff(base, one.head)).text
         report = await job.verify(api.Verify(repository, base, patch, one.config))
         await fence.check()
-        story = await tell(work, work.story(report=report), patch)
+        story = await with_siblings(work, fence, job, repository, work.story(report=report))
+        story = await tell(work, story, patch)
     story = replace(story, claimed=claim.verdict, claimed_url=run.url)
     return with_warning(story, doubt) if doubt else story
 

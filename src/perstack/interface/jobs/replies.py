@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
-from perstack.core.errors import ExitCode
+from perstack.core.errors import ExitCode, PerstackError
 from perstack.core.json import Json
 from perstack.forge.contract import Action, CheckStatus, Trigger
 from perstack.forge.rights import RefusalCode, Refused
@@ -33,7 +34,17 @@ async def refuse(desk: Desk, trigger: Trigger, refused: Refused) -> JobResult:
         await permitted(desk.forge.upsert_comment, trigger.number, f"refused-{trigger.number}", text)
     await call(desk.forge.write_summary, sentence)
     await call(desk.forge.set_outputs, {"verdict": "", "outcome": "refused"})
+    with contextlib.suppress(PerstackError):  # it was answered; a full disk makes no other answer of it
+        await _log(desk, trigger, refused)
     return JobResult(ExitCode.OK, message=sentence, outcome="refused")
+
+
+async def _log(desk: Desk, trigger: Trigger, refused: Refused) -> None:
+    """A job of its own that says so. Last of all: loading what makes jobs takes longer than the answer."""
+    why = {"code": str(refused.code), "message": refused.sentence}
+    async with desk.engine.job(trigger.action.value) as job:
+        job.emit("refuse", {**why, "event": trigger.event, "actor": trigger.actor.id, "number": trigger.number})
+        job.emit("finishJob", {"outcome": "refused"})
 
 
 async def show_help(desk: Desk, asked: Assignment) -> JobResult:

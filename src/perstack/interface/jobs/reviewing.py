@@ -10,6 +10,7 @@ from perstack.core.signals import Diagnostic
 from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Answer, Work
 from perstack.interface.jobs.fence import Fence
+from perstack.interface.jobs.tasks import words_of
 from perstack.interface.jobs.verifying import fetched
 from perstack.interface.render import markdown
 from perstack.interface.story import InlineReview, ReviewStory
@@ -25,8 +26,9 @@ async def review(work: Work, fence: Fence, job: api.Job) -> Answer:
         raise UserError("`review` needs a pull request", hint="comment on a pull request")
     repository, base = await fetched(work)
     patch = (await repository.diff(base, one.head)).text
-    text = "\n\n".join(part for part in (one.pull.body, trigger.arguments) if part)
-    asked = api.Review(repository, one.head, patch, one.config, title=one.pull.title, text=text)
+    title, body = await words_of(work)
+    text = "\n\n".join(part for part in (body, trigger.arguments) if part)
+    asked = api.Review(repository, one.head, patch, one.config, title=title, text=text)
     reviewed = await job.review(asked)
     if not reviewed.text.strip():
         raise UserError(f"the review expert said nothing{f': {reviewed.error}' if reviewed.error else ''}")

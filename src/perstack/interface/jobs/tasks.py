@@ -5,6 +5,7 @@ from __future__ import annotations
 from perstack import api
 from perstack.core.errors import ForgeError
 from perstack.core.signals import TestCase
+from perstack.forge.sanitise import clean
 from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Work
 
@@ -19,13 +20,23 @@ async def task_of(work: Work) -> tuple[str, str]:
     trigger = work.assignment.trigger
     if trigger.failed_run and trigger.event == "workflow_run":
         return await _red_run(work)
-    title, text = trigger.title, trigger.text
-    if not title and trigger.number:
-        title, text = await call(work.desk.forge.issue_text, trigger.number)
+    title, text = await words_of(work)
     place = f"This is about {trigger.place}." if trigger.place else ""
     asked = f"@{trigger.actor.login} asked: {trigger.arguments}" if trigger.arguments else ""
     source = trigger.source if trigger.title else ""
     return title, "\n\n".join(part for part in (text, place, asked, source) if part).strip()
+
+
+async def words_of(work: Work) -> tuple[str, str]:
+    """Title and text of the issue or pull request, as they were when the event happened: later edits are not read.
+
+    An event that brings no words (a dispatch) has them read now, and cleaned as those of an event are.
+    """
+    trigger = work.assignment.trigger
+    if trigger.title or not trigger.number:
+        return trigger.title, trigger.text
+    title, text = await call(work.desk.forge.issue_text, trigger.number)
+    return clean(title).text, clean(text).text
 
 
 async def _red_run(work: Work) -> tuple[str, str]:

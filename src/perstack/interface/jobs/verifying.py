@@ -12,6 +12,7 @@ from perstack.forge.sarif import sarif_text
 from perstack.interface.calls import call
 from perstack.interface.jobs.assignment import Work
 from perstack.interface.jobs.fence import Fence
+from perstack.interface.jobs.siblings import shared_doubt, siblings
 from perstack.interface.render import markdown
 from perstack.interface.story import InlineReview, Story
 
@@ -26,23 +27,16 @@ async def verify(work: Work, fence: Fence, job: api.Job) -> Story:
     )
     await fence.check()
     story = work.story(report=report)
-    for warning in await _siblings(work):
-        story = with_warning(story, warning)
-    return await tell(work, story, patch)
+    return await tell(work, await with_siblings(work, fence, job, repository, story), patch)
 
 
-async def _siblings(work: Work) -> tuple[str, ...]:
-    """Check runs hang on commits: other pull requests of the same head show this one too, whatever their base is."""
-    pull = work.assignment.pull
-    if pull is None:
-        return ()
-    same = await call(work.desk.forge.pulls_of, pull.head_sha)
-    others = [one for one in same if one.number != pull.number and one.base_ref != pull.base_ref]
-    return tuple(
-        f"#{one.number} has the same head and shows this check run as well, but only the change against "
-        f"`{pull.base_ref}` was judged, not the one against `{one.base_ref}`."
-        for one in others
-    )
+async def with_siblings(work: Work, fence: Fence, job: api.Job, repository: api.Repository, story: Story) -> Story:
+    """The story, held back where the head is not green for every pull request that shows its check run."""
+    if story.verdict is not Verdict.PASS or not (others := await siblings(work)):
+        return story
+    doubt = await shared_doubt(work, job, repository, others, work.assignment.head)
+    await fence.check()
+    return replace(story, doubt=doubt)
 
 
 async def fetched(work: Work) -> tuple[api.Repository, str]:

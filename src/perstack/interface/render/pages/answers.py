@@ -20,6 +20,10 @@ NOTHING_TO_EXPLAIN: Advice = (
     "there is no result here yet that could be explained.",
     "ask for one with `/perstack verify` on a pull request, or `/perstack fix`.",
 )
+RECORD_EDITED: Advice = (
+    "the comment that it is kept in was edited by somebody else, so it may be another one now.",
+    "ask again with the command itself, or with `/perstack plan`.",
+)
 NO_PLAN: Advice = ("there is no plan here that waits for an approval.", "ask for one with `/perstack plan`.")
 
 COMMANDS = (

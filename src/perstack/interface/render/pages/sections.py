@@ -84,6 +84,8 @@ def result(story: Story) -> list[str]:
         parts.append(f"**Nothing was pushed:** {frame.sentence(outcome.why.rstrip('.'), 1000)}.")
     if report is not None and report.verdict is not Verdict.PASS and report.reasons and not _only_tests(report):
         parts.append(f"**Why this is not proved** (verdict `{report.verdict}`)\n\n{facts.reasons_list(report)}")
+    if story.doubt:
+        parts.append(f"**Why this commit is not green** (the change itself is proved)\n\n{frame.sentence(story.doubt)}")
     parts.append(f"**Next:** {after}" if (after := following(story)) else "")
     parts.append(_inline_rest(story.inline) if story.inline else "")
     return parts
