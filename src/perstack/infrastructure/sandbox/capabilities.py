@@ -31,6 +31,7 @@ echo "fsize=$(ulimit -f)"
 for d in /sys/fs/cgroup /sys/fs/cgroup/memory /sys/fs/cgroup/pids /sys/fs/cgroup/cpu /sys/fs/cgroup/cpu,cpuacct; do
   for f in memory.max memory.limit_in_bytes pids.max cpu.max cpu.cfs_quota_us; do
     [ -r $d/$f ] && echo "group.$f=$(cat $d/$f)"; done; done
+echo "kernel=$(cat /proc/version 2>/dev/null)"
 echo "tmp=$(df -k /tmp 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d' ' -f2)"
 """
 _PROBE_S = 20.0
@@ -44,7 +45,12 @@ class _Seen:
     limits: Limits
 
     def other(self, kind: str) -> Fact:
-        """A namespace of its own: its name differs from this process's."""
+        """A namespace of its own: its name differs from this process's. Another kernel shares none."""
+        if kind in _OF_A_KERNEL and self.values.get("kernel", "") not in {
+            "",
+            Path("/proc/version").read_text().strip(),
+        }:
+            return _fact(True, "a kernel of its own")
         inside = self.values.get(f"ns.{kind}", "")
         apart = bool(inside) and inside != str(Path(f"/proc/self/ns/{kind}").readlink())
         return _fact(apart, "a namespace of its own" if apart else "shares this machine's")
@@ -114,6 +120,7 @@ def _isolation(seen: _Seen) -> dict[Guarantee, Fact]:
     }
 
 
+_OF_A_KERNEL = frozenset({"pid", "ipc"})
 _IDLE = frozenset({"tunl0", "sit0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "ip6gre0"})
 
 

@@ -24,7 +24,7 @@ from perstack.core.errors import SandboxUnavailable
 from perstack.core.sandbox import Limits, Mount
 from perstack.infrastructure.owned import is_gone, owned_name
 from perstack.infrastructure.sandbox import memory, snapshot
-from perstack.infrastructure.sandbox.docker_podman import behind_shell, narrowed
+from perstack.infrastructure.sandbox.docker_podman import behind_shell, limited, narrowed
 from perstack.infrastructure.sandbox.docker_stream import raw_socket
 from perstack.infrastructure.sandbox.ownership import open_up
 
@@ -33,8 +33,9 @@ _UID = 10001
 # Of one user, on the whole machine; `pids_limit` is the one that counts. Unless told, Podman asks for more than some
 # machines allow, and starts nothing.
 _MOST_PROCESSES = 32768
+_OPEN_FILES = 4096
 OPEN_FILES_AND_PROCESSES = (
-    Ulimit(name="nofile", soft=4096, hard=4096),
+    Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES),
     Ulimit(name="nproc", soft=_MOST_PROCESSES, hard=_MOST_PROCESSES),
 )
 _TIMEOUT_S = 120
@@ -58,7 +59,8 @@ class Plan:
     before: str = ""  # shell lines before the program
     engine: str = ""  # the address of the engine; empty is Docker's own default
     rootless: bool = False  # the engine's
-    profile: str = ""  # the engine's own seccomp profile, where a narrower one is to take its place
+    podman: bool = False  # whether the engine is one
+    profile: str = ""  # its own seccomp profile, where a narrower one is to take its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def start(
     client: docker.DockerClient, plan: Plan, command: Sequence[str], attachments: Sequence[Mapping[str, int]]
 ) -> Started:
     """Make a container whose first program is `/bin/sh` with the words of `command`, attach to it, and start it."""
-    owner = (_UID, _UID) if os.getuid() == 0 else (os.getuid(), os.getgid())
+    owner = owner_of_files()
     if plan.workspace:
         open_up(plan.workspace, plan.mounts, *owner)
     for mount in plan.mounts:
@@ -103,6 +105,11 @@ def start(
     environment = {**_image_values(image.attrs), **_environment(), **plan.env}
     groups = memory.of_process(container.attrs["State"].get("Pid") or 0, str(container.id))
     return Started(container, tuple(sockets), environment, groups)
+
+
+def owner_of_files() -> tuple[int, int]:
+    """Who of this machine owns what the inside may write: user and group."""
+    return (_UID, _UID) if os.getuid() == 0 else (os.getuid(), os.getgid())
 
 
 def writable(plan: Plan) -> tuple[Path, ...]:
@@ -153,7 +160,7 @@ def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict
     return {
         "image": plan.image,
         "entrypoint": ["/bin/sh"],
-        "command": list(command),
+        "command": limited(command, _own_limits(limits)) if plan.podman and plan.rootless else list(command),
         "environment": _environment(),
         "user": f"{uid}:{gid}",
         "working_dir": plan.place,
@@ -166,7 +173,7 @@ def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict
             "/tmp": f"rw,exec,nosuid,nodev,mode=1777,{size}",  # noqa: S108  # a path inside
             snapshot.HOME: f"rw,exec,nosuid,nodev,mode=1777,{size}",  # Podman knows no owner of a tmpfs
             # Podman makes these writable beside a read-only root.
-            **(dict.fromkeys(("/run", "/var/tmp"), "ro,nosuid,nodev,noexec,size=64k") if plan.profile else {}),  # noqa: S108  # paths inside
+            **(dict.fromkeys(("/run", "/var/tmp"), "ro,nosuid,nodev,noexec,size=64k") if plan.podman else {}),  # noqa: S108  # paths inside
         },
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
@@ -186,6 +193,11 @@ def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict
         "mounts": mounts,
         **({"runtime": plan.runtime} if plan.runtime else {}),
     }
+
+
+def _own_limits(limits: Limits) -> dict[str, int]:
+    """As `ulimits`, by the letters of a shell: a Podman without root ignores those over its API."""
+    return {"c": 0, "n": _OPEN_FILES, "f": limits.file_mb * 2048}
 
 
 def _environment() -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""What Podman needs that Docker does not: a narrower seccomp profile, and a first program where it has none of its own.
+"""What Podman needs that Docker does not: a narrower seccomp profile, a first program where it has none of its own,
+and limits of a process, which it sets for nobody but root.
 
 Podman's profile lets everybody make namespaces and mounts, and use keyrings, so that it can run inside itself. The
 profile here is the engine's own without these. Starts nothing.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,26 @@ def behind_shell(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**options, "init": False, "entrypoint": ["/bin/sh"], "command": ["-c", _FIRST, "sh", *words]}
 
 
-def own_profile(client: docker.DockerClient) -> str:
-    """Where the seccomp profile of a Podman engine lies; "" for Docker, and where Podman does not say."""
+def limited(command: Sequence[str], limits: Mapping[str, int]) -> list[str]:
+    """Words of `/bin/sh` that bound themselves before they become `/bin/sh` with `command`.
+
+    `limits` by the letters of `ulimit`; files (`f`) in blocks of 512 bytes.
+    """
+    lines = [f"ulimit -{letter} {value}" for letter, value in limits.items()]
+    return ["-c", "\n".join([*(f"{line} || exit 125" for line in lines), 'exec /bin/sh "$@"']), "sh", *command]
+
+
+def own_profile(client: docker.DockerClient) -> str | None:
+    """Where the seccomp profile of a Podman engine lies, "" where it does not say; None for an engine that is none."""
     try:
         answer = client.api.get(f"{client.api.base_url}{_INFO}")
-        told = answer.json() if answer.ok else {}
-        return str(told["host"]["security"].get("seccompProfilePath") or "")
-    except (DockerException, RequestException, ValueError, KeyError, TypeError, AttributeError):
-        return ""
+        told = answer.json()["host"] if answer.ok else None
+    except (DockerException, RequestException, ValueError, KeyError, TypeError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    security = told.get("security")
+    return str(security.get("seccompProfilePath") or "") if isinstance(security, dict) else ""
 
 
 @contextlib.contextmanager

@@ -1,4 +1,6 @@
-"""A program served by a container: two connections, so that neither stream waits for a reader of the other.
+"""A program served by a container: a way out for each stream, so that neither waits for a reader of the other.
+
+Those are two connections, or with Podman a connection and a pipe: it hands everything to every connection.
 
 Its environment is written to its first words over standard input. Kept in the container's own settings it would lie
 on the engine's disk, and values of `requiredEnv` are secrets.
@@ -21,7 +23,7 @@ from requests.exceptions import RequestException
 from perstack.core.errors import SandboxUnavailable
 from perstack.infrastructure.sandbox.channel import STDERR, STDOUT
 from perstack.infrastructure.sandbox.docker_container import first_sentence
-from perstack.infrastructure.sandbox.docker_stream import Attached
+from perstack.infrastructure.sandbox.docker_stream import Attached, NamedPipe
 from perstack.infrastructure.sandbox.service import ENDED, KEPT_HOME_SCRIPT, passable
 
 _READ_ENVIRONMENT = """unset TERM container
@@ -37,13 +39,14 @@ unset words line
 """
 
 
-def first_words(argv: Sequence[str], before: str = "") -> tuple[str, list[str]]:
+def first_words(argv: Sequence[str], before: str = "", errors: str = "") -> tuple[str, list[str]]:
     """The mark that `first_lines` end with, and the words of `/bin/sh` that read them and become `argv`.
 
-    `before` are further shell lines that have the environment already.
+    `before` are further shell lines that have the environment already; `errors` is a file that takes standard error.
     """
     mark = secrets.token_hex(16)
-    script = f'{KEPT_HOME_SCRIPT}\n{_READ_ENVIRONMENT}\n{before}\nexec "$@"'
+    apart = f"exec 2>{shlex.quote(errors)}\n" if errors else ""
+    script = f'{apart}{KEPT_HOME_SCRIPT}\n{_READ_ENVIRONMENT}\n{before}\nexec "$@"'
     return mark, ["-c", script, "sh", mark, *argv]
 
 
@@ -61,7 +64,7 @@ class DockerService:
     client: docker.DockerClient
     container: Container
     out: Attached
-    err: Attached
+    err: Attached | NamedPipe
     _one_thread: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
     _code: int | None = None
     _over: bool = False
@@ -89,8 +92,14 @@ class DockerService:
         return await anyio.to_thread.run_sync(self._ended, abandon_on_cancel=True, limiter=self._one_thread)
 
     def _noted(self, data: bytes) -> bytes:
-        self._over = self._over or not data
+        if not data:
+            self._end()
         return data
+
+    def _end(self) -> None:
+        self._over = True
+        if isinstance(self.err, NamedPipe):
+            self.err.release()
 
     def _ended(self) -> int:
         if self._code is None:
@@ -98,12 +107,12 @@ class DockerService:
                 self._code = int(self.client.api.wait(str(self.container.id), timeout=None)["StatusCode"])
             except (DockerException, RequestException, OSError) as error:
                 raise SandboxUnavailable(f"Docker: {first_sentence(error)}") from error
-        self._over = True
+        self._end()
         return self._code
 
 
 async def _bytes(reader: Callable[[], Awaitable[tuple[int, bytes]]], wanted: int) -> bytes:
-    """What comes next of one stream. Podman sends both streams over a connection that asked for one."""
+    """What comes next of one stream. Podman sends both over a connection that asked for one."""
     try:
         while True:
             stream, data = await reader()

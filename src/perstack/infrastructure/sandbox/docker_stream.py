@@ -1,12 +1,18 @@
-"""The streams of a container or of a command in it: one socket, whose output comes in frames that name the stream."""
+"""The streams of a container or of a command in it: one socket, whose output comes in frames that name the stream.
+
+Or a pipe with a name, which a program inside opens in place of its standard error.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import anyio
 
@@ -14,6 +20,7 @@ from perstack.core.errors import SandboxUnavailable
 
 _HEADER = struct.Struct(">BxxxL")
 _CHUNK = 256 * 1024
+_PIPE = 64 * 1024
 
 
 def raw_socket(stream: object) -> socket.socket:
@@ -96,3 +103,39 @@ class Attached:
         if not data:
             raise anyio.EndOfStream
         self._buffer += data
+
+
+@dataclass(slots=True)
+class NamedPipe:
+    """The reading end of a pipe that the inside opens for writing; 2, since it stands for standard error."""
+
+    path: Path
+    fd: int
+
+    @property
+    def readers(self) -> Sequence[Callable[[], Awaitable[tuple[int, bytes]]]]:
+        return (self._read,)
+
+    def release(self) -> None:
+        """Let a reader see the end even where nobody ever opened the other side."""
+        with contextlib.suppress(OSError):
+            os.close(os.open(self.path, os.O_WRONLY | os.O_NONBLOCK))
+
+    def close(self) -> None:
+        anyio.notify_closing(self.fd)
+        os.close(self.fd)
+
+    async def _read(self) -> tuple[int, bytes]:
+        """What is there, at most 64 KiB. Readable means: bytes, or that the last writer has gone."""
+        while True:
+            await anyio.wait_readable(self.fd)
+            with contextlib.suppress(BlockingIOError):
+                return 2, os.read(self.fd, _PIPE)
+
+
+def named_pipe(path: Path, owner: tuple[int, int]) -> NamedPipe:
+    """A new pipe at `path` that `owner` may write."""
+    os.mkfifo(path, 0o600)
+    if os.getuid() == 0:
+        os.chown(path, *owner)
+    return NamedPipe(path, os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
