@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 from perstack.core.contracts import Sandbox, Session
-from perstack.core.sandbox import Limits
-from tests.infrastructure.sandboxes import BACK_ENDS, back_end, plain, sh
+from perstack.core.errors import UserError
+from perstack.core.sandbox import Limits, Mount
+from perstack.infrastructure.sandbox.disk_bound import DiskBound
+from tests.infrastructure.sandboxes import BACK_ENDS, all_gone, back_end, plain, sh
 
 _LIMITS = Limits(disk_mb=40, disk_files=400, tmp_mb=8, file_mb=1024)
 
@@ -87,3 +90,31 @@ async def test_tmp_and_home_hold_no_more_than_they_may(session: Session) -> None
     for place in ("/tmp", '"$HOME"'):
         code, _ = await sh(session, f"dd if=/dev/zero of={place}/big bs=1M count=20")
         assert code == 1
+
+
+@pytest.mark.threat("I7")
+@pytest.mark.anyio
+async def test_served_and_installing_programs_are_stopped_by_name_too(sandbox: Sandbox, tmp_path: Path) -> None:
+    snapshot = replace(await plain(sandbox, tmp_path), limits=_LIMITS)
+    workspace, packages = tmp_path / "workspace", tmp_path / "packages"
+    workspace.mkdir()
+    packages.mkdir()
+    bound = DiskBound(_LIMITS)
+
+    async def served(script: str) -> None:
+        words = ["sh", "-c", script]
+        async with (
+            bound.held("the server", [workspace], lasting=True),
+            sandbox.serve(snapshot, workspace, words) as service,
+        ):
+            await service.wait()
+
+    with anyio.fail_after(30), pytest.raises(UserError, match="server was stopped at the sandbox's disk limit: 40 MiB"):
+        await served("dd if=/dev/urandom of=bomb bs=1M count=900 2>/dev/null; sleep 76.0625")
+    assert await all_gone("76.0625")
+    with anyio.fail_after(15), pytest.raises(UserError):  # what is there counts for the next one
+        await served("dd if=/dev/urandom of=more bs=1M count=1; sleep 20")
+    folder = Mount(packages, "/opt/packages", writable=True)
+    with anyio.fail_after(30), pytest.raises(UserError, match="installation was stopped"):
+        async with DiskBound(_LIMITS).held("the installation", [packages]):
+            await sandbox.install(snapshot, ["fallocate", "-l", "200M", "taken"], folder)

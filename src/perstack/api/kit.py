@@ -30,6 +30,7 @@ from perstack.definition.lock import source
 from perstack.infrastructure.egress.proxy import open_egress
 from perstack.infrastructure.egress.ready import PROXY_GATE, make_ready
 from perstack.infrastructure.packages import Launch, installed
+from perstack.infrastructure.sandbox.disk_bound import DiskBound
 from perstack.runtime.concurrency import in_order
 from perstack.runtime.equipment import CLOSING_S
 from perstack.skills.base import base_skill
@@ -121,6 +122,7 @@ class Kit:
         self._shared = shared
         self._told: set[str] = set()
         self._launches: dict[str, Launch] = {}
+        self._room = DiskBound(place.snapshot.limits)
 
     async def skills_of(self, expert: Expert) -> tuple[Skill, ...]:
         """Base tools, MCP servers, and what the caller of the run adds; interactive tools are the runtime's.
@@ -229,6 +231,7 @@ class Kit:
                 limits=place.snapshot.limits,
                 network=network,
             )
+            await stack.enter_async_context(self._room.held("its sandbox", [place.workspace], lasting=True))
             yield await stack.enter_async_context(service)
 
 

@@ -27,6 +27,7 @@ from perstack.infrastructure.file_lock import locked
 from perstack.infrastructure.owned import remove_tree
 from perstack.infrastructure.package_tree import Package
 from perstack.infrastructure.package_words import Wanted, package_name, pinned, plain_name, wanted
+from perstack.infrastructure.sandbox.disk_bound import DiskBound
 
 # In place of a version: the newest one that fits the words, whatever is there.
 NEWEST = "newest"
@@ -127,7 +128,9 @@ async def _install(sandbox: Sandbox, snapshot: Snapshot, want: Wanted, folder: M
     await anyio.to_thread.run_sync(_emptied, folder.source)  # without its folder, an older record counts for nothing
     try:
         argv = [*_NPM, *want.specs] if want.registry == "npm" else ["sh", "-c", _PYPI, "sh", want.python, *want.specs]
-        _check(sandbox, want, await sandbox.install(snapshot, argv, folder, timeout_s=_INSTALL_S))
+        async with DiskBound(snapshot.limits).held(f"the installation of {' '.join(want.specs)}", [folder.source]):
+            result = await sandbox.install(snapshot, argv, folder, timeout_s=_INSTALL_S)
+        _check(sandbox, want, result)
         return await anyio.to_thread.run_sync(_described, want, folder.source)
     except BaseException:
         remove_tree(folder.source)

@@ -63,6 +63,7 @@ class DiskWatch:
     most: Used
     floor: Used
     beyond: Beyond | None = None
+    often_s: float = _OFTEN_S
     since: int = 0  # nanoseconds, of the first command
     allowed: Used = field(default_factory=Used)
     _reference: Used = field(default_factory=Used)
@@ -92,22 +93,22 @@ class DiskWatch:
                 return name
             await anyio.sleep(_EVERY_S)
 
-    async def check(self) -> str:
-        """The name of the limit that is exceeded; "" for none."""
+    async def check(self, *, at_last: bool = False) -> str:
+        """The name of the limit that is exceeded; "" for none. The last look measures in any case."""
         if _short_of(self.folders, self.floor):
             return MACHINE
-        if not self._is_due():
+        if not self._is_due() and not at_last:
             return ""
         started = time.monotonic()
         # Left behind where the command ends first: it reads through descriptors of its own.
         return self._judged(await anyio.to_thread.run_sync(self.used, abandon_on_cancel=True), started)
 
     def check_here(self, *, at_last: bool = False) -> str:
-        """The same for a thread that may wait. Where no disk can be asked, the last look measures in any case."""
+        """The same for a thread that may wait."""
         if _short_of(self.folders, self.floor):
             return MACHINE
         started = time.monotonic()
-        if self._is_due() or (at_last and not self.folders):
+        if self._is_due() or at_last:
             return self._judged(self.used(), started)
         return ""
 
@@ -120,7 +121,7 @@ class DiskWatch:
         grown = Used(lost.size - before.size, lost.files - before.files)
         part = Used(self.most.size // _STEPS, self.most.files // _STEPS)
         since = time.monotonic() - self._walked
-        due = since >= self._rest and (since >= _OFTEN_S or grown.exceeds(part))
+        due = since >= self._rest and (since >= self.often_s or grown.exceeds(part))
         if due or grown.exceeds(self.most):
             self._reference = lost
             return True
