@@ -7,19 +7,18 @@ in `secrets_forms.py` (the ways to write one), `secrets_windows.py` (pieces), `s
 from __future__ import annotations
 
 import re
-from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from perstack.infrastructure.secrets_forms import levelled, plain_forms, squeezed, squeezed_forms
+from perstack.infrastructure.secrets_forms import plain_forms, squeezed_forms
 from perstack.infrastructure.secrets_shapes import find_shapes, without_shapes
-from perstack.infrastructure.secrets_windows import Span, Windows, recognisable
+from perstack.infrastructure.secrets_views import Squeezed
+from perstack.infrastructure.secrets_windows import PIECE, Span, Windows, recognisable
 
 MASK = "[redacted]"
 
 _SHORTEST = 6
 _BESIDE = 4
-_RUN = re.compile(r"[A-Za-z0-9]+")
 
 
 class Redactor:
@@ -66,7 +65,7 @@ class Redactor:
         if not self._known:
             return []
         found = self._plain.spans(text)
-        found += _beyond(found, _in_original(text, self._squeezed.spans(squeezed(text))))
+        found += _beyond(found, self._squeezed_spans(text))
         if self._short is not None:
             found += [match.span() for match in self._short.finditer(text)]
         return sorted(found)
@@ -75,30 +74,17 @@ class Redactor:
         """Lines (1-based) that hold a known secret or a piece of `least` characters of one, for judging a candidate."""
         if not self._known:
             return []
-        spans = self._plain.spans(text, least) + _in_original(text, self._squeezed.spans(squeezed(text), least))
+        spans = self._plain.spans(text, least) + self._squeezed_spans(text, least)
         return sorted({text.count("\n", 0, start) + 1 for start, _ in spans})
+
+    def _squeezed_spans(self, text: str, least: int = PIECE) -> list[Span]:
+        view = Squeezed(text)
+        return [view.original(span) for span in self._squeezed.spans(view.text, least)]
 
 
 def find_secrets(text: str) -> list[tuple[int, str]]:
     """Lines (1-based) that hold what looks like a secret, and which kind; for scanning a candidate."""
     return [(number, kind) for number, kind, _ in find_shapes(text)]
-
-
-def _in_original(text: str, spans: list[Span]) -> list[Span]:
-    """Spans of the squeezed text as spans of the text it came from."""
-    if not spans:
-        return []
-    starts, before, total = array("q"), array("q"), 0
-    for match in _RUN.finditer(levelled(text)):
-        starts.append(match.start())
-        before.append(total)
-        total += match.end() - match.start()
-
-    def place(index: int) -> int:
-        run = bisect_right(before, index) - 1
-        return starts[run] + index - before[run]
-
-    return [(place(start), place(end - 1) + 1) for start, end in spans]
 
 
 def _beyond(found: list[Span], more: list[Span]) -> list[Span]:

@@ -14,13 +14,11 @@ import json
 from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
+from perstack.infrastructure.secrets_views import squeezed
+
 # Longer ones are documents (tokens with claims, private keys): written in fewer ways, or the tables would be huge.
 _LONG = 256
 _LEAST_LINE = 12
-_TO_LOWER = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
-_OTHERS = bytes(byte for byte in range(128) if not chr(byte).isalnum())
-# Wide and mathematical letters that read as ASCII: one character each, so places stay what they were.
-_WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 
 
 def plain_forms(secret: str) -> set[str]:
@@ -64,13 +62,3 @@ def _base64(data: bytes, shift: int) -> str:
     text = base64.b64encode(b"\0" * shift + data).decode().rstrip("=")
     end = len(text) - (0 if (shift + len(data)) % 3 == 0 else 1)
     return text[(0, 2, 3)[shift] : end]
-
-
-def levelled(text: str) -> str:
-    """`text` with wide letters as plain ones, character by character."""
-    return text if text.isascii() else text.translate(_WIDE)
-
-
-def squeezed(text: str) -> str:
-    """Letters and digits of `text` in lower case, nothing else."""
-    return levelled(text).encode("ascii", "replace").translate(_TO_LOWER, _OTHERS).decode("ascii")
