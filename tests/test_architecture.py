@@ -85,6 +85,11 @@ def test_a_module_is_small_documented_and_hides_no_imports(path: Path) -> None:
             assert not hidden, f"{path}:{node.lineno}: `{node.name}` hides imports of {hidden}"
 
 
+def test_an_event_loop_starts_where_signals_end_it_cleanly() -> None:
+    found = [path.relative_to(SOURCE).as_posix() for path in MODULES if "anyio.run(" in path.read_text("utf-8")]
+    assert found == ["infrastructure/interruption.py"]
+
+
 CHOKEPOINTS = [
     # what, allowed below, modules or names that may not be imported elsewhere
     ("processes", ("infrastructure/process.py", "infrastructure/sandbox/"), {"subprocess", "multiprocessing", "pty"}),
@@ -175,6 +180,21 @@ def test_signals_read_files_through_one_function_that_follows_no_link_and_waits_
             opening = name == "open" and (not owner or mode.startswith("'r") or not (node.args or node.keywords))
             wrong = plain or opening
             assert not wrong, f"{path}:{node.lineno}: read it with infrastructure/foreign.py"
+
+
+def test_skills_reach_files_through_the_workspace_only() -> None:
+    """Names in their arguments are a model's: nothing here opens one, or asks the system about one."""
+    touching = {"read_text", "read_bytes", "write_text", "write_bytes", "unlink", "mkdir", "rmdir", "touch", "chmod",
+                "symlink_to", "hardlink_to", "iterdir", "glob", "rglob", "is_file", "is_dir"}  # fmt: skip
+    for path in sorted((SOURCE / "skills").rglob("*.py")):
+        closed = {"shutil", "glob", "tempfile", "io", "fileinput", "zipfile", "tarfile", "mmap"}
+        assert not {target for target, _ in imported_by(path)} & closed, path
+        for node in nodes_of(path):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                wrong = called in {"open", "Path"} or called.rpartition(".")[2] in touching
+                wrong = wrong or (called.startswith("os.") and called != "os.getpid")
+                assert not wrong, f"{path}:{node.lineno}: `{called}`: go through infrastructure/workspace.py"
 
 
 def test_broad_handlers_are_listed_with_a_reason() -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from perstack.core.events import Event
+from perstack.core.sandbox import Limits
 from perstack.core.storage import JobRecord
+from perstack.forge.github_pace import Waits, limit_wait
+from perstack.infrastructure.sandbox.disk import watched
 from perstack.runtime.driver import Runner
 from perstack.runtime.fold import fold
 from perstack.runtime.log import load_log
@@ -57,3 +60,20 @@ async def test_a_run_under_a_jumping_clock_is_whole_and_in_order(tmp_path: Path,
     assert [event.id for event in found.events] == stored
     (run,) = fold(found.events).runs.values()
     assert (run.status, run.text, run.step) == ("completed", "ready", 4)
+
+
+@pytest.mark.parametrize(("date", "wait"), [("Mon, 23 Nov 2026 03:00:00 GMT", 60), ("", 3_660), ("soon", 3_660)])
+def test_a_limit_ends_by_the_clock_of_who_counts_it(date: str, wait: int) -> None:
+    asked = 1_795_402_800  # 03:00, and our own clock is an hour behind
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": f"{asked + 60}", "date": date}
+    told = {"message": "API rate limit exceeded"}
+    assert limit_wait(403, headers, told, attempt=1, waits=Waits(retry=0), now=asked - 3_600) == wait
+
+
+async def test_a_clock_that_is_set_back_hides_nothing_from_the_limit_of_a_disk(tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"x" * 100_000)
+    with watched(Limits(disk_mb=1), [tmp_path]) as watch:
+        await watch.begin()
+        watch.since += 3_600_000_000_000  # the first command was an hour later, on the clock of then
+        (tmp_path / "new").write_bytes(b"x" * 3_000_000)
+        assert watch.used().size >= 3_000_000

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from perstack.infrastructure.apply import apply_tree
     from perstack.infrastructure.git import Repository
     from perstack.infrastructure.git_remote import locate
+    from perstack.infrastructure.interruption import Interrupted, run_interruptibly
     from perstack.infrastructure.package_words import is_fetched
     from perstack.infrastructure.remote import Route, is_remote
     from perstack.infrastructure.sandbox.snapshot_store import Kept
@@ -102,6 +103,7 @@ __all__ = [
     "Host",
     "Inside",
     "Installation",
+    "Interrupted",
     "Job",
     "JobHistory",
     "Jobs",
@@ -167,6 +169,7 @@ __all__ = [
     "require_possible",
     "rerun_log",
     "resolve_expert",
+    "run_interruptibly",
     "run_shard",
     "stale",
     "surroundings",
@@ -212,6 +215,7 @@ _PLACES = {
     "infrastructure.apply": "apply_tree",
     "infrastructure.git": "Repository",
     "infrastructure.git_remote": "locate",
+    "infrastructure.interruption": "Interrupted run_interruptibly",
     "infrastructure.package_words": "is_fetched",
     "infrastructure.remote": "Route is_remote",
     "providers.prices": "pricing",

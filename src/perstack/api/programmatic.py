@@ -14,8 +14,6 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar, Unpack
 
-import anyio
-
 from perstack.api.asking import (
     Answer,
     FixOptions,
@@ -43,6 +41,7 @@ from perstack.core.outcome import FixOutcome
 from perstack.core.storage import JobRecord, Store
 from perstack.core.usage import Usage
 from perstack.core.verdict import Report
+from perstack.infrastructure.interruption import numbers_of_ctrl_c, run_interruptibly
 from perstack.runtime.fold import fold
 
 P = ParamSpec("P")
@@ -143,6 +142,7 @@ async def fix(task: str = "", **options: Unpack[FixOptions]) -> FixOutcome:
 def blocking(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
     """The function for programs without an event loop: waits until it is done.
 
+    Ctrl-C cancels it, and is a KeyboardInterrupt once it has cleaned up.
     Raises: UserError inside a running event loop, which it would block.
     """
 
@@ -151,7 +151,7 @@ def blocking(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return anyio.run(partial(_awaited, partial(function, *args, **kwargs)))
+            return run_interruptibly(_awaited, partial(function, *args, **kwargs), numbers=numbers_of_ctrl_c())
         name = function.__name__
         raise UserError(f"{name}_sync was called inside a running event loop", hint=f"Use `await perstack.{name}(…)`.")
 

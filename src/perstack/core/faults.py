@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from perstack.core.errors import InfrastructureError, PerstackError
 
 _ROOM = "Free some space (or inodes: `df -h`, `df -i`) there, or choose another place: TMPDIR, --out, --storage."
+_READER = "Look at where the output goes: its disk, its quota."
 _HINTS = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -48,7 +49,8 @@ def fault_of(error: BaseException) -> PerstackError | None:
     if isinstance(error, OSError) and (number := _number(error)) in _HINTS:
         name = error.filename2 or error.filename  # of two files the second is the one that is written
         place = os.fsdecode(name) if isinstance(name, str | bytes) else "the machine"
-        return InfrastructureError(f"{place}: {os.strerror(number)}", hint=_HINTS[number])
+        hint = _READER if place == "stdout" else _HINTS[number]
+        return InfrastructureError(f"{place}: {os.strerror(number)}", hint=hint)
     return None
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 _LIMIT_STATUSES = frozenset({403, 429})
@@ -88,8 +89,17 @@ def limit_wait(
         return float(after)
     reset = headers.get("x-ratelimit-reset", "")
     if headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
-        return max(0.0, int(reset) - now) + waits.retry  # when in that second it ends is not said
+        # When in that second it ends is not said.
+        return max(0.0, int(reset) - _server_time(headers.get("date", ""), now)) + waits.retry
     return float(waits.limit * 2 ** (attempt - 1))
+
+
+def _server_time(date: str, own: float) -> float:
+    """Seconds since 1970 where the limit is counted: our own clock may be wrong by hours."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return own
 
 
 def _is_limit(status: int, headers: Mapping[str, str], data: object) -> bool:

@@ -130,16 +130,17 @@ async def open_process(
 
     Raises: FileNotFoundError, PermissionError, NotADirectoryError when it cannot start.
     """
-    process = await anyio.open_process(
-        list(argv),
-        cwd=cwd,
-        env=dict(env),
-        start_new_session=True,
-        pass_fds=tuple(pass_fds),
-        user=owner[0] if owner else None,
-        group=owner[1] if owner else None,
-        extra_groups=() if owner else None,
-    )
+    with anyio.CancelScope(shield=True):  # cancelled halfway, asyncio kills the process alone and not its children
+        process = await anyio.open_process(
+            list(argv),
+            cwd=cwd,
+            env=dict(env),
+            start_new_session=True,
+            pass_fds=tuple(pass_fds),
+            user=owner[0] if owner else None,
+            group=owner[1] if owner else None,
+            extra_groups=() if owner else None,
+        )
     try:
         yield process
     finally:

@@ -13,8 +13,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from perstack.core.errors import ExitCode, PerstackError
-from perstack.core.faults import machine_faults
+from perstack.core.errors import ExitCode, InfrastructureError, PerstackError
+from perstack.core.faults import fault_of, machine_faults
 from perstack.core.version import __version__
 from perstack.interface import leaving
 from perstack.interface.failing import tell_document, tell_error, write_anything
@@ -109,14 +109,18 @@ def group() -> None:
 def start(arguments: list[str]) -> int:
     """Run the command line of this process: `run`, on streams that take any text and are written to the end."""
     write_anything(sys.stdout, sys.stderr)
-    code = run(arguments)
+    try:
+        code = run(arguments)
+        leaving.rest()
+    except KeyboardInterrupt:  # between the work and its words
+        return _interrupted(arguments)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
         drop_output()  # else the interpreter's own last flush fails again
         if code == ExitCode.OK and not isinstance(error, BrokenPipeError):
-            click.echo(f"perstack: stdout: {error.strerror}", err=True)
+            tell_error(fault_of(error) or InfrastructureError(f"stdout: {error.strerror}"))
             return ExitCode.INFRASTRUCTURE
     return code
 
@@ -134,9 +138,9 @@ def run(arguments: list[str]) -> int:
     except PerstackError as error:
         tell_error(error)
         return _failed(arguments, error.message, error.exit_code, error.hint)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click and Rich end the program in place of the error
         # The reader of our output went away (`| head`): nothing more to say to it.
-        sys.stdout = None  # keeps the interpreter from flushing into the closed pipe
+        drop_output()
         return ExitCode.OK
     except Exception as error:  # noqa: BLE001  # the boundary: a bug is told as one, with what is needed to report it
         if isinstance(error.__cause__, KeyboardInterrupt):  # it came while a class was made, which Python wraps
@@ -159,6 +163,7 @@ def _has_directory() -> bool:
 
 
 def _interrupted(arguments: list[str]) -> ExitCode:
+    leaving.heed_nothing()
     shown = sys.stderr is not None and sys.stderr.isatty()  # the terminal shows `^C`
     click.echo("\nperstack: interrupted" if shown else "perstack: interrupted", err=True)
     return _failed(arguments, "interrupted", ExitCode.INTERRUPTED)

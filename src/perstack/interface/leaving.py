@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -32,9 +33,10 @@ def listen() -> None:
 
     Signals that somebody wants otherwise (`nohup`, a shell's background job) are left as they are.
     """
+    atexit.register(_deafen)
     for number in _SIGNALS:
         if signal.getsignal(number) in _UNTOUCHED:
-            signal.signal(number, _leave)
+            signal.signal(number, leave)
 
 
 def leave_no_core() -> None:
@@ -47,9 +49,30 @@ def leave_no_core() -> None:
 def work() -> None:
     """From here on a signal interrupts what is at work, as Ctrl-C does. Without `listen`, nothing changes."""
     for number in _SIGNALS:
-        if signal.getsignal(number) is _leave:
+        if signal.getsignal(number) is leave:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else _interrupt)
             sys.unraisablehook = _unraisable
+
+
+def heard() -> tuple[int, ...]:
+    """The signals that interrupt what is at work, in the thread that gets them."""
+    if threading.current_thread() is not threading.main_thread():
+        return ()
+    return tuple(number for number in _SIGNALS if signal.getsignal(number) in (signal.default_int_handler, _interrupt))
+
+
+def rest() -> None:
+    """From here on only words are written: a signal ends the process at once again. Without `listen`, as before."""
+    if sys.unraisablehook is _unraisable:
+        for number in heard():
+            signal.signal(number, leave)
+
+
+def heed_nothing() -> None:
+    """From here on the last words of an interruption are written, and it is told once. Without `listen`, as before."""
+    if sys.unraisablehook is _unraisable:
+        for number in heard():
+            signal.signal(number, signal.SIG_IGN)
 
 
 def finish(code: int) -> None:
@@ -66,13 +89,13 @@ def finish(code: int) -> None:
         atexit._run_exitfuncs()  # folders that live as long as the process
         os._exit(code)
     for number in _SIGNALS:
-        if signal.getsignal(number) in {_leave, _interrupt, signal.default_int_handler}:
+        if signal.getsignal(number) in {leave, _interrupt, signal.default_int_handler}:
             signal.signal(number, _ended(code))
 
 
-def _leave(_number: int, _frame: object) -> None:
-    """Written past all buffers and modules: some of them may be half loaded."""
-    new_line = "\n" if os.isatty(2) else ""  # the terminal shows `^C`
+def leave(_number: int, _frame: object) -> None:
+    """End this process here and now, with a word. Written past all buffers and modules: some may be half loaded."""
+    new_line = "\x1b[?25h\n" if os.isatty(2) else ""  # what was drawn may hide the cursor, and there is a `^C`
     for stream, text in ((2, new_line + _LINE), (1, _DOCUMENT if wants_document(sys.argv[1:]) else "")):
         try:
             os.write(stream, text.encode())
@@ -82,9 +105,7 @@ def _leave(_number: int, _frame: object) -> None:
 
 
 def _interrupt(_number: int, _frame: object) -> None:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a background job: must not make us immortal
-        raise KeyboardInterrupt
-    signal.raise_signal(signal.SIGINT)
+    raise KeyboardInterrupt
 
 
 def _ended(code: int) -> Callable[[int, object], None]:
@@ -94,8 +115,15 @@ def _ended(code: int) -> Callable[[int, object], None]:
     return leave
 
 
+def _deafen() -> None:
+    """The last that an ending interpreter calls: it then gives signals back, and one would change the exit code."""
+    for number in _SIGNALS:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_IGN)
+
+
 def _unraisable(found: sys.UnraisableHookArgs) -> None:
     """Python drops an interrupt that comes while it tidies up an object, and would go on as if nobody had asked."""
     if isinstance(found.exc_value, KeyboardInterrupt):
-        _leave(signal.SIGINT, None)
+        leave(signal.SIGINT, None)
     sys.__unraisablehook__(found)

@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from perstack.interface import leaving
+from perstack.interface import leaving, streams
 
 # Loaded when it is needed: what comes before it may be interrupted without a traceback.
 _COMMAND_LINE = "perstack.interface.commandline"
@@ -16,6 +16,7 @@ def main() -> None:
     """The console script. SIGTERM and SIGHUP end a command as Ctrl-C does: cleanly, with a word."""
     leaving.listen()
     leaving.leave_no_core()
+    streams.secure()
     code: int = importlib.import_module(_COMMAND_LINE).start(sys.argv[1:])
     leaving.finish(code)
     sys.exit(code)

@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import anyio
 import click
 
 from perstack import api
-from perstack.core.errors import ExitCode, InfrastructureError, PerstackError
+from perstack.core.errors import ExitCode, InfrastructureError
 from perstack.core.events import Event
 from perstack.core.json import JsonObject, compact
 from perstack.interface import dotenv
@@ -24,6 +23,7 @@ from perstack.interface.history.grammar import Filter, parse_filter
 from perstack.interface.options import environment, event_types, host
 from perstack.interface.render.facts import visible
 from perstack.interface.settings import Settings
+from perstack.interface.working import carry_through
 
 TERMINATED = 143
 _TOLD = {"progress": "message", "skillStderr": "message", "repairReply": "message"}
@@ -71,54 +71,24 @@ def carry_out(asked: api.Run, settings: Settings) -> int:
     printer = printer_of(settings.only, verbose=settings.verbose, job_id=asked.job_id)
     files = settings.env_path or asked.config.env_path
     env = dotenv.merged(environment(), map(Path, files), must_exist=bool(settings.env_path))
-    caught: list[signal.Signals] = []
 
-    async def work() -> api.RunOutcome | None:
+    async def work() -> api.RunOutcome:
         with host(settings.sandbox, settings.provider, settings.model, storage=settings.storage, env=env) as machine:
-            return await _until_signalled(machine, asked, printer, caught)
+            async with api.Engine(machine).job("run", printer, asked) as job:
+                return await job.run(asked)
 
     try:
-        outcome = anyio.run(work)
+        outcome = carry_through(work)
+    except api.Interrupted as interrupted:
+        click.echo("perstack: interrupted; everything until now is on record", err=True)
+        if printer.job_id:
+            click.echo(f"  → go on with: {command_line('resume', [printer.job_id], settings)}", err=True)
+        return TERMINATED if interrupted.number == signal.SIGTERM else ExitCode.INTERRUPTED
     except InfrastructureError as error:
         if printer.job_id:
             error.hint = "\n    ".join(filter(None, (error.hint, f"On record: {log_line(printer.job_id, settings)}")))
         raise
-    if outcome is None:
-        click.echo("perstack: interrupted; everything until now is on record", err=True)
-        if printer.job_id:
-            click.echo(f"  → go on with: {command_line('resume', [printer.job_id], settings)}", err=True)
-        return TERMINATED if caught == [signal.SIGTERM] else ExitCode.INTERRUPTED
     return _tell_end(outcome, asked, printer, settings)
-
-
-async def _until_signalled(
-    machine: api.Host, asked: api.Run, printer: Printer, caught: list[signal.Signals]
-) -> api.RunOutcome | None:
-    """The outcome, None where SIGINT or SIGTERM cancelled it: then sandboxes are down and the log is closed.
-
-    Raises: what the job raises, as itself and not in a group.
-    """
-    outcome: api.RunOutcome | None = None
-    problem: PerstackError | BrokenPipeError | None = None
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with anyio.create_task_group() as tasks:
-
-            async def watch() -> None:
-                async for number in signals:
-                    caught.append(number)
-                    tasks.cancel_scope.cancel()
-                    return
-
-            tasks.start_soon(watch)
-            try:
-                async with api.Engine(machine).job("run", printer, asked) as job:
-                    outcome = await job.run(asked)
-            except (PerstackError, BrokenPipeError) as error:
-                problem = error
-            tasks.cancel_scope.cancel()
-    if problem is not None:
-        raise problem
-    return outcome
 
 
 def command_line(command: str, arguments: Sequence[str], settings: Settings) -> str:

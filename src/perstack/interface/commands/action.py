@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-import anyio
 import click
 
 from perstack import api
@@ -25,6 +23,7 @@ from perstack.interface.jobs.sharing import share_out
 from perstack.interface.options import host
 from perstack.interface.render.markdown import problem
 from perstack.interface.unfinished import place
+from perstack.interface.working import carry_through
 
 
 @click.command(name="action", epilog="Runs inside GitHub Actions; to try it elsewhere, use `perstack demo` or act.")
@@ -66,11 +65,10 @@ def _answer(env: dict[str, str], sandbox: str, provider: str, model: str) -> int
                 shards=_shards(env.get("PERSTACK_SHARDS", "")),
             )
             word = env.get("PERSTACK_SHARD", "").strip()
-            return await _until_signalled(
-                lambda: share_out(desk, triggers[0], word) if word else answer(desk, triggers)
-            )
+            return await (share_out(desk, triggers[0], word) if word else answer(desk, triggers))
 
-    result = anyio.run(work)
+    # Actions sends SIGINT, later SIGTERM: the first cancels the job, which then says its last words on the forge.
+    result = carry_through(work, has_last_words=True)
     if result.message and result.exit_code != ExitCode.OK and env.get("GITHUB_ACTIONS"):
         click.echo(workflow_command("error", result.message, {"title": "Perstack"}))
     elif result.message:
@@ -95,24 +93,6 @@ def _shards(lines: str) -> tuple[Path, ...]:
     if folders and not found:
         click.echo("perstack: no job left a share: everything is measured here")
     return found
-
-
-async def _until_signalled(work: Callable[[], Awaitable[JobResult]]) -> JobResult:
-    """Actions sends SIGINT, later SIGTERM: both cancel the job, which then says its last words on the forge."""
-    # The receiver is open until the end: the second signal must not cut the last words short.
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with anyio.create_task_group() as tasks:
-
-            async def watch() -> None:
-                async for _ in signals:
-                    tasks.cancel_scope.cancel()
-                    return
-
-            tasks.start_soon(watch)
-            result = await work()
-            tasks.cancel_scope.cancel()
-            return result
-    raise KeyboardInterrupt
 
 
 def _tell(event: Event) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio
 import click
 
 from perstack import api
@@ -19,6 +18,7 @@ from perstack.core.json import compact
 from perstack.interface.options import format_option
 from perstack.interface.render import packages
 from perstack.interface.render.facts import visible
+from perstack.interface.working import carry_through
 
 _FLAGS = ("update", "check", "remove")
 
@@ -158,4 +158,4 @@ def _with_access(work: Callable[[api.Access], Coroutine[Any, Any, Any]]) -> Any:
             env.get("PERSTACK_GITHUB_TOKEN") or env.get("GITHUB_TOKEN") or "",
             env.get("HTTPS_PROXY") or env.get("https_proxy") or "",
         )
-        return anyio.run(work, access)
+        return carry_through(work, access)

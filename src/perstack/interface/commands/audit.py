@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import anyio
 import click
 from rich.console import Console
 
@@ -14,6 +13,7 @@ from perstack.core.errors import ExitCode, UserError
 from perstack.core.json import compact
 from perstack.interface.options import config_option, format_option, host, read_config, repo_option, sandbox_option
 from perstack.interface.render.live import LiveView
+from perstack.interface.working import carry_through
 
 
 @click.command(
@@ -46,7 +46,7 @@ def command(evidence: Path, rerun: bool, repo: Path, config: Path | str | None, 
             "the candidate held a secret, which evidence does not keep: its signals cannot be run again from this",
             hint="Judge the change anew: `perstack verify`. Without --rerun the evidence itself is checked.",
         )
-    changes = anyio.run(_again, found, repo, config, sandbox) if rerun else ()
+    changes = carry_through(_again, found, repo, config, sandbox) if rerun else ()
     facts = {
         "holds": not changes,
         "verdict": found.verdict.value,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import anyio
 import click
 from rich.console import Console
 
@@ -14,6 +13,7 @@ from perstack.core.json import compact
 from perstack.interface.options import engine_options, format_option, host, storage_option, warn
 from perstack.interface.render.facts import visible
 from perstack.interface.render.terminal import LiveView
+from perstack.interface.working import carry_through
 
 
 @click.command(
@@ -85,7 +85,7 @@ def command(
             async with api.Engine(place).job("create-expert", view) as job:
                 return await api.create_expert(job, asked)
 
-    created = anyio.run(work)
+    created = carry_through(work)
     if created.ok:
         try:
             _keep(definition, created.definition, out)

@@ -8,7 +8,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import anyio
 import click
 from anyio import from_thread
 from rich.console import Console
@@ -31,6 +30,7 @@ from perstack.interface.jobs.life import answer
 from perstack.interface.options import engine_options, format_option, host
 from perstack.interface.render.comment_panel import markdown_panel
 from perstack.interface.render.terminal import LiveView, check_panel, effort, patch_panel
+from perstack.interface.working import carry_through
 
 MARK = ".perstack-demo"
 
@@ -73,7 +73,7 @@ def command(seed: int, out: Path, sandbox: str, provider: str, model: str, outpu
                 scene = await _scene(engine, folder, seed, machine.scratch / "demo", console, view)
                 return scene, await _job(engine, scene, folder, view)
 
-    scene, result = anyio.run(work)
+    scene, result = carry_through(work)
     if output == "json":
         click.echo(compact(_document(scene, result, folder)))
     else:

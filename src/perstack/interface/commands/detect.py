@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import anyio
 import click
 from rich.console import Console
 
@@ -16,6 +15,7 @@ from perstack.core.json import Json, JsonObject, compact
 from perstack.core.signals import SignalSpec
 from perstack.interface.options import format_option, host, repo_option, sandbox_option
 from perstack.interface.render.live import LiveView
+from perstack.interface.working import carry_through
 
 
 @click.command(
@@ -36,7 +36,7 @@ def command(repo: Path, rev: str, check: bool, sandbox: str, output: str) -> int
 
     Exit code 3: nothing was found, or (with --check) a signal that gates was not seen to turn red.
     """
-    detection, senses = anyio.run(_found, repo, rev, check, sandbox)
+    detection, senses = carry_through(_found, repo, rev, check, sandbox)
     if output == "json":
         signals: list[Json] = [_described(spec, senses.get(spec.name), check=check) for spec in detection.signals]
         click.echo(compact({"signals": signals, "explanations": list(detection.explanations)}))

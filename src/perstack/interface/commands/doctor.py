@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import anyio
 import click
 from rich.console import Console
 
@@ -21,6 +20,7 @@ from perstack.interface.event import read_triggers
 from perstack.interface.github import repository_forge, see_checks
 from perstack.interface.options import config_option, engine_options, environment, format_option, host, repo_option
 from perstack.interface.render.live import waiting
+from perstack.interface.working import carry_through
 
 
 @click.command(
@@ -49,7 +49,7 @@ def command(
     wanted = sandbox if sandbox != "auto" else env.get("PERSTACK_SANDBOX") or "auto"
     with host(sandbox=wanted, provider=provider, model=model) as here:
         with waiting(Console(stderr=True), "look at the machine"):
-            findings = anyio.run(_quick, here, env) if quick else anyio.run(_whole, here, env, repo, config)
+            findings = carry_through(_quick, here, env) if quick else carry_through(_whole, here, env, repo, config)
         findings = [_redacted(each, api.DeferredEngine(here).redact) for each in findings]
     _tell(findings, output, quick=quick, on_runner=bool(env.get("GITHUB_ACTIONS")))
     return exit_code(findings)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import anyio
 import click
 
 from perstack import api
@@ -22,6 +21,7 @@ from perstack.interface.calls import call
 from perstack.interface.github import repository_forge, run_url
 from perstack.interface.options import host
 from perstack.interface.unfinished import Unfinished
+from perstack.interface.working import carry_through
 
 _TITLE = "The job ended before it had a result"
 _TEXT = (
@@ -41,7 +41,7 @@ def command() -> int:
     try:
         left = unfinished.read(folder)
         if left:
-            anyio.run(_finish, env, folder, left)
+            carry_through(_finish, env, folder, left)
     except PerstackError as error:
         if env.get("GITHUB_ACTIONS"):
             click.echo(workflow_command("error", str(error), {"title": "Perstack"}))

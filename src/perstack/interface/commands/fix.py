@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import anyio
 import click
 from rich.console import Console
 
@@ -24,6 +23,7 @@ from perstack.interface.options import (
 )
 from perstack.interface.readers import reader_may_leave
 from perstack.interface.render.terminal import LiveView, outcome_report
+from perstack.interface.working import carry_through
 
 
 @click.command(
@@ -76,7 +76,7 @@ def command(
             return await api.fix_checkout(machine, asked, view, warn)
 
     try:
-        outcome = anyio.run(work)
+        outcome = carry_through(work)
     except api.NotApplied as refused:  # the outcome is the document: the refusal is told in words alone
         _tell(refused.outcome, output)
         tell_error(refused)

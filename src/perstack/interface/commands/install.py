@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import anyio
 import click
 from rich.console import Console
 
@@ -16,6 +15,7 @@ from perstack.interface import dotenv
 from perstack.interface.options import environment, format_option, host, sandbox_option, warn
 from perstack.interface.render.facts import visible
 from perstack.interface.render.live import waiting
+from perstack.interface.working import carry_through
 
 # What tells a person why it takes so long, or why it failed.
 _TOLD = {"progress": "message", "skillStderr": "message"}
@@ -55,7 +55,7 @@ def command(
         with host(sandbox, env=env) as machine, waiting(Console(stderr=True), "ask the skills for their tools"):
             return await api.collect(machine, path, say, _tell, upgrade=upgrade)
 
-    found = anyio.run(work)
+    found = carry_through(work)
     for left_out in found.left_out:
         warn(left_out)
     if not check:

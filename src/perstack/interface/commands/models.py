@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import anyio
 import click
 from rich.console import Console
 
@@ -14,6 +13,7 @@ from perstack.core.experts import Config
 from perstack.core.json import compact
 from perstack.interface.options import config_option, format_option, host, read_config
 from perstack.interface.render.live import waiting
+from perstack.interface.working import carry_through
 
 _LISTED = 20
 
@@ -37,7 +37,7 @@ def command(config: Path | str | None, provider: str, check: bool, output: str) 
     settings = read_config(config or api.find_config(Path.cwd()))
     with host(provider=provider) as here:
         with waiting(Console(stderr=True), "ask the providers" if check else "look for providers"):
-            found = anyio.run(_survey, here, settings, check)
+            found = carry_through(_survey, here, settings, check)
         redact = api.DeferredEngine(here).redact
     if output == "json":
         click.echo(redact(compact([facts.to_json() for facts in found])))

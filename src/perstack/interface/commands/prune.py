@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import anyio
 import click
 from rich.console import Console
 
@@ -12,6 +11,7 @@ from perstack import api
 from perstack.core.json import Json, JsonObject, compact
 from perstack.interface.options import environment, format_option, host
 from perstack.interface.render.live import waiting
+from perstack.interface.working import carry_through
 
 _DAY_S = 86_400
 _MB = 2**20
@@ -41,7 +41,7 @@ def command(max_age: str, max_size: str, everything: bool, dry_run: bool, output
     """
     wanted = api.keeping(environment(), max_age="0s" if everything else max_age, max_size=max_size)
     with host() as here, waiting(Console(stderr=True), "look for snapshots"):
-        found = anyio.run(lambda: api.prune(here, wanted, dry_run=dry_run))
+        found = carry_through(lambda: api.prune(here, wanted, dry_run=dry_run))
     if output == "json":
         click.echo(compact(_document(found, dry_run=dry_run)))
     else:

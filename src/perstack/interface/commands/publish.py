@@ -6,7 +6,6 @@ import json
 import tempfile
 from pathlib import Path
 
-import anyio
 import click
 
 from perstack import api
@@ -14,6 +13,7 @@ from perstack.core.errors import ExitCode, UserError
 from perstack.core.json import JsonObject, compact
 from perstack.interface.options import format_option
 from perstack.interface.render.facts import visible
+from perstack.interface.working import carry_through
 
 
 @click.command(
@@ -40,7 +40,7 @@ def command(expert: str, dry_run: bool, config: Path | None, output: str) -> int
     if path is None:
         raise UserError("perstack.toml not found. Create one or specify --config path.")
     with tempfile.TemporaryDirectory(prefix="perstack-publish-") as scratch:
-        found = anyio.run(api.examine, path, expert, Path(scratch))
+        found = carry_through(api.examine, path, expert, Path(scratch))
     if output == "json":
         click.echo(compact(_document(found)))
     else:

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-import anyio
 import click
 
 from perstack import api
@@ -18,6 +17,7 @@ from perstack.interface.completion import jobs
 from perstack.interface.options import format_option, host, storage_option, storage_root
 from perstack.interface.render.facts import count, visible
 from perstack.interface.settings import Settings, load_config
+from perstack.interface.working import carry_through
 
 # How many characters before a difference are shown; after it twice as many.
 AROUND = 60
@@ -63,7 +63,7 @@ def command(job: str, rerun: bool, config: str, storage: Path | None, output: st
             async def again() -> api.ReplayReport:
                 return await api.rerun_log(contents, experts, redact=redact)
 
-            report = anyio.run(again)
+            report = carry_through(again)
     if output == "json":
         click.echo(compact(report_json(job, report, rerun=rerun)))
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import anyio
 import click
 from rich.console import Console
 
@@ -16,6 +15,7 @@ from perstack.interface.change import Change, change_options, told
 from perstack.interface.options import format_option, host, out_option, sandbox_option, warn
 from perstack.interface.render.terminal import LiveView
 from perstack.interface.shares import MOST, matrix_of, parse_share
+from perstack.interface.working import carry_through
 
 
 @click.group(
@@ -47,7 +47,7 @@ def plan(shards: int, sandbox: str, output: str, **given: Any) -> int:
         with host(sandbox=sandbox) as machine:
             return await api.plan_shards(machine, change.asked(), shards)
 
-    shares = anyio.run(work)
+    shares = carry_through(work)
     names = [f"{number}/{len(shares)}" for number in range(1, len(shares) + 1)]
     if output == "json":
         rows = [{"shard": name, "units": [*units]} for name, units in zip(names, shares, strict=True)]
@@ -78,7 +78,7 @@ def run(share: str, sandbox: str, out: Path | None, output: str, **given: Any) -
         with host(sandbox=sandbox) as machine, LiveView(Console(stderr=True)) as view:
             return await api.run_shard(machine, change.asked(), (number, of), folder, view)
 
-    units = anyio.run(work)
+    units = carry_through(work)
     if output == "json":
         click.echo(compact({"shard": share, "out": str(folder), "units": [*units]}))
     else:
@@ -101,4 +101,4 @@ def merge(folders: tuple[Path, ...], sandbox: str, out: Path | None, output: str
             asked = change.asked(shards=folders, out=out, everything=True)
             return told(await api.verify_checkout(machine, asked, view, warn), output)
 
-    return anyio.run(work)
+    return carry_through(work)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import anyio
 import click
 from rich.console import Console
 
@@ -14,6 +13,7 @@ from perstack.core.verdict import Report
 from perstack.interface.change import Change, change_options, told
 from perstack.interface.options import format_option, host, out_option, sandbox_option, warn
 from perstack.interface.render.terminal import LiveView
+from perstack.interface.working import carry_through
 
 
 @click.command(
@@ -44,4 +44,4 @@ def command(everything: bool, sandbox: str, out: Path | None, output: str, **giv
         with host(sandbox=sandbox, storage=out) as machine, LiveView(Console(stderr=True)) as view:
             return await api.verify_checkout(machine, asked, view, warn)
 
-    return told(anyio.run(work), output)
+    return told(carry_through(work), output)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import anyio
 import click
 
 from perstack import api
@@ -32,6 +31,7 @@ from perstack.interface.serve.views import Views
 from perstack.interface.serve.waiting import WaitingRoom
 from perstack.interface.serve.work import LEFT, Machine, Workshop
 from perstack.interface.settings import Settings
+from perstack.interface.working import carry_through
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,8 @@ def run(settings: Settings, config: Config, env: Mapping[str, str], front: Front
         if front.token_file is None:
             click.echo(f"perstack: the token, shown this once: {token}", err=True)
         machine = partial(_machine, settings, env)
-        return anyio.run(partial(_served, settings, config, machine, front, opened, access=access, limits=limits))
+        served = partial(_served, settings, config, machine, front, opened, access=access, limits=limits)
+        return carry_through(served, has_last_words=True)
 
 
 async def _served(
