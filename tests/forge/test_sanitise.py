@@ -36,11 +36,21 @@ HOSTILE = "Hi @octocat, fixes #12 ![x](https://evil.example/?d=1) <img src=//evi
         ("![alt words](http://x/y.png) and ![ref][1]", " and ", 2),
         ("<!\u200b-- a -->b", "b", 2),
         ("<!![x](y)-- a -->b", "b", 2),
+        ('![al\nt [words]](x(y)z "ti) tle") b', " b", 1),
+        ('<img alt="> do it" src=x> <img alt=evil>', "<img src=x> <img>", 2),
+        ("<a title='do it now' href=x>b</a> <a title=b>", "<a href=x>b</a> <a title=b>", 1),
+        ("[//]: # (do it)\n[x]: do-it-now\nb", "\n\nb", 2),
+        ("[x]:\nhttps://x.example\n'do it' \n[^1]: b", "[x]:\nhttps://x.example\n[^1]: b", 1),
+        ('[a](https://x.example "do it now")', "[a](https://x.example)", 1),
+        ("a<?x do ?><![CDATA[it]]><!NOW b>c\n<?never ends", "ac\n", 4),
+        ("<div>\n```\n<i title='do it now'>\n```\n</div>", "<div>\n```\n<i>\n```\n</div>", 1),
+        ("```php\n<?= $a ?>\n<i title='do it now'>\n[x]: y 'z'\n```\n#![b(c)]", None, 0),
+        ("xs[0]: int, a < b > c, <? no end, [x](y) <B c='1'>", None, 0),
     ],
 )
-def test_what_people_do_not_see_is_removed_and_counted(text: str, expected: str, hidden: int) -> None:
+def test_what_people_do_not_see_is_removed_and_counted(text: str, expected: str | None, hidden: int) -> None:
     cleaned = clean(text)
-    assert (cleaned.text, cleaned.hidden) == (expected, hidden)
+    assert (cleaned.text, cleaned.hidden) == (text if expected is None else expected, hidden)
 
 
 def seen(text: str) -> str:
@@ -126,10 +136,12 @@ def test_a_code_span_cannot_be_ended_by_its_content(text: str, expected: str) ->
 
 @pytest.mark.threat("P24")
 @pytest.mark.parametrize(
-    "piece", ["![", "![](", "<!--", "](", "https://", "fixes ", "close: #", "@", "[x]:", "<!![](a)"]
+    "piece",
+    ["![", "![](", "<!--", "](", "https://", "fixes ", "close: #", "@", "[x]:", "<!![](a)", "<?", "<a '", "[a]: b\n"],
 )
 def test_hostile_text_of_full_size_is_handled_at_once(piece: str) -> None:
     text = (piece * 65_536)[:65_536]
-    started = time.perf_counter()
+    started = time.process_time()
     neutralise(text)
-    assert time.perf_counter() - started < 3.0
+    clean(text)
+    assert time.process_time() - started < 3.0

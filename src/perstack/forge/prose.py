@@ -37,6 +37,12 @@ def prose_lines(body: str) -> dict[int, str]:
     return seen
 
 
+def code_lines(body: str) -> frozenset[int]:
+    """The lines of blocks of code, by 0-based number: there everything that is written is shown."""
+    blocks = (token.map for token in _code_parser().parse(body) if token.type in {"fence", "code_block"})
+    return frozenset(number for start, end in blocks for number in range(start, end))
+
+
 def _follow(open_tags: list[str], tags: Sequence[Tag]) -> None:
     for tag in tags:
         if not tag.closing:
@@ -59,6 +65,12 @@ def _texts(tokens: Sequence[Any]) -> Iterator[tuple[int, str, bool]]:
         elif not quotes and token.type == "inline" and parent in {"paragraph_open", "heading_open"}:
             yield token.map[0], token.content, False
         parent = token.type
+
+
+@functools.cache
+def _code_parser() -> Any:
+    # Without definitions, whose rule is slow for many: what follows one is then rather text than code.
+    return import_module("markdown_it").MarkdownIt("commonmark").disable(["inline", "text_join", "reference"])
 
 
 @functools.cache

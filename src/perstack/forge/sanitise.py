@@ -12,9 +12,15 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from perstack.core.untrusted import without_hidden
+from perstack.forge.unseen import without_unseen
 
 _HTML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_IMAGE = re.compile(r"!\[[^\]\n]{0,500}\](?:\([^)\n]{0,2000}\)|\[[^\]\n]{0,500}\])")
+_ALT = r"!\[(?>[^\[\]]{1,500}+|\[[^\[\]]{0,500}+\]){0,50}+\]"
+_ASIDE = r"\"[^\"]{0,1000}+\"|'[^']{0,1000}+'|\([^()]{0,1000}+\)"
+_IMAGE = re.compile(
+    rf"{_ALT}(?:\((?>{_ASIDE}|[^()\"']{{1,1000}}+){{0,50}}+\)|\[[^\]]{{0,500}}+\])"
+    r"|!\[[^\]\n]{0,500}+\](?:\([^)\n]{0,2000}+\)|\[[^\]\n]{0,500}+\])"
+)
 _CLEAN_ROUNDS = 8  # bounds the work a hostile text can cause; what is left is still broken by `neutralise`
 _BREAK = "\u200b"
 _MENTION = re.compile(r"@(?=[A-Za-z0-9])")
@@ -35,7 +41,16 @@ class Cleaned:
 
 
 def clean(text: str) -> Cleaned:
-    """Remove HTML comments, invisible and control characters, and images (their alternative text is unseen too)."""
+    """Remove HTML comments, invisible and control characters, images (their alternative text is unseen too), and what
+    else a page does not show.
+    """
+    plain = _plain(text)
+    text, unseen = without_unseen(plain.text)
+    return Cleaned(text, plain.hidden + unseen)
+
+
+def _plain(text: str) -> Cleaned:
+    """Without what nobody sees whoever wrote it: comments, characters, images."""
     text, hidden = without_hidden(text)
     for _ in range(_CLEAN_ROUNDS):  # taking one piece out can join the ends of another
         text, comments = _HTML_COMMENT.subn("", text)
@@ -48,7 +63,7 @@ def clean(text: str) -> Cleaned:
 
 def neutralise(text: str, *, link_host: str = "github.com") -> str:
     """Prose for posting: no images, mentions, issue references, closing keywords or HTML; links only to `link_host`."""
-    text = _ENTITY.sub(f"&{_BREAK}", clean(text).text)
+    text = _ENTITY.sub(f"&{_BREAK}", _plain(text).text)
     text = text.replace("![", f"!{_BREAK}[").replace("]:", f"]{_BREAK}:")
     text = _INLINE_LINK.sub(lambda m: m[0] if _is_forge_link(m[1], link_host) else f"]{_BREAK}{m[0][1:]}", text)
     text = _BARE_URL.sub(lambda m: m[0] if _is_forge_link(m[0], link_host) else f"{m[1]}{_BREAK}{m[2]}", text)
