@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -225,9 +226,7 @@ anyio.run(main)
 
 
 @pytest.mark.slow
-async def test_services_and_their_volumes_go_with_a_killed_harness_and_old_builds_with_prune(
-    source: Path, tmp_path: Path
-) -> None:
+async def test_services_go_with_a_killed_harness_and_old_builds_with_prune(source: Path, tmp_path: Path) -> None:
     await back_end("docker", tmp_path / "cache")
     write(source, {
         "compose.yaml": "services:\n  db:\n    build: db\n",
@@ -246,16 +245,43 @@ async def test_services_and_their_volumes_go_with_a_killed_harness_and_old_build
         ]
         volumes = {mount["Name"] for c in left for mount in c.attrs["Mounts"] if mount["Type"] == "volume"}
         built = {c.attrs["Image"] for c in left} - {client.images.get(BASE_IMAGE).id}
-        assert (len(left), len(volumes), len(built)) == (2, 1, 1)
+        assert (len(left), len(volumes), len(built)) == (2, 0, 1)
         remove_leftovers(Keeping(max_age_s=1e9))
         assert not {c.id for c in left} & {c.id for c in client.containers.list(all=True, ignore_removed=True)}
-        assert not volumes & {volume.id for volume in client.volumes.list()}
         nothing, later = Keeping(max_age_s=0), time.time() + 4000
         assert not built & {one.image for one in remove_leftovers(nothing, dry_run=True)}  # built within the hour
         assert built <= {one.image for one in remove_leftovers(nothing, now=later, dry_run=True)}
         assert not built & {one.image for one in remove_leftovers(Keeping(), now=later, dry_run=True)}
         for image in built:
             client.images.remove(client.images.get(image).tags[0])
+    finally:
+        client.close()
+
+
+@pytest.mark.threat("I7", on="docker")
+@pytest.mark.slow
+async def test_volumes_of_images_are_bounded_and_services_count_for_the_disk(source: Path, tmp_path: Path) -> None:
+    sandbox = await back_end("docker", tmp_path / "cache")
+    bomb = "dd if=/dev/zero of=/data/x bs=1M count=20; sleep 1; dd if=/dev/urandom of=/big bs=1M count=900; sleep 100"
+    write(source, {
+        "compose.yaml": "services:\n  db:\n    build: .\n    command: " + json.dumps(["sh", "-c", bomb]) + "\n",
+        "Dockerfile": f"FROM {BASE_IMAGE}\nVOLUME /data /home/perstack\n",
+    })  # fmt: skip
+    (tmp_path / "w").mkdir()
+    limits = Limits(disk_mb=40, tmp_mb=8)
+    fill = "dd if=/dev/zero of=/data/x bs=1M count=20"
+    spec = SandboxSpec(build="Dockerfile", compose="compose.yaml", services=("db",), limits=limits)
+    client = docker.from_env()
+    try:
+        before = {volume.id for volume in client.volumes.list()}
+        await sandbox.prepare(replace(spec, setup=(f"! {fill}",)), source, lambda _: None)
+        made = await sandbox.prepare(spec, source, lambda _: None)
+        async with sandbox.open(made, tmp_path / "w") as session:
+            code, output = await sh(session, fill)
+            assert (code, "No space left" in output) == (1, True), output
+            result = await session.run(["sleep", "30"])
+            assert (result.exit_code, result.limit) == (153, "disk")
+            assert {volume.id for volume in client.volumes.list()} <= before
     finally:
         client.close()
 

@@ -46,6 +46,7 @@ from perstack.infrastructure.sandbox.docker_container import (
     start,
     writable,
 )
+from perstack.infrastructure.sandbox.docker_disk import Layers, layers_of
 from perstack.infrastructure.sandbox.docker_podman import own_profile
 from perstack.infrastructure.sandbox.docker_service import DockerService, first_lines, first_words
 from perstack.infrastructure.sandbox.docker_stream import Attached, NamedPipe, named_pipe
@@ -120,8 +121,11 @@ class Docker:
                 return docker_image.identity(client, tag)
 
         found, profile = await anyio.to_thread.run_sync(find)
-        if found.services and spec.runtime.startswith("runsc"):
-            raise UserError("[sandbox] services: gVisor shares no network between containers; remove `runtime`")
+        if found.services and found.runtime.startswith("runsc"):
+            raise UserError(
+                "[sandbox] services: gVisor shares no network between containers",
+                hint='Remove `runtime`, or name another one where runsc is the engine\'s own (`runtime = "runc"`).',
+            )
         spec, image, services = found.spec, found.image, found.services
         identity = "\0".join([image, *map(json.dumps, services)])
         key = await anyio.to_thread.run_sync(snapshot.digest, identity, spec, source)
@@ -214,12 +218,12 @@ class Docker:
                 command = [f"{snapshot.CONTROL}/driver", snapshot.CONTROL, snapshot.KEPT_HOME]
                 async with (
                     _running(whole, command, TOGETHER) as (client, started),
-                    _beside(client, started, services, control / "hosts", plan.limits),
+                    _beside(client, started, services, control / "hosts", plan.limits) as layers,
                 ):
                     inside = Inside(control, snapshot.CONTROL, snapshot.WORKSPACE, started.environment)
                     channel = Channel(Attached(started.sockets[0]), inside, _post_mortem(started.container))
                     await channel.begin(_START_S)
-                    with watched(plan.limits, writable(whole)) as disk:
+                    with watched(plan.limits, (*writable(whole), *layers.folders), layers) as disk:
                         yield ChannelSession(
                             channel, disk, MemoryWatch(started.groups, _short_of_memory(started.container))
                         )
@@ -304,14 +308,14 @@ def _pipe_of(plan: Plan) -> Iterator[NamedPipe | None]:
 @contextlib.asynccontextmanager
 async def _beside(
     client: docker.DockerClient, sandbox: Started, services: Sequence[Mapping[str, Any]], hosts: Path, limits: Limits
-) -> AsyncIterator[None]:
-    """The services, ready, in the sandbox's own network; gone when the context ends."""
+) -> AsyncIterator[Layers]:
+    """The services, ready, in the sandbox's own network; gone when the context ends. What they write to the disk."""
     made: list[Container] = []
     try:
         if services:
             begin = partial(start_all, client, sandbox.container, services, hosts=hosts, limits=limits, into=made)
             await anyio.to_thread.run_sync(begin)
-        yield
+        yield await anyio.to_thread.run_sync(layers_of, client, made) if made else Layers(client)
     finally:
         if made:
             with anyio.CancelScope(shield=True):

@@ -25,6 +25,7 @@ from perstack.core.json import JsonObject
 from perstack.core.sandbox import Limits
 from perstack.infrastructure.owned import owned_name
 from perstack.infrastructure.sandbox.compose import Health, Service
+from perstack.infrastructure.sandbox.docker_disk import volumes_of
 
 HOSTS = "/etc/hosts"
 _LABEL = "perstack"
@@ -63,7 +64,8 @@ def start_all(
     """
     for service in services:
         try:
-            container = client.containers.create(**_options(service, str(sandbox.id), hosts, limits))
+            image = client.images.get(service["image"]).attrs
+            container = client.containers.create(**_options(service, str(sandbox.id), hosts, limits, image))
             into.append(container)
             container.start()
             _wait(container, service)
@@ -79,8 +81,12 @@ def remove_all(containers: Sequence[Container]) -> None:
             container.remove(force=True, v=True)
 
 
-def _options(service: Mapping[str, Any], sandbox: str, hosts: Path, limits: Limits) -> dict[str, Any]:
+def _options(
+    service: Mapping[str, Any], sandbox: str, hosts: Path, limits: Limits, image: Mapping[str, Any]
+) -> dict[str, Any]:
     size = f"rw,nosuid,nodev,size={limits.tmp_mb}m,mode=1777"
+    # Where a database keeps its data. Part of its memory, whose limit is the service's.
+    data = f"rw,nosuid,nodev,size={limits.memory_mb // 2}m,nr_inodes={limits.tmp_mb * 256},mode=1777"
     return {
         "image": service["image"],
         **({"entrypoint": list(service["entrypoint"])} if service["entrypoint"] is not None else {}),
@@ -91,7 +97,7 @@ def _options(service: Mapping[str, Any], sandbox: str, hosts: Path, limits: Limi
         "labels": {_LABEL: "session", f"{_LABEL}.owner": owned_name()},
         "network_mode": f"container:{sandbox}",
         "mounts": [DockerMount(HOSTS, str(hosts), type="bind", read_only=True)],
-        "tmpfs": dict.fromkeys(service["tmpfs"], size),
+        "tmpfs": {**_volumes(service, image, data), **dict.fromkeys(service["tmpfs"], size)},
         "cap_drop": ["ALL"],
         "cap_add": list(_POWERS),
         "security_opt": ["no-new-privileges"],
@@ -108,6 +114,13 @@ def _options(service: Mapping[str, Any], sandbox: str, hosts: Path, limits: Limi
         ],
         "log_config": LogConfig(type="json-file", config={"max-size": "1m", "max-file": "1"}),
     }
+
+
+def _volumes(service: Mapping[str, Any], image: Mapping[str, Any], options: str) -> dict[str, str]:
+    """In memory where the service begins as root, and can make itself at home; left to be watched otherwise."""
+    user = service["user"] or image.get("Config", {}).get("User") or "root"
+    is_root = str(user).partition(":")[0] in {"root", "0"}
+    return volumes_of(image, (HOSTS, *service["tmpfs"]), options) if is_root else {}
 
 
 def _wait(container: Container, service: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from perstack.core.errors import SandboxUnavailable
 from perstack.core.sandbox import Limits, Mount
 from perstack.infrastructure.owned import is_gone, owned_name
 from perstack.infrastructure.sandbox import memory, snapshot
+from perstack.infrastructure.sandbox.docker_disk import volumes_of
 from perstack.infrastructure.sandbox.docker_podman import behind_shell, limited, narrowed
 from perstack.infrastructure.sandbox.docker_stream import raw_socket
 from perstack.infrastructure.sandbox.ownership import open_up
@@ -88,7 +89,7 @@ def start(
     try:
         image = client.images.get(plan.image)
         # Who we are is root inside what a rootless engine starts, and nobody else there may write what is ours.
-        options = _options(plan, command, (0, 0) if plan.rootless else owner)
+        options = _options(plan, command, (0, 0) if plan.rootless else owner, image.attrs)
         with narrowed(plan.profile) as option:
             container = create(client, {**options, "security_opt": [*options["security_opt"], *option]})
         for attachment in attachments:
@@ -149,7 +150,7 @@ _REFUSED: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 }
 
 
-def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict[str, Any]:
+def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int], image: Mapping[str, Any]) -> dict[str, Any]:
     limits = plan.limits
     # One entry for each block of 4 KiB: no more names than bytes.
     size, (uid, gid) = f"size={limits.tmp_mb}m,nr_inodes={limits.tmp_mb * 256}", owner
@@ -157,6 +158,8 @@ def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict
         *([DockerMount(snapshot.WORKSPACE, str(plan.workspace.resolve()), type="bind")] if plan.workspace else []),
         *(DockerMount(m.target, str(m.source.resolve()), type="bind", read_only=not m.writable) for m in plan.mounts),
     ]
+    own = f"rw,exec,nosuid,nodev,mode=1777,{size}"
+    taken = ("/tmp", snapshot.HOME, *(mount["Target"] for mount in mounts))  # noqa: S108  # paths inside
     return {
         "image": plan.image,
         "entrypoint": ["/bin/sh"],
@@ -170,8 +173,9 @@ def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int]) -> dict
         "network_mode": "none",
         "read_only": True,
         "tmpfs": {
-            "/tmp": f"rw,exec,nosuid,nodev,mode=1777,{size}",  # noqa: S108  # a path inside
-            snapshot.HOME: f"rw,exec,nosuid,nodev,mode=1777,{size}",  # Podman knows no owner of a tmpfs
+            "/tmp": own,  # noqa: S108  # a path inside
+            snapshot.HOME: own,  # Podman knows no owner of a tmpfs
+            **volumes_of(image, taken, own),
             # Podman makes these writable beside a read-only root.
             **(dict.fromkeys(("/run", "/var/tmp"), "ro,nosuid,nodev,noexec,size=64k") if plan.podman else {}),  # noqa: S108  # paths inside
         },

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ class Layers:
     """The writable layers of some containers: `folders` that can be seen here, and containers to ask for."""
 
     client: docker.DockerClient
-    folders: tuple[Path, ...]
+    folders: tuple[Path, ...] = ()
     unseen: tuple[str, ...] = ()
     roots: tuple[os.stat_result, ...] = ()  # of those that run, as their programs see them
 
@@ -45,13 +46,15 @@ class Layers:
 
 
 def layers_of(client: docker.DockerClient, containers: Sequence[Container]) -> Layers:
-    """The layers of containers that run."""
+    """The layers of containers that run, and the volumes that are left to them."""
     seen: list[Path] = []
     unseen: list[str] = []
     roots: list[os.stat_result] = []
     for container in containers:
         container.reload()
         roots.extend(_root(container))
+        volumes = (Path(mount["Source"]) for mount in container.attrs["Mounts"] if mount["Type"] == "volume")
+        seen.extend(place for place in volumes if os.access(place, os.R_OK | os.X_OK))
         folder = _upper(container.attrs)
         if folder and os.access(folder, os.R_OK | os.X_OK):
             seen.append(folder)
@@ -73,6 +76,17 @@ def _is_rooted(process: Path, root: os.stat_result) -> bool:
         return is_same(process / "root", root)
     except OSError:
         return False
+
+
+def volumes_of(image: Mapping[str, Any], taken: Collection[str], options: str) -> dict[str, str]:
+    """A tmpfs with these options in place of each volume that an image declares, unless something else is there.
+
+    Left alone it would be a nameless volume on the machine's disk: without a limit, and writable under a root that is
+    not. What the image has there is not seen.
+    """
+    there = {posixpath.normpath(place) for place in taken}
+    declared = (posixpath.normpath(str(place)) for place in image.get("Config", {}).get("Volumes") or {})
+    return dict.fromkeys((place for place in declared if place not in there and place != "/"), options)
 
 
 def _upper(attributes: Mapping[str, Any]) -> Path | None:

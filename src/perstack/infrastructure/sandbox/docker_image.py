@@ -39,7 +39,7 @@ from perstack.infrastructure.sandbox.devcontainer import resolved
 from perstack.infrastructure.sandbox.disk import DISK_EXIT, watched
 from perstack.infrastructure.sandbox.docker_beside import kept
 from perstack.infrastructure.sandbox.docker_container import OPEN_FILES_AND_PROCESSES, create, is_rootless
-from perstack.infrastructure.sandbox.docker_disk import layers_of, stopped_at
+from perstack.infrastructure.sandbox.docker_disk import layers_of, stopped_at, volumes_of
 from perstack.infrastructure.sandbox.docker_stream import raw_socket, read_frames
 from perstack.infrastructure.sandbox.dockerfile import fetched
 from perstack.infrastructure.sandbox.installing import outward_mounts, outward_variables
@@ -50,6 +50,7 @@ BASE_IMAGE = "perstack-base"
 _REPOSITORY = "perstack-snapshot"
 BUILDS = "perstack-build"  # what is built has this name, so that the engine notes when it was wanted last
 _LABEL = "perstack"
+_OWN = (snapshot.WORKSPACE, snapshot.HOME)
 _STOPPED = 137  # 128 + SIGKILL
 
 
@@ -71,6 +72,7 @@ class Sources:
     image: str
     services: tuple[JsonObject, ...]
     rootless: bool = False
+    runtime: str = ""  # what containers run with, the engine's own where none is named
 
 
 def sources_of(client: docker.DockerClient, spec: SandboxSpec, source: Path, log: Callable[[str], None]) -> Sources:
@@ -84,7 +86,9 @@ def sources_of(client: docker.DockerClient, spec: SandboxSpec, source: Path, log
     engine = _Engine(client, log, spec.network.open)
     image = _build(engine, found.build, source) if found.build else _find(engine, found.spec.image)
     services = tuple(_service(engine, each, source) for each in found.services)
-    return Sources(found.spec, image, services, is_rootless(client.info()))
+    about = client.info()
+    runtime = found.spec.runtime or str(about.get("DefaultRuntime") or "")
+    return Sources(found.spec, image, services, is_rootless(about), runtime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,8 @@ def set_up(
     client: docker.DockerClient, spec: SandboxSpec, source: Path, log: Callable[[str], None], start: Start
 ) -> Made:
     """Run the commands in a container, then keep its image, and in the draft what it made in the workspace."""
-    container = create(client, {"image": start.image, **_setup_options(spec, start.network)})
+    base = client.images.get(start.image).attrs
+    container = create(client, {"image": start.image, **_setup_options(spec, start.network, base)})
     try:
         container.put_archive("/", _packed(source))
         container.start()
@@ -219,11 +224,11 @@ def set_up(
     finally:
         with contextlib.suppress(DockerException, RequestException):
             container.remove(force=True, v=True)
-    added = int(image.attrs["Size"]) - int(client.images.get(start.image).attrs["Size"])
+    added = int(image.attrs["Size"]) - int(base["Size"])
     return Made(start.tag, max(0, added))
 
 
-def _setup_options(spec: SandboxSpec, network: Network | None) -> dict[str, Any]:
+def _setup_options(spec: SandboxSpec, network: Network | None, image: Mapping[str, Any]) -> dict[str, Any]:
     """Root inside, since package programs want to be; and no network of the engine's."""
     mounts, limits = outward_mounts(network), spec.limits
     return {
@@ -237,6 +242,7 @@ def _setup_options(spec: SandboxSpec, network: Network | None) -> dict[str, Any]
         },
         "init": True,
         "network_mode": "none",
+        "tmpfs": volumes_of(image, _OWN, f"rw,exec,nosuid,nodev,mode=1777,size={limits.tmp_mb}m"),
         "mounts": [DockerMount(m.target, str(m.source.resolve()), type="bind", read_only=True) for m in mounts],
         "stop_signal": "SIGKILL",
         "labels": {_LABEL: "setup", f"{_LABEL}.owner": owned_name()},
