@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 import anyio
 import docker
 import pytest
-from docker.errors import DockerException
+from docker.errors import DockerException, ImageNotFound
 from docker.models.containers import Container
 
 from perstack.core.contracts import Sandbox
@@ -23,7 +24,7 @@ from perstack.infrastructure.owned import owned_name
 from perstack.infrastructure.sandbox.docker import Docker
 from perstack.infrastructure.sandbox.docker_container import reap
 from perstack.infrastructure.sandbox.docker_image import BASE_IMAGE, snapshots
-from perstack.infrastructure.sandbox.docker_leftovers import remove_leftovers
+from perstack.infrastructure.sandbox.docker_leftovers import remove_leftovers, remove_orphans
 from perstack.infrastructure.sandbox.host import Host
 from perstack.infrastructure.sandbox.snapshot_store import Keeping
 from tests.infrastructure.gitkit import write
@@ -196,8 +197,8 @@ async def test_containers_of_a_killed_harness_are_taken_away(tmp_path: Path) -> 
     (tmp_path / "w").mkdir()
     client = docker.from_env()
     try:
-        dead = "perstack-999999999.1." + owned_name().rpartition(".")[2]
-        orphan = client.containers.create(BASE_IMAGE, "true", labels={"perstack": "session", "perstack.owner": dead})
+        labels = {"perstack": "session", "perstack.owner": _dead()}
+        orphan = client.containers.create(BASE_IMAGE, "true", labels=labels)
         async with sandbox.open(await plain(sandbox, tmp_path), tmp_path / "w") as session:
             reap(client)
             assert orphan.id not in {c.id for c in client.containers.list(all=True)}
@@ -288,6 +289,42 @@ async def test_volumes_of_images_are_bounded_and_services_count_for_the_disk(sou
 
 def _owner(container: Container) -> str:
     return str(container.labels.get("perstack.owner", "")).removeprefix("perstack-")
+
+
+@pytest.mark.slow
+async def test_caches_have_images_of_their_own_and_what_has_lost_its_folder_goes(source: Path, tmp_path: Path) -> None:
+    spec = SandboxSpec(setup=("true",))
+    client = docker.from_env()
+    try:
+        made = []
+        for name in ("one", "other"):
+            sandbox = await back_end("docker", tmp_path / name)
+            made.append(json.loads((await sandbox.prepare(spec, source, lambda _: None)).reference))
+        first, second = made
+        assert first["image"] != second["image"]
+        shutil.rmtree(first["products"])
+        sandbox = await back_end("docker", tmp_path / "one")
+        again = json.loads((await sandbox.prepare(spec, source, lambda _: None)).reference)
+        with pytest.raises(ImageNotFound):  # replaced, not left without a name
+            client.images.get(first["image"])
+        ours = {again["image"], second["image"]}
+        shutil.rmtree(tmp_path / "one")
+        assert not ours & {one.image for one in remove_orphans(client, dry_run=True)}  # of a process that lives
+        words = f"LABEL perstack=snapshot perstack.folder={again['products']} perstack.owner={_dead()}"
+        gone = client.containers.create(again["image"], "true")
+        image = gone.commit(repository="perstack-snapshot", tag="of-the-dead", changes=[words])
+        gone.remove()
+        remove_orphans(client)
+        with pytest.raises(ImageNotFound):
+            client.images.get(str(image.id))
+        assert not ours - {str(client.images.get(each).id) for each in ours}
+    finally:
+        client.close()
+
+
+def _dead() -> str:
+    """The name of a process that is no more."""
+    return "perstack-999999999.1." + owned_name().rpartition(".")[2]
 
 
 @pytest.mark.threat("F2", on="docker")

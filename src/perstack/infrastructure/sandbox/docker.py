@@ -47,6 +47,7 @@ from perstack.infrastructure.sandbox.docker_container import (
     writable,
 )
 from perstack.infrastructure.sandbox.docker_disk import Layers, layers_of
+from perstack.infrastructure.sandbox.docker_leftovers import remove_orphans
 from perstack.infrastructure.sandbox.docker_podman import own_profile
 from perstack.infrastructure.sandbox.docker_service import DockerService, first_lines, first_words
 from perstack.infrastructure.sandbox.docker_stream import Attached, NamedPipe, named_pipe
@@ -114,6 +115,7 @@ class Docker:
         def find() -> tuple[docker_image.Sources, str | None]:
             with connected(self._engine) as client:
                 reap(client)
+                remove_orphans(client, most=PRUNED_AT_START)
                 return docker_image.sources_of(client, spec, source, log), own_profile(client)
 
         def use(tag: str) -> str:
@@ -131,10 +133,12 @@ class Docker:
         key = await anyio.to_thread.run_sync(snapshot.digest, identity, spec, source)
         place = ""
         if spec.setup:
-            tag, drop = docker_image.tag_of(key), partial(drop_image, engine=self._engine)
+            name = f"docker-{key[:32]}"
+            tag = docker_image.tag_of(key, self._store.root)
+            drop = partial(drop_image, engine=self._engine)
             await anyio.to_thread.run_sync(partial(self._store.prune, self._keeping, drop, most=PRUNED_AT_START))
-            made = partial(self._set_up, spec, source, log, (image, tag))
-            folder, there = await self._store.obtain(f"docker-{key[:32]}", spec.setup[0], made, self._has_image)
+            made = partial(self._set_up, spec, source, log, (image, tag, self._store.root / name))
+            folder, there = await self._store.obtain(name, spec.setup[0], made, self._has_image)
             if there:
                 log("set-up is cached")
             image, place = await anyio.to_thread.run_sync(use, tag), str(folder)
@@ -195,13 +199,20 @@ class Docker:
                     return await collect(service, timeout_s, INSTALL_OUTPUT)
 
     async def _set_up(
-        self, spec: SandboxSpec, source: Path, log: Callable[[str], None], names: tuple[str, str], draft: Path
+        self,
+        spec: SandboxSpec,
+        source: Path,
+        log: Callable[[str], None],
+        names: tuple[str, str, Path],  # the image, the tag of its result, where the rest will be
+        draft: Path,
     ) -> Made:
+        image, tag, place = names
         async with open_setup_egress(spec.network, self._tell) as network:
+            start = docker_image.Start(image, tag, network, draft, place)
 
             def work() -> Made:
                 with connected(self._engine) as client:
-                    return docker_image.set_up(client, spec, source, log, docker_image.Start(*names, network, draft))
+                    return docker_image.set_up(client, spec, source, log, start)
 
             return await anyio.to_thread.run_sync(work)
 

@@ -8,6 +8,7 @@ of a Dockerfile have no network, and nothing is fetched.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import shutil
@@ -47,21 +48,27 @@ from perstack.infrastructure.sandbox.memory import MEMORY, MemoryWatch, of_proce
 from perstack.infrastructure.sandbox.snapshot_store import Made
 
 BASE_IMAGE = "perstack-base"
-_REPOSITORY = "perstack-snapshot"
+SNAPSHOTS = "perstack-snapshot"
+FOLDER = "perstack.folder"  # a label: where the rest of a snapshot is
 BUILDS = "perstack-build"  # what is built has this name, so that the engine notes when it was wanted last
 _LABEL = "perstack"
+_END_S = 60
 _OWN = (snapshot.WORKSPACE, snapshot.HOME)
 _STOPPED = 137  # 128 + SIGKILL
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a set-up starts from: the image, the tag its result is to have, the way out, a folder for the rest."""
+    """What a set-up starts from: the image, the tag its result is to have, the way out, a folder for the rest.
+
+    `place` is where that folder will be.
+    """
 
     image: str
     tag: str
     network: Network | None
     draft: Path
+    place: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +111,11 @@ def _service(engine: _Engine, service: Service, source: Path) -> JsonObject:
     return kept(service, _build(engine, service.build, source) if service.build else _find(engine, service.image))
 
 
-def tag_of(key: str) -> str:
-    """What the image of a snapshot is called."""
-    return f"{_REPOSITORY}:{key[:32]}"
+def tag_of(key: str, folder: Path) -> str:
+    """What the image of a snapshot is called. Another place of snapshots has images of its own: neither takes the
+    other's away.
+    """
+    return f"{SNAPSHOTS}:{key[:32]}-{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]}"
 
 
 def has(client: docker.DockerClient, name: str) -> bool:
@@ -194,7 +203,9 @@ def set_up(
 ) -> Made:
     """Run the commands in a container, then keep its image, and in the draft what it made in the workspace."""
     base = client.images.get(start.image).attrs
-    container = create(client, {"image": start.image, **_setup_options(spec, start.network, base)})
+    options = _setup_options(spec, start.network, base)
+    labels = {**options["labels"], FOLDER: str(start.place.resolve())}  # the image keeps them
+    container = create(client, {"image": start.image, **options, "labels": labels})
     try:
         container.put_archive("/", _packed(source))
         container.start()
@@ -219,8 +230,13 @@ def set_up(
         mend = f"rm -rf {snapshot.WORKSPACE}; mkdir -p {snapshot.WORKSPACE}; mv {snapshot.HOME} {snapshot.KEPT_HOME}"
         mend += f"; mkdir -m 1777 {snapshot.HOME}; chmod -R a+rX {snapshot.KEPT_HOME}"
         _execute(client, container, ["sh", "-c", f"cd / && {mend}"], time.monotonic() + 300, {})
+        container.kill()  # nobody writes meanwhile; and not every engine can hold a running one still
+        container.wait(timeout=_END_S)
+        before = next((image for image in client.images.list(start.tag) if start.tag in image.tags), None)
         changes = [f"LABEL {_LABEL}=snapshot"]
-        image = container.commit(repository=_REPOSITORY, tag=start.tag.partition(":")[2], changes=changes)
+        image = container.commit(repository=SNAPSHOTS, tag=start.tag.partition(":")[2], changes=changes)
+        if before:  # nameless by now, and wanted by nobody: its folder is gone
+            remove_image(client, str(before.id))
     finally:
         with contextlib.suppress(DockerException, RequestException):
             container.remove(force=True, v=True)
@@ -350,5 +366,5 @@ def _unpack_file(archive: tarfile.TarFile, entry: tarfile.TarInfo, target: Path)
 
 def snapshots(client: docker.DockerClient) -> Iterator[str]:
     """Tags of all kept snapshots, for `doctor` and for cleaning up."""
-    for image in client.images.list(name=_REPOSITORY):
+    for image in client.images.list(name=SNAPSHOTS):
         yield from image.tags

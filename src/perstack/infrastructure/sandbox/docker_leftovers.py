@@ -9,13 +9,15 @@ import contextlib
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import docker
 from docker.errors import APIError
 from docker.models.images import Image
 
+from perstack.infrastructure.owned import is_gone
 from perstack.infrastructure.sandbox.docker_container import LABEL, connected, reap
-from perstack.infrastructure.sandbox.docker_image import BUILDS
+from perstack.infrastructure.sandbox.docker_image import BUILDS, FOLDER, SNAPSHOTS, remove_image
 from perstack.infrastructure.sandbox.snapshot_store import Keeping, Kept
 
 _YOUNG_S = 3600.0  # a job may be about to use it, without a container yet
@@ -34,7 +36,32 @@ def remove_leftovers(
             reap(client)
         every = [(image, _told(image)) for image in _built(client)]
         old = [pair for pair in every if clock - pair[1].used > max(keeping.max_age_s, _YOUNG_S)]
-        return tuple(one for image, one in old if dry_run or _removed(client, image))
+        built = tuple(one for image, one in old if dry_run or _removed(client, image))
+        return (*remove_orphans(client, now=clock, dry_run=dry_run), *built)
+
+
+def remove_orphans(
+    client: docker.DockerClient, *, now: float | None = None, most: int | None = None, dry_run: bool = False
+) -> tuple[Kept, ...]:
+    """Remove images of snapshots that belong to none: nameless ones past their hour, and those whose folder is gone.
+
+    A folder that cannot be seen from here says nothing: the process that made the image must have been of this PID
+    namespace, and be gone. `most` bounds the work.
+    """
+    clock = time.time() if now is None else now
+    gone: list[Kept] = []
+    for told in client.api.images(filters={"label": f"{LABEL}=snapshot"}):
+        if most is not None and len(gone) >= most:
+            break
+        labels, tags = told.get("Labels") or {}, [tag for tag in told.get("RepoTags") or () if ":<none>" not in tag]
+        made, folder = float(told.get("Created") or 0), labels.get(FOLDER, "")
+        lost = folder and is_gone(labels.get(f"{LABEL}.owner", "")) and not Path(folder).exists()
+        ours = all(tag.startswith(f"{SNAPSHOTS}:") for tag in tags)
+        if ours and (lost or (not tags and clock - made > _YOUNG_S)):
+            one = Kept(tags[0] if tags else told["Id"][7:19], "set-up whose folder is gone", 0, made, told["Id"])
+            if dry_run or all(remove_image(client, name) for name in tags or [told["Id"]]):
+                gone.append(one)
+    return tuple(gone)
 
 
 def _built(client: docker.DockerClient) -> Iterator[Image]:
