@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 
 import anyio
@@ -101,3 +102,11 @@ def test_ctrl_c_is_left_to_a_program_that_handles_it() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     assert numbers_of_ctrl_c() == ()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_a_process_needs_no_thread_of_ours() -> None:
+    async def work() -> list[str]:
+        async with open_process(["sleep", "60"], env={"PATH": os.defpath}):
+            return [thread.name for thread in threading.enumerate() if "waitpid" in thread.name]
+
+    assert run_interruptibly(work) == []

@@ -29,6 +29,14 @@ _HINTS = {
 _NO_MEMORY = "perstack ran out of memory"
 _NO_THREAD = "can't start new thread"  # all that Python says of it
 _MARK = "[Errno "
+_COMPLAINTS = {
+    number: (os.strerror(number), *more)
+    for number, *more in (
+        (errno.ENOSPC,), (errno.EDQUOT,), (errno.EMFILE,), (errno.ENFILE,), (errno.EIO,),
+        (errno.ENOMEM, "Out of memory"),
+        (errno.EAGAIN, "unable to fork", "unable to create thread"),
+    )
+}  # fmt: skip
 
 
 def fault_of(error: BaseException) -> PerstackError | None:
@@ -51,6 +59,21 @@ def fault_of(error: BaseException) -> PerstackError | None:
         place = os.fsdecode(name) if isinstance(name, str | bytes) else "the machine"
         hint = _READER if place == "stdout" else _HINTS[number]
         return InfrastructureError(f"{place}: {os.strerror(number)}", hint=hint)
+    return None
+
+
+def fault_in(words: str) -> tuple[str, str] | None:
+    """What a program that ended without its answer says of the machine, with what to do; None for anything else.
+
+    Only the ends of its own complaints count, or their very first words: names of files stand in between.
+    """
+    for line in words.splitlines():
+        kind, _, said = line.partition(": ")
+        if kind not in {"fatal", "error"}:
+            continue
+        for number, ends in _COMPLAINTS.items():
+            if said.endswith(ends) or said.startswith(ends):
+                return said, _HINTS[number]
     return None
 
 

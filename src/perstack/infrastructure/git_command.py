@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perstack.core.errors import InfrastructureError
+from perstack.core.faults import fault_in
 from perstack.core.sandbox import ExecResult
 from perstack.infrastructure import process
 from perstack.infrastructure.room import lack_of_room
@@ -78,6 +79,8 @@ class Git:
             raise InfrastructureError(f"git {arguments[0]} wrote more than {OUTPUT_LIMIT // 2**20} MiB")
         if result.exit_code == process.NOT_FOUND:
             raise InfrastructureError("git is not installed", hint="Install git 2.30 or newer.")
+        if result.exit_code and (fault := fault_in(result.stderr.decode("utf-8", "replace"))):
+            raise InfrastructureError(f"git {arguments[0]} failed: {fault[0]}", hint=fault[1])
         return result
 
     async def check(
@@ -97,6 +100,12 @@ class Git:
             told = f"git {arguments[0]} failed: {last_line(result.stderr)}"
             raise InfrastructureError(told, hint=lack_of_room(self.directory))
         return result.stdout
+
+
+def not_here(path: str, sha: str) -> InfrastructureError:
+    """What to say of a file whose content is missing: a clone may be partial, and nothing is fetched by itself here."""
+    hint = "A partial clone lacks it: clone without --filter, or run `git fetch --refetch --no-filter` first."
+    return InfrastructureError(f"{path}: its content ({sha}) is not in the repository", hint=hint)
 
 
 def last_line(data: bytes) -> str:

@@ -18,6 +18,7 @@ from typing import TypeVar, TypeVarTuple, Unpack
 import anyio
 
 from perstack.core.errors import PerstackError
+from perstack.infrastructure.process import watch_without_threads
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -91,6 +92,7 @@ def run_interruptibly(
     """
     results: list[T] = []
     ear = _Ear(numbers, insist)
+    watch_without_threads()
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
