@@ -27,7 +27,7 @@ from perstack.core.json import JsonObject, canonical
 from perstack.core.messages import ToolCall, ToolDefinition, ToolResult
 from perstack.core.sandbox import Mount, Snapshot
 from perstack.definition.lock import source
-from perstack.infrastructure.egress.proxy import open_egress
+from perstack.infrastructure.egress.proxy import named, open_egress
 from perstack.infrastructure.egress.ready import PROXY_GATE, make_ready
 from perstack.infrastructure.packages import Launch, installed
 from perstack.infrastructure.sandbox.disk_bound import DiskBound
@@ -221,7 +221,8 @@ class Kit:
         async with AsyncExitStack() as stack:
             network = None
             if spec.allowed_domains:
-                network = await stack.enter_async_context(open_egress(spec.allowed_domains, self._emit))
+                tell = named(self._emit, {"skill": spec.name})
+                network = await stack.enter_async_context(open_egress(spec.allowed_domains, tell))
             service = place.sandbox.serve(
                 place.snapshot,
                 place.workspace,

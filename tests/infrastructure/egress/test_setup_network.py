@@ -75,6 +75,7 @@ async def test_set_up_reaches_public_hosts_and_its_mirror_through_the_proxy_and_
     assert all(answer.split()[1] in {"400", "403", "404"} for answer in found["raw"]), found["raw"]
     reached = {f"{PUBLIC} 443", f"{OTHER} 80", f"{PUBLIC6} 443", "10.1.2.3 2375"}
     assert found["reached"].keys() == reached
+    assert all(e["setup"] is True for e in found["events"] if e["kind"] == "proxyAccess")
     told = {(f"{e['domain']}:{e['port']}", e.get("reason", "")) for e in found["events"] if e["action"] == "blocked"}
     for target, word in BLOCKED.items():
         if target[0].isalpha():

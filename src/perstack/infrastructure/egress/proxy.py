@@ -22,6 +22,7 @@ from anyio.abc import ByteStream, Process, SocketStream, TaskGroup
 
 from perstack.core.contracts import Tell
 from perstack.core.errors import InvariantBroken, SandboxUnavailable, UserError
+from perstack.core.json import JsonObject
 from perstack.core.sandbox import Network, SetupNetwork
 from perstack.infrastructure import process as host_process
 from perstack.infrastructure.egress.domains import mirror, proxy_names
@@ -75,8 +76,13 @@ async def open_setup_egress(
     names = proxy_names(wanted.domains, where="setupDomains")
     reach = Reach(names, setup=True, mirrors=tuple(mirror(url) for url in wanted.mirrors))
     program = _program(path, "set-up", _SETUP_HINT)
-    async with _opened(program, reach, tell) as network:
+    async with _opened(program, reach, named(tell, {"setup": True})) as network:
         yield network
+
+
+def named(tell: Tell, whose: JsonObject) -> Tell:
+    """`tell` whose payloads also say whose decisions they are."""
+    return lambda kind, payload: tell(kind, {**payload, **whose})
 
 
 def _program(path: Sequence[str], what: str, hint: str) -> str:

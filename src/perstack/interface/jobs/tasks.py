@@ -12,6 +12,7 @@ from perstack.interface.jobs.assignment import Work
 MAX_REPORTS = 8
 MAX_CASES = 20
 _LOG_END = 8_000
+_WORDLESS = frozenset({"workflow_dispatch", "repository_dispatch"})
 _WORDS = ("junit", "test", "report", "result")
 
 
@@ -33,7 +34,7 @@ async def words_of(work: Work) -> tuple[str, str]:
     An event that brings no words (a dispatch) has them read now, and cleaned as those of an event are.
     """
     trigger = work.assignment.trigger
-    if trigger.title or not trigger.number:
+    if trigger.event not in _WORDLESS or not trigger.number:
         return trigger.title, trigger.text
     title, text = await call(work.desk.forge.issue_text, trigger.number)
     return clean(title).text, clean(text).text
