@@ -10,9 +10,10 @@ from perstack.core.signals import Diagnostic, SignalRun, SignalStatus, TestCase,
 from perstack.core.verdict import PolicyFinding, ReasonCode, Report, Verdict
 from perstack.infrastructure.secrets import Redactor
 from perstack.signals.evidence import Evidence
-from perstack.signals.unsaid import cleared, secrets_added, without_secrets
+from perstack.signals.unsaid import cleared, secrets_added, secrets_in_binary, without_secrets
 
 KEY = "gw-7Qm2Zx9LpT4vWc8Rb1NdYk"
+SHORT = "p4ss-w0rd99xQ"
 SECRETS = Redactor([KEY])
 HEAD = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n"
 
@@ -32,11 +33,35 @@ def test_a_candidate_that_adds_a_secret_of_the_harness_is_refused_however_it_is_
 
 
 @pytest.mark.parametrize(
-    "lines", [(f" k = '{KEY}'", "+x = 1"), (f"-k = '{KEY}'", f"+K = '{KEY}'"), (f"+k = '{KEY[:10]}'",)]
-)
+    "lines", [(f" k = '{KEY}'", "+x = 1"), (f"-k = '{KEY}'", f"+K = '{KEY}'"), (f"+k = '{KEY[:10]}'",),
+              ("+our production",)]
+)  # fmt: skip
 def test_what_the_base_says_already_and_what_is_too_short_to_tell_is_no_news(lines: tuple[str, ...]) -> None:
-    assert list(secrets_added(patch(*lines), SECRETS)) == []
+    assert list(secrets_added(patch(*lines), Redactor([KEY, "production-database"]))) == []
     assert list(secrets_added("no patch", SECRETS)) == []
+
+
+@pytest.mark.threat("K6")
+@pytest.mark.parametrize(
+    "lines",
+    [(f"+k = '{SHORT}'",), (f"+k = '{KEY[:13]}'", f"+j = '{KEY[13:]}'"), (f"-k = '{KEY[:14]}'", f"+k = '{KEY}'")],
+)
+def test_a_short_secret_a_piece_of_one_and_more_than_was_there_before_are_refused(lines: tuple[str, ...]) -> None:
+    found = [*secrets_added(patch(*lines), Redactor([KEY, SHORT]))]
+    assert {one.code for one in found} == {ReasonCode.SECRET_IN_PATCH}
+
+
+@pytest.mark.threat("K6")
+def test_a_secret_in_a_name_or_in_a_file_that_is_no_text_is_refused_and_a_moved_one_is_not() -> None:
+    new = f"diff --git a/{KEY}.txt b/{KEY}.txt\nnew file mode 100644\nindex 0000000..e69de29\n"
+    rename = "diff --git a/{0} b/{1}\nsimilarity index 100%\nrename from {0}\nrename to {1}\n"
+    assert [one.line for text in (new, rename.format("a", KEY)) for one in secrets_added(text, SECRETS)] == [0, 0]
+    assert [*secrets_added(rename.format(f"a/{KEY}", f"b/{KEY}"), SECRETS)] == []
+    token = b"ghp_0123456789abcdefABCDEFGHIJ"
+    for said in (KEY.encode(), token):
+        found = [*secrets_in_binary("a.bin", b"\0", b"\0" + said + b"\xff", SECRETS)]
+        assert [(one.code, said.decode() in one.detail) for one in found] == [(ReasonCode.SECRET_IN_PATCH, False)]
+        assert [*secrets_in_binary("a.bin", b"\0\0" + said, b"\0" + said, SECRETS)] == []
 
 
 @pytest.mark.threat("K1")
@@ -74,6 +99,8 @@ def test_evidence_withholds_a_patch_that_holds_a_secret(refused: bool) -> None:
         )  # fmt: skip
 
     assert (KEY in of(f" {KEY}").patch, of(f" {KEY}").withheld) == (False, True)
+    packed = "diff --git a/x b/x\nGIT binary patch\nliteral 9\nzcmd\n\nliteral 0\n\ndiff --git a/y b/y\n"
+    assert ("zcmd" in of(packed).patch, "a/y b/y" in of(packed).patch) == (not refused, True)
     assert (token in of(token).patch, of(token).withheld) == (not refused, refused), (
         "a fixture that looks like one stays"
     )

@@ -13,11 +13,13 @@ from collections.abc import Iterable
 from perstack.infrastructure.secrets_forms import plain_forms, squeezed_forms
 from perstack.infrastructure.secrets_shapes import find_shapes, without_shapes
 from perstack.infrastructure.secrets_views import Squeezed
-from perstack.infrastructure.secrets_windows import PIECE, Span, Windows, recognisable
+from perstack.infrastructure.secrets_windows import Span, Windows, recognisable
 
 MASK = "[redacted]"
 
 _SHORTEST = 6
+_LONG_PIECE = 20
+_TOLD = 8
 _BESIDE = 4
 
 
@@ -70,21 +72,29 @@ class Redactor:
             found += [match.span() for match in self._short.finditer(text)]
         return sorted(found)
 
-    def known_lines(self, text: str, least: int = 20) -> list[int]:
-        """Lines (1-based) that hold a known secret or a piece of `least` characters of one, for judging a candidate."""
-        if not self._known:
-            return []
-        spans = self._plain.spans(text, least) + self._squeezed_spans(text, least)
-        return sorted({text.count("\n", 0, start) + 1 for start, _ in spans})
+    def known_pieces(self, text: str) -> list[tuple[int, str]]:
+        """Lines (1-based) and texts of known secrets and of pieces that cannot be there by chance, for a candidate.
 
-    def _squeezed_spans(self, text: str, least: int = PIECE) -> list[Span]:
+        That is 20 characters, or fewer without the look of words: a secret may be made of words, its pieces are such.
+        """
+        found = ((start, text[start:end]) for start, end in self.spans(text))
+        told = [(start, piece) for start, piece in found if len(piece) >= _LONG_PIECE or _is_mixed(piece)]
+        return [(text.count("\n", 0, start) + 1, piece) for start, piece in told]
+
+    def _squeezed_spans(self, text: str) -> list[Span]:
         view = Squeezed(text)
-        return [view.original(span) for span in self._squeezed.spans(view.text, least)]
+        return [view.original(span) for span in self._squeezed.spans(view.text)]
 
 
 def find_secrets(text: str) -> list[tuple[int, str]]:
     """Lines (1-based) that hold what looks like a secret, and which kind; for scanning a candidate."""
     return [(number, kind) for number, kind, _ in find_shapes(text)]
+
+
+def _is_mixed(piece: str) -> bool:
+    """Eight characters or more with letters and at least two digits or capitals among them: no word of a language."""
+    odd = sum(sign.isdigit() for sign in piece) + sum(sign.isupper() for sign in piece[1:])
+    return len(piece) >= _TOLD and odd >= 2 and any(sign.islower() for sign in piece)
 
 
 def _beyond(found: list[Span], more: list[Span]) -> list[Span]:

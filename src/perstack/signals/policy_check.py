@@ -18,9 +18,10 @@ from perstack.signals.policy import check_policy
 from perstack.signals.preparation import VerifyRequest
 from perstack.signals.protected import Protection
 from perstack.signals.sections import cut
-from perstack.signals.unsaid import secrets_added
+from perstack.signals.unsaid import secrets_added, secrets_in_binary
 
 # What no text in any single-byte encoding has: control characters beside tab, line feed, form feed and return.
+_BINARY = "\nGIT binary patch\n"
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 
@@ -39,6 +40,7 @@ async def judge_difference(
     """
     modes = {entry.path: entry.mode for entry in ground.entries}
     text = await _with_odd_texts(request.repository, request.base, tree, difference)
+    binaries = [await _both_sides(request, tree, path) for path in _binary_files(text)]
 
     def read(path: str) -> bytes | None:
         return ground.tree.read(path) if modes.get(path, "").startswith("100") else None
@@ -53,9 +55,26 @@ async def judge_difference(
             specs=request.specs,
         )
         found = (*found, *secrets_added(text, secrets))
-        return tuple(replace(one, detail=secrets.without_known(_printable(one.detail))) for one in found)
+        for path, before, after in binaries:
+            found = (*found, *secrets_in_binary(path, before, after, secrets))
+        return tuple(_without(one, secrets) for one in found)
 
     return await anyio.to_thread.run_sync(judge)
+
+
+async def _both_sides(request: VerifyRequest, tree: str, path: str) -> tuple[str, bytes, bytes]:
+    """What is at a path now and after the change; empty where there is nothing."""
+    before, after = [await request.repository.read_file(where, path) for where in (request.base, tree)]
+    return path, before or b"", after or b""
+
+
+def _binary_files(text: str) -> list[str]:
+    return [one.path for one in cut(text) if _BINARY in one.text] if _BINARY in text else []
+
+
+def _without(finding: PolicyFinding, secrets: Redactor) -> PolicyFinding:
+    detail = secrets.without_known(_printable(finding.detail))
+    return replace(finding, path=secrets.without_known(finding.path), detail=detail)
 
 
 def _printable(text: str) -> str:
@@ -68,7 +87,7 @@ async def _with_odd_texts(repository: Repository, base: str, tree: str, differen
 
     Elsewhere such a file is a binary section, which keeps every patch printable; but its lines can be judged.
     """
-    if "\nGIT binary patch\n" not in difference:
+    if _BINARY not in difference:
         return difference
     raw = (await repository.raw_diff(base, tree)).decode("utf-8", "surrogateescape")
     lines = {section.path: section for section in cut(raw)}

@@ -57,6 +57,7 @@ def check_text(
     for change in changes:
         added = change.added_lines()
         yield from _secrets(change.path, added, moved)
+        yield from _secrets_in_name(change)
         yield from _rejected(change.path, added, verify.reject)
         if not change.path.lower().endswith(_FREE_OF_CODE):
             yield from _suppressions(change, added, strict)
@@ -86,6 +87,13 @@ def _secrets(path: str, added: Sequence[tuple[int, str]], moved: Container[str])
             continue
         number = added[at - 1][0] if 0 < at <= len(added) else 0
         yield PolicyFinding(ReasonCode.SECRET_IN_PATCH, path, what, number)
+
+
+def _secrets_in_name(change: FileChange) -> Iterator[PolicyFinding]:
+    before = {found for _, _, found in find_shapes(change.old_path)}
+    for _, what, found in find_shapes(change.new_path):
+        if found not in before:
+            yield PolicyFinding(ReasonCode.SECRET_IN_PATCH, change.path, f"{what}, in the name of the file")
 
 
 def _rejected(path: str, added: Iterable[tuple[int, str]], rules: Iterable[str]) -> Iterator[PolicyFinding]:

@@ -7,14 +7,19 @@ agree. Names of tests stay: they are identities.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from perstack.core.signals import Diagnostic, SignalRun, TestCase
 from perstack.core.verdict import PolicyFinding, ReasonCode
 from perstack.infrastructure.secrets import Redactor
+from perstack.infrastructure.secrets_shapes import find_shapes
 from perstack.signals.evidence import Evidence
 from perstack.signals.policy_patch import PatchUnreadable, parse_patch
+
+_OURS = "a secret of this machine"
+_BINARY = re.compile(r"(?<=^GIT binary patch\n).*?(?=^diff --git |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def cleared(run: SignalRun, secrets: Redactor) -> SignalRun:
@@ -38,27 +43,43 @@ def cleared(run: SignalRun, secrets: Redactor) -> SignalRun:
 
 
 def secrets_added(difference: str, secrets: Redactor) -> Iterator[PolicyFinding]:
-    """Lines that a candidate adds and that hold a secret of the harness, or much of one.
+    """Lines and names that a candidate adds and that hold a secret of the harness, or much of one.
 
-    A file that had it before tells nobody anything new.
+    What it only moves, somebody could read before: that tells nobody anything new.
     """
     try:
         changes = parse_patch(difference) if secrets.knows else ()
     except PatchUnreadable:
         return  # the policy says so
+    gone = ("\n".join(change.removed_lines()) for change in changes)
+    moved = {piece for text in gone for _, piece in secrets.known_pieces(text)}
     for change in changes:
+        old = {piece for _, piece in secrets.known_pieces(change.old_path)}
+        if any(piece not in old for _, piece in secrets.known_pieces(change.new_path)):
+            yield PolicyFinding(ReasonCode.SECRET_IN_PATCH, change.path, f"{_OURS}, in the name of the file")
         added = change.added_lines()
-        if secrets.known_lines("\n".join(change.removed_lines())):
-            continue
-        for at in secrets.known_lines("\n".join(line for _, line in added)):
-            yield PolicyFinding(ReasonCode.SECRET_IN_PATCH, change.path, "a secret of this machine", added[at - 1][0])
+        pieces = secrets.known_pieces("\n".join(line for _, line in added))
+        for at in sorted({at for at, piece in pieces if piece not in moved}):
+            yield PolicyFinding(ReasonCode.SECRET_IN_PATCH, change.path, _OURS, added[at - 1][0])
+
+
+def secrets_in_binary(path: str, before: bytes, after: bytes, secrets: Redactor) -> Iterator[PolicyFinding]:
+    """What a file that is no text says now, and did not before. Nothing is unpacked."""
+    old, new = before.decode("latin-1"), after.decode("latin-1")
+    known = {piece for _, piece in secrets.known_pieces(old)}
+    if any(piece not in known for _, piece in secrets.known_pieces(new)):
+        yield PolicyFinding(ReasonCode.SECRET_IN_PATCH, path, f"{_OURS}, in a file that is no text")
+    shapes = {found for _, _, found in find_shapes(old)}
+    for kind in sorted({kind for _, kind, found in find_shapes(new) if found not in shapes}):
+        yield PolicyFinding(ReasonCode.SECRET_IN_PATCH, path, f"{kind}, in a file that is no text")
 
 
 def without_secrets(evidence: Evidence, secrets: Redactor) -> Evidence:
     """Evidence that may be handed over: a patch that holds a secret is withheld, its text is there without it."""
     refused = any(finding.code is ReasonCode.SECRET_IN_PATCH for finding in evidence.report.policy)
     if refused:
-        return replace(evidence, patch=secrets.redact(evidence.patch), withheld=True)
+        text = _BINARY.sub("[redacted]\n", evidence.patch)  # it is packed: nobody could take one secret out
+        return replace(evidence, patch=secrets.redact(text), withheld=True)
     if secrets.spans(evidence.patch):
         return replace(evidence, patch=secrets.without_known(evidence.patch), withheld=True)
     return evidence
