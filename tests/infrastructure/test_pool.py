@@ -103,6 +103,7 @@ async def test_a_harness_that_is_killed_leaves_nothing_for_long(name: str, secon
     program = _HARNESS.format(name=name, kind=name.capitalize(), seconds=seconds)
     argv = [sys.executable, "-c", program, str(tmp_path)]
     env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(tmp_path)}
+    env |= {word: value for word in ("DOCKER_HOST", "PYTHONPATH") if (value := os.environ.get(word))}
     async with process.open_process(argv, env=env) as harness:
         assert await started(f"sleep\0{seconds}")
         os.kill(harness.pid, signal.SIGKILL)

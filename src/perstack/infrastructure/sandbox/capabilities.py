@@ -44,13 +44,16 @@ class _Seen:
     values: Mapping[str, str]
     limits: Limits
 
+    @property
+    def kernel(self) -> str:
+        """What the inside says of its kernel, where that is not this machine's (gVisor, a virtual machine)."""
+        told = self.values.get("kernel", "")
+        return "" if told == Path("/proc/version").read_text("utf-8").strip() else told
+
     def other(self, kind: str) -> Fact:
         """A namespace of its own: its name differs from this process's. Another kernel shares none."""
-        if kind in _OF_A_KERNEL and self.values.get("kernel", "") not in {
-            "",
-            Path("/proc/version").read_text().strip(),
-        }:
-            return _fact(True, "a kernel of its own")
+        if kind in _OF_A_KERNEL and self.kernel:
+            return _fact(True, f"a kernel of its own: {self.kernel[:60]}")
         inside = self.values.get(f"ns.{kind}", "")
         apart = bool(inside) and inside != str(Path(f"/proc/self/ns/{kind}").readlink())
         return _fact(apart, "a namespace of its own" if apart else "shares this machine's")
@@ -94,7 +97,7 @@ async def look(session: Session, back_end: str, limits: Limits) -> dict[Guarante
         raise SandboxUnavailable(f"{back_end}: what it guarantees cannot be measured: {told.text().strip()[:200]}")
     outside = await anyio.to_thread.run_sync(group_limits, values.get("ns.pid", ""))
     seen = _Seen({**{f"group.{name}": value for name, value in outside.items()}, **values}, limits)
-    return {**_isolation(seen), **_bounds(seen), **_by_design(back_end)}
+    return {**_isolation(seen), **_bounds(seen), **_by_design(back_end, seen)}
 
 
 def _isolation(seen: _Seen) -> dict[Guarantee, Fact]:
@@ -120,6 +123,7 @@ def _isolation(seen: _Seen) -> dict[Guarantee, Fact]:
     }
 
 
+_GVISOR = "#1 SMP Sun Jan 10 15:06:54 PST 2016"  # what it has said of itself in every release
 _OF_A_KERNEL = frozenset({"pid", "ipc"})
 _IDLE = frozenset({"tunl0", "sit0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "ip6gre0"})
 
@@ -143,15 +147,21 @@ def _bounds(seen: _Seen) -> dict[Guarantee, Fact]:
     }
 
 
-def _by_design(back_end: str) -> dict[Guarantee, Fact]:
+def _by_design(back_end: str, seen: _Seen) -> dict[Guarantee, Fact]:
     images = back_end == "docker"
     why = "" if images else "this machine's own programs are used"
     return {
         Guarantee.EGRESS_PROXY: Fact(True, Known.DESIGN, "a socket inside, a proxy that decides outside"),
         Guarantee.SNAPSHOTS: Fact(True, Known.DESIGN),
         Guarantee.IMAGES: Fact(images, Known.DESIGN, why),
-        Guarantee.SERVICES: Fact(images, Known.DESIGN, "" if images else "services are containers"),
+        Guarantee.SERVICES: _services(images=images, kernel=seen.kernel),
     }
+
+
+def _services(*, images: bool, kernel: str) -> Fact:
+    if _GVISOR in kernel:
+        return Fact(False, Known.MEASURED, "gVisor shares no network between containers")
+    return Fact(images, Known.DESIGN, "" if images else "services are containers")
 
 
 def _host_facts() -> dict[Guarantee, Fact]:
