@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from perstack.core.errors import UserError
 from perstack.infrastructure.egress.domains import Mirror, mirror, proxy_names
+from perstack.infrastructure.egress.own_networks import own_networks
 from perstack.infrastructure.egress.squid import decision
 
 
@@ -65,6 +68,17 @@ def test_other_lines_tell_nothing(line: str) -> None:
 def test_a_mirror_is_a_scheme_a_host_and_a_port() -> None:
     assert mirror("https://Mirror.example./simple/?x") == Mirror("https", "mirror.example", 443)
     assert mirror("http://10.0.0.5:3141") == Mirror("http", "10.0.0.5", 3141)
+
+
+def test_the_networks_of_this_machine_are_its_own_and_never_the_way_to_all_others(tmp_path: Path) -> None:
+    ways = [("eth0", "00000000", 3, "00000000"), ("eth0", "0002A8C0", 1, "00FFFFFF"), ("lan", "00000005", 1, "0000FF"),
+            ("wg0", "00000000", 1, "00000080"), ("wg0", "00000080", 1, "00000080")]  # fmt: skip
+    lines = [f"{name}\t{to}\t00000000\t{flags:04X}\t0\t0\t0\t{mask}\t0" for name, to, flags, mask in ways]
+    (tmp_path / "route").write_text("\n".join(["Iface\tDestination\t…", *lines]))
+    six = "20010db8000000010000000000000005 02 40 00 80"
+    (tmp_path / "if_inet6").write_text(f"{six} eth0\n{'0' * 31}1 01 80 10 80 lo\n")
+    assert own_networks(tmp_path) == ("192.168.2.0/24", "2001:db8:0:1::/64", "5.0.0.0/8")
+    assert own_networks(tmp_path / "none") == ()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 _UP_WITHOUT_GATEWAY = 1
+_LARGEST = 8  # what is larger is no network but the way to all others: tunnels divide that into 0/1 and 128/1
 _FLAGS = 3  # up, and through a gateway
 
 
@@ -32,7 +33,7 @@ def _fourth(words: list[str]) -> str:
         return ""
     address, mask = (struct.pack("=I", int(word, 16)) for word in (words[1], words[7]))
     network = IPv4Network((address, socket.inet_ntoa(mask)), strict=False)
-    return str(network) if network.prefixlen else ""
+    return str(network) if network.prefixlen >= _LARGEST else ""
 
 
 def _sixth(words: list[str]) -> str:
