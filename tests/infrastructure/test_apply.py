@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,17 @@ async def test_nothing_is_written_through_a_link_of_the_working_tree(place: Plac
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+async def test_a_file_of_somebodys_own_where_a_folder_is_needed_stays(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (place.checkout / "new").write_text("mine\n")
+    with pytest.raises(UserError, match=r"new/c\.py: a file lies where a folder is needed: nothing was written"):
+        await place.apply()
+    assert place.files() == {**BEFORE, "new": "mine\n"}
+    assert not (tmp_path / "c.py").exists()
+
+
 async def test_no_link_that_waits_for_our_draft_is_written_through(place: Place, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine\n")
@@ -85,3 +97,53 @@ async def test_a_fifo_in_the_place_of_a_file_holds_nobody_up(place: Place) -> No
     os.mkfifo(place.checkout / "a.py")
     with pytest.raises(UserError, match=r"a\.py in the working tree is no file: nothing was written"):
         await place.apply()
+
+
+async def test_folders_files_and_links_take_each_others_places(tmp_path: Path) -> None:
+    project = ProjectBuilder(tmp_path / "project")
+    base = await project.commit("Start", {"a": "1\n", "pkg/b": "2\n", "gone/deep/x": "3\n", "pkg/c": "4\n"})
+    repository = await Repository.from_checkout(project.path, tmp_path / "own")
+    work = tmp_path / "work"
+    await repository.export(base, work)
+    for name in ("a", "pkg/b", "pkg/c", "gone/deep/x"):
+        (work / name).unlink()
+    (work / "pkg").rmdir()
+    (work / "pkg").write_text("a file now\n")
+    (work / "a").mkdir()
+    (work / "a/link").symlink_to("../pkg")
+    tree, _ = await repository.snapshot(base, work)
+    place = Place(project.path, repository, base, tree)
+    (project.path / "pkg/mine").write_text("mine\n")
+    with pytest.raises(UserError, match="nothing was written"):
+        await place.apply()
+    assert place.files() == {"a": "1\n", "gone/deep/x": "3\n", "pkg/b": "2\n", "pkg/c": "4\n", "pkg/mine": "mine\n"}
+    (project.path / "pkg/mine").unlink()
+    await place.apply()
+    assert place.files() == {"pkg": "a file now\n"}
+    assert (project.path / "a/link").readlink() == Path("../pkg")
+    assert not (project.path / "gone").exists()
+    assert (await repository.tree_of_worktree(base, project.path))[0] == tree
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+async def test_a_folder_that_nobody_may_write_to_leaves_all_as_it_was(place: Place) -> None:
+    (place.checkout / "new").mkdir(mode=0o500)
+    with pytest.raises(UserError, match="Permission denied: nothing was written"):
+        await place.apply()
+    assert place.files() == BEFORE
+
+
+async def test_a_disk_that_fills_up_leaves_all_as_it_was(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, left = os.rename, [2]
+
+    def full(*args: object, **folders: object) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(errno.ENOSPC, "No space left on device", "b")
+        real(*args, **folders)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(UserError, match="No space left on device: nothing was written"):
+        await place.apply()
+    assert place.files() == BEFORE
+    assert [path.name for path in place.checkout.iterdir() if path.name.startswith(".perstack")] == []

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from perstack.core.errors import UserError
+from perstack.infrastructure import git_history
 from perstack.infrastructure.git import Identity, Repository
-from perstack.infrastructure.git_command import environment
+from perstack.infrastructure.git_command import Git, environment
 from perstack.infrastructure.process import run
 from tests.infrastructure.gitkit import ENV, checkout, git, write
 
@@ -93,6 +95,48 @@ async def test_replace_refs_change_nothing(tmp_path: Path) -> None:
     git(root, "replace", git(root, "rev-parse", "HEAD:a.txt"), fake)
     repository = await Repository.from_checkout(root, tmp_path / "own")
     assert await repository.read_file("HEAD", "a.txt") == b"true\n"
+
+
+async def test_a_branch_with_an_odd_name_or_none_hides_no_other(tmp_path: Path) -> None:
+    """Characters that end lines elsewhere are part of a ref's name; names like options and like HEAD are names."""
+    root = checkout(tmp_path / "source", {"a.txt": "x\n"})
+    for name in ("refs/heads/a\u0085b\u2028c", "refs/heads/HEAD", "refs/heads/-x", "refs/heads/main^{}x"):
+        (root / ".git" / name).write_text(git(root, "rev-parse", "HEAD") + "\n")
+    (root / ".git/refs/heads/broken").write_text("1" * 40 + "\n")
+    repository = await Repository.from_checkout(root, tmp_path / "own")
+    head = git(root, "rev-parse", "main")
+    assert await repository.resolve("a\u0085b\u2028c") == await repository.resolve("HEAD") == head
+    assert await repository.resolve("-x") == head
+    with pytest.raises(UserError, match="unknown revision"):
+        await repository.resolve("broken")
+
+
+async def test_attributes_of_a_commit_hide_nothing_from_a_patch(tmp_path: Path) -> None:
+    """Threat: `-diff` makes a change a blob that nobody reads. Some versions of git take it from a bare HEAD."""
+    hidden = "* -diff -text binary\n*.py diff=python export-ignore linguist-generated\n"
+    root = checkout(tmp_path / "source", {"a.py": "x = 1\n", ".gitattributes": hidden})
+    repository = await Repository.from_checkout(root, tmp_path / "own")
+    await repository.export("HEAD", tmp_path / "work")
+    write(tmp_path / "work", {"a.py": "x = 2\n"})
+    _, patch = await repository.snapshot("HEAD", tmp_path / "work")
+    assert "\n-x = 1\n+x = 2\n" in patch.text
+    told = await repository.folded_away(await repository.list_files("HEAD"), ["a.py", "new/b.txt", ".gitattributes"])
+    assert told == {"a.py": "linguist-generated", "new/b.txt": "-diff", ".gitattributes": "-diff"}
+    empty = git(repository.path, "-c", f"include.path={environment()['GIT_CONFIG_GLOBAL']}", "config", "attr.tree")
+    assert empty == git(repository.path, "hash-object", "-t", "tree", "/dev/null")
+
+
+@pytest.mark.parametrize("who", ["A <a@x.org> x +0000", "A <a@x.org> 99999999999999999999999 +0000", "A"])
+async def test_a_commit_without_a_date_and_with_marks_in_its_message_is_one_commit(tmp_path: Path, who: str) -> None:
+    root = checkout(tmp_path / "source", {"a.txt": "x\n"})
+    told = f"tree {git(root, 'rev-parse', 'HEAD^{tree}')}\nauthor {who}\ncommitter {who}\n\nm\x01forged\x02\nb.txt\n"
+    head = git(root, "hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=told.encode())
+    git(root, "update-ref", "refs/heads/main", head)
+    repository = await Repository.from_checkout(root, tmp_path / "own")
+    own = Git(repository.path)
+    assert [one.time for one in await git_history.log(own, head)] == [0]
+    assert [line.commit.time for line in await git_history.blame(own, head, "a.txt", 1, 1)] == [0]
+    assert [paths for _, paths in await git_history.changes(own, head, limit=5, seconds=20)] == [("a.txt",)]
 
 
 def test_gits_environment_is_made_from_nothing() -> None:

@@ -45,6 +45,28 @@ async def test_one_commit_is_fetched_without_history_unless_asked(own: Repositor
     assert await own.resolve(f"{head}^") == git(remote, "rev-parse", "main^")
 
 
+async def test_a_history_with_slips_of_old_clients_is_fetched_and_one_with_a_way_out_is_not(
+    remote: Path, tmp_path: Path
+) -> None:
+    """Well-known repositories hold commits with impossible time zones; a name like `..` in a tree is an attack."""
+    tree, blob = git(remote, "rev-parse", "main^{tree}"), git(remote, "rev-parse", "main:a.txt")
+    padded = b"040000 sub\0" + bytes.fromhex(tree)
+    odd = _made(remote, "tree", b"100644 a\0" + bytes.fromhex(blob) + padded)
+    slip = _made(
+        remote, "commit", f"tree {odd}\nauthor A<a@x.org> 1 +051800\ncommitter A <a@x.org> 01 +0518\n\nm\n".encode()
+    )
+    own = await Repository.create(tmp_path / "whole")
+    await own.fetch(f"file://{remote}", git(remote, "commit-tree", tree, "-p", slip, "-m", "m"), depth=None)
+    for name in ("..", ".git", "a/b"):
+        bad = _made(remote, "tree", b"100644 %s\0" % name.encode() + bytes.fromhex(blob))
+        with pytest.raises(ForgeError, match="could not be fetched"):
+            await own.fetch(f"file://{remote}", git(remote, "commit-tree", bad, "-m", "m"))
+
+
+def _made(where: Path, kind: str, data: bytes) -> str:
+    return git(where, "hash-object", "-t", kind, "-w", "--literally", "--stdin", stdin=data)
+
+
 async def test_a_commit_follows_the_branch_it_was_made_for(own: Repository, remote: Path) -> None:
     head = git(remote, "rev-parse", "main")
     new = await child_of(own, head)

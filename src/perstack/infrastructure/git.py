@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,9 @@ import anyio.to_thread
 
 from perstack.core.commits import CommitContents
 from perstack.core.errors import InfrastructureError, ToolError, UserError
-from perstack.infrastructure import git_commits, git_remote, git_tree
-from perstack.infrastructure.git_command import Git, last_line
-from perstack.infrastructure.git_tree import ScanLimits, TreeEntry
+from perstack.infrastructure import git_commits, git_ignore, git_remote, git_tree, git_worktree
+from perstack.infrastructure.git_command import Git, last_line, not_here
+from perstack.infrastructure.git_tree import Found, ScanLimits, TreeEntry
 
 __all__ = ["Identity", "Patch", "Repository", "ScanLimits", "TreeEntry"]
 
@@ -110,15 +111,30 @@ class Repository:
         return result.stdout.decode().split()[0]
 
     async def read_file(self, commit: str, path: str) -> bytes | None:
-        """A file's bytes as stored in the commit; None where there is no such file."""
+        """A file's bytes as stored in the commit; None where there is no such file.
+
+        Raises: InfrastructureError where there is one, and its content is not here.
+        """
         if path.split("/", maxsplit=1)[0] in {"", ".", ".."}:
             return None
         result = await self._git.run("cat-file", "blob", f"{commit}:{path}")
-        return result.stdout if result.exit_code == 0 else None
+        if result.exit_code == 0:
+            return result.stdout
+        # A definition that is only not here must not be taken for none.
+        listed = await self._git.run("--literal-pathspecs", "ls-tree", "-l", "-z", "--full-tree", commit, "--", path)
+        found = [] if listed.exit_code else git_tree.parse_ls_tree(listed.stdout)
+        if any(entry.type == "blob" and entry.path == path for entry in found):
+            raise not_here(path, found[0].sha)
+        return None
 
     async def list_files(self, commit: str) -> tuple[TreeEntry, ...]:
         """Every file, link and submodule of a commit or tree, in git's order."""
         return git_tree.parse_ls_tree(await self._git.check("ls-tree", "-r", "-l", "-z", "--full-tree", commit))
+
+    async def folded_away(self, entries: Iterable[TreeEntry], paths: Sequence[str]) -> dict[str, str]:
+        """Paths whose changes forges hide from readers, by the `.gitattributes` among `entries`."""
+        rules = [entry for entry in entries if entry.path.rpartition("/")[2] == ".gitattributes"]
+        return await git_ignore.folded_away(self._git, rules, paths)
 
     async def export(self, commit: str, into: Path, entries: Sequence[TreeEntry] | None = None) -> None:
         """Write a commit's files into a directory (made where missing) exactly as stored; no `.git`.
@@ -253,27 +269,41 @@ class Repository:
             name.casefold() for name in without if not any(path.startswith(f"{name}/") for path in tracked)
         }
         found = await anyio.to_thread.run_sync(lambda: git_tree.scan(root, limits, skip, checkout=checkout))
-        fresh = [path for path in (*found.paths, *found.problems) if path not in tracked]
         if rules is None:
-            excludes = git_remote.locate(root).common / "info" / "exclude"
-            ignored = await git_tree.ignored_in_checkout(self._git, root, excludes, fresh)
-            ignored -= {entry.path for entry in await self._head_files()}
+            wanted, absent, same = await self._as_its_user_sees(root, found, tracked)
+            left_out: Collection[str] = absent
         else:
-            ignored = await git_tree.ignored_by(self._git, rules, fresh)
-        wanted = found.without(ignored)
-        git_tree.refuse_problems(wanted)
-        if not checkout:
+            wanted = found.without(await git_ignore.ignored_by(self._git, rules, found.beside(tracked)))
+            absent, same = {}, git_tree.never
+            left_out = await git_tree.links_left_out(self._git, root, wanted, tracked)
             git_tree.refuse_odd_names(wanted, tracked)
-        left_out = () if checkout else await git_tree.links_left_out(self._git, root, wanted, tracked)
+        git_tree.refuse_problems(wanted)
         changes = await anyio.to_thread.run_sync(
             lambda: git_tree.read_changes(
-                root, wanted, tracked, limits, keep=lambda entry: git_tree.stays(entry, wanted, skip, left_out)
+                root,
+                wanted,
+                tracked,
+                limits,
+                keep=lambda entry: git_tree.stays(entry, wanted, skip, left_out),
+                same=same,
             )
         )
+        changes = git_tree.with_absent(changes, absent, wanted, tracked)
         async with self._index(base) as env:
             await git_tree.store(self._git, changes, env)
             tree = (await self._git.check("write-tree", env=env)).decode().strip()
         return tree, await self.diff(base, tree)
+
+    async def _as_its_user_sees(
+        self, root: Path, found: Found, tracked: Mapping[str, TreeEntry]
+    ) -> tuple[Found, dict[str, tuple[str, str]], git_tree.Same]:
+        """What of a checkout counts, what it leaves out on purpose, and who tells an unchanged file in other form."""
+        source = git_remote.locate(root)
+        ignored = await git_worktree.ignored(self._git, source, found.beside(tracked))
+        ignored -= {entry.path for entry in await self._head_files()}
+        is_sparse = (source.own / "info" / "sparse-checkout").exists() or not found.paths.keys() >= tracked.keys()
+        absent = await git_worktree.left_out(self._git, source) if is_sparse else {}
+        return found.without(ignored), absent, await git_worktree.written_otherwise(self._git, source, found.paths)
 
     async def _head_files(self) -> tuple[TreeEntry, ...]:
         try:
@@ -289,7 +319,7 @@ class Repository:
             for sha in meta.split()[2:4]:
                 blob = await self._git.run("cat-file", "blob", sha.decode())
                 if not _is_utf8(blob.stdout):
-                    lines.append(git_tree.attribute_pattern(path) + b" -diff\n")
+                    lines.append(_attribute_pattern(path) + b" -diff\n")
                     break
         with tempfile.TemporaryDirectory(dir=self.path) as folder:
             attributes = Path(folder) / "attributes"
@@ -307,3 +337,9 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _attribute_pattern(path: bytes) -> bytes:
+    """A line of an attributes file that matches exactly this path from the root."""
+    escaped = re.sub(rb'([\\*?\[\]!# "])', rb"\\\1", path)
+    return b'"/' + escaped.replace(b"\\", b"\\\\").replace(b'\\\\"', b'\\"') + b'"'

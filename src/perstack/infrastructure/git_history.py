@@ -7,6 +7,7 @@ alone, never a ref. Neither the attributes of a tree nor its configuration start
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass
 
 from perstack.core.errors import UserError
@@ -67,13 +68,14 @@ async def changes(git: Git, base: str, *, limit: int, seconds: float) -> tuple[t
 
     Raises: InfrastructureError where it takes longer than `seconds`; UserError for a base that is no full commit id.
     """
+    mark = secrets.token_hex(8)  # so that no message ends itself and goes on as another commit
     raw = await git.check(
         "log", *_QUIET, "--no-merges", "--no-renames", "--name-only", "-z", f"--max-count={limit}",
-        "--format=%x01%B%x02", _full(base), "--", timeout_s=seconds,
+        f"--format=%x01{mark}%B%x02{mark}", _full(base), "--", timeout_s=seconds,
     )  # fmt: skip
     made = []
-    for record in raw.decode("utf-8", "surrogateescape").split("\x01")[1:]:
-        message, _, names = record.partition("\x02")
+    for record in raw.decode("utf-8", "surrogateescape").split(f"\x01{mark}")[1:]:
+        message, _, names = record.partition(f"\x02{mark}")
         paths = (name.removeprefix("\n") for name in names.split("\0"))
         made.append((message.strip(), tuple(path for path in paths if path)))
     return tuple(made)
@@ -124,8 +126,13 @@ def _commits(raw: bytes) -> tuple[PastCommit, ...]:
         fields = record.split("\0", 3)
         if len(fields) == 4:
             sha, seconds, author, message = fields
-            made.append(PastCommit(sha, int(seconds), author, message.strip()))
+            made.append(PastCommit(sha, _time(seconds), author, message.strip()))
     return tuple(made)
+
+
+def _time(text: str) -> int:
+    """0 for a date that is none: old clients wrote such, and anybody can."""
+    return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else 0
 
 
 def _blamed(text: str) -> tuple[PastLine, ...]:
@@ -134,7 +141,7 @@ def _blamed(text: str) -> tuple[PastLine, ...]:
     for row in text.split("\n"):
         if row.startswith("\t"):
             commit = PastCommit(
-                facts["sha"], int(facts.get("author-time", "0")), facts.get("author", ""), facts.get("summary", "")
+                facts["sha"], _time(facts.get("author-time", "")), facts.get("author", ""), facts.get("summary", "")
             )
             made.append(PastLine(int(facts["line"]), row[1:], commit))
             facts = {}

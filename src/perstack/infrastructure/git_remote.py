@@ -7,6 +7,7 @@ nor in a file. So credentials travel in git's environment, and only the transpor
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,14 @@ _HTTP_STATUS = re.compile(r"returned error: (\d{3})")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A repository on this machine. `common` holds objects and refs; `root` is where a user would run git."""
+    """A repository on this machine. `common` holds objects and refs; `root` is where a user would run git.
+
+    `own` holds what belongs to this working tree alone, the index among it.
+    """
 
     root: Path
     common: Path
+    own: Path
     bare: bool = False
 
 
@@ -37,13 +42,14 @@ def locate(checkout: Path) -> Source:
     for folder in (start, *start.parents):
         marker = folder / ".git"
         if marker.is_dir():
-            return Source(folder, _common(marker))
+            return Source(folder, _common(marker), marker)
         if marker.is_file():
             text = marker.read_text("utf-8", "replace").strip()
             if text.startswith("gitdir:"):
-                return Source(folder, _common((folder / text.removeprefix("gitdir:").strip()).resolve()))
+                own = (folder / text.removeprefix("gitdir:").strip()).resolve()
+                return Source(folder, _common(own), own)
         if (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir():
-            return Source(folder, _common(folder), bare=True)
+            return Source(folder, _common(folder), folder, bare=True)
     raise UserError(f"not a git repository: {checkout}", hint="Run in a checkout, or name one with --repo.")
 
 
@@ -70,22 +76,37 @@ async def borrow(git: Git, source: Source) -> None:
     if any(len(sha) != 40 for sha in refs.values()):
         raise UserError(f"{source.root}: repositories with SHA-256 object names are not supported")
     at_head = refs.pop("HEAD", "")
-    lines = "".join(f"update {name}\0{sha}\0\0" for name, sha in refs.items() if name.startswith("refs/"))
-    await git.check("update-ref", "-z", "--stdin", stdin=lines.encode("utf-8", "surrogateescape"))
+    refs = {name: sha for name, sha in refs.items() if name.startswith("refs/")}
+    if (await _point(git, refs)).exit_code:  # one ref to nothing (a damaged or partial clone) must not cost the others
+        refs = await _existing(git, refs)
+        if (failed := await _point(git, refs)).exit_code:
+            raise InfrastructureError(f"git update-ref failed: {last_line(failed.stderr)}")
     if head in refs:
         await git.check("symbolic-ref", "HEAD", head)
     elif at_head:
         await git.check("update-ref", "--no-deref", "HEAD", at_head)
 
 
+async def _point(git: Git, refs: Mapping[str, str]) -> ExecResult:
+    lines = "".join(f"update {name}\0{sha}\0\0" for name, sha in refs.items())
+    return await git.run("update-ref", "-z", "--stdin", stdin=lines.encode("utf-8", "surrogateescape"))
+
+
+async def _existing(git: Git, refs: Mapping[str, str]) -> dict[str, str]:
+    """The refs whose objects are there."""
+    shas = "".join(f"{sha}\n" for sha in refs.values()).encode()
+    told = (await git.check("cat-file", "--batch-check=%(objectname)", stdin=shas)).decode().splitlines()
+    return {name: sha for (name, sha), line in zip(refs.items(), told, strict=True) if line == sha}
+
+
 def _parse_refs(text: str) -> tuple[str, dict[str, str]]:
     head = ""
     refs: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a ref's name may hold other characters that end lines elsewhere
         value, _, name = line.partition("\t")
         if value.startswith("ref: "):
             head = value.removeprefix("ref: ") if name == "HEAD" else head
-        elif not name.endswith("^{}") and not name.startswith("refs/replace/"):
+        elif name and not name.endswith("^{}") and not name.startswith("refs/replace/"):
             refs[name] = value
     return head, refs
 

@@ -10,23 +10,22 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import stat
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from io import BufferedReader
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 
-from perstack.core.errors import InfrastructureError, ToolError, UserError
+from perstack.core.errors import ToolError, UserError
 from perstack.infrastructure.beneath import open_beneath
-from perstack.infrastructure.git_command import Git, last_line
+from perstack.infrastructure.git_command import Git, not_here
 from perstack.infrastructure.names import MOST_FOLDERS, collisions, unwritable
 from perstack.infrastructure.names import reserved as reserved_name
 
-_LINK, _MODULE, _EXECUTABLE, _PLAIN = "120000", "160000", "100755", "100644"
+LINK, _MODULE, _EXECUTABLE, _PLAIN = "120000", "160000", "100755", "100644"
 _BATCH_BYTES = 32 * 1024 * 1024
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
 _CHUNK = 1 << 20
@@ -35,7 +34,7 @@ _RESERVED = frozenset({".git", "perstack"})
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """One file of a tree. `mode` is git's octal text; `type` is `blob` or `commit`; `size` is -1 for submodules."""
+    """One file of a tree. `mode` is git's octal text; `type` is `blob` or `commit`; `size` is -1 where unknown."""
 
     path: str
     mode: str
@@ -67,6 +66,10 @@ class Found:
             problems={path: what for path, what in self.problems.items() if path not in ignored},
         )
 
+    def beside(self, tracked: Collection[str]) -> list[str]:
+        """What is here and not tracked, problems included."""
+        return [path for path in (*self.paths, *self.problems) if path not in tracked]
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -77,6 +80,15 @@ class Changes:
     blobs: tuple[bytes, ...]
 
 
+# Whether an open file means what is stored although its bytes differ.
+Same = Callable[[BufferedReader, TreeEntry], bool]
+
+
+def never(_file: BufferedReader, _before: TreeEntry) -> bool:
+    """In a workspace of ours, other bytes are another file."""
+    return False
+
+
 def parse_ls_tree(data: bytes) -> tuple[TreeEntry, ...]:
     """Read `git ls-tree -r -l -z`."""
     entries = []
@@ -84,24 +96,25 @@ def parse_ls_tree(data: bytes) -> tuple[TreeEntry, ...]:
         if row:
             meta, _, path = row.partition(b"\t")
             mode, kind, sha, size = meta.decode().split()
-            entries.append(TreeEntry(os.fsdecode(path), mode, kind, sha, int(size) if size != "-" else -1))
+            entries.append(TreeEntry(os.fsdecode(path), mode, kind, sha, int(size) if size.isdecimal() else -1))
     return tuple(entries)
 
 
 async def export(git: Git, entries: Sequence[TreeEntry], into: Path) -> None:
     """Write blobs as they are stored. Links come last, and those that lead out are taken away again."""
     for entry in entries:
-        _refuse_unsafe(entry.path)
+        refuse_unsafe(entry.path)
     await anyio.Path(into).mkdir(parents=True, exist_ok=True)
-    for batch in _batches([e for e in entries if e.type == "blob" and e.mode != _LINK]):
-        contents = await _contents(git, batch)
+    for batch in _batches([e for e in entries if e.type == "blob" and e.mode != LINK]):
+        contents = await contents_of(git, batch)
         await anyio.to_thread.run_sync(_write_files, into, batch, contents)
-    links = [entry for entry in entries if entry.mode == _LINK]
-    targets = await _contents(git, links)
+    links = [entry for entry in entries if entry.mode == LINK]
+    targets = await contents_of(git, links)
     await anyio.to_thread.run_sync(_write_links, into, links, targets)
 
 
-def _refuse_unsafe(path: str) -> None:
+def refuse_unsafe(path: str) -> None:
+    """Raise UserError for a path that a commit names and no safe checkout has."""
     parts = path.split("/")
     deep = len(parts) > MOST_FOLDERS
     if deep or any(part in {"", ".", ".."} or part.casefold() == ".git" for part in parts):
@@ -121,7 +134,7 @@ def _batches(entries: Sequence[TreeEntry]) -> Iterable[list[TreeEntry]]:
         yield batch
 
 
-async def _contents(git: Git, entries: Sequence[TreeEntry]) -> list[bytes]:
+async def contents_of(git: Git, entries: Sequence[TreeEntry]) -> list[bytes]:
     """The blobs of `entries`, in order."""
     if not entries:
         return []
@@ -131,7 +144,7 @@ async def _contents(git: Git, entries: Sequence[TreeEntry]) -> list[bytes]:
     for entry in entries:
         end = out.index(b"\n", position)
         if out[position:end].endswith(b" missing"):
-            raise InfrastructureError(f"{entry.path}: its content ({entry.sha}) is not in the repository")
+            raise not_here(entry.path, entry.sha)
         contents.append(out[end + 1 : end + 1 + entry.size])
         position = end + entry.size + 2
     return contents
@@ -258,11 +271,18 @@ def refuse_odd_names(found: Found, tracked: Collection[str]) -> None:
 
 
 def read_changes(
-    root: Path, found: Found, tracked: Mapping[str, TreeEntry], limits: ScanLimits, *, keep: Callable[[TreeEntry], bool]
+    root: Path,
+    found: Found,
+    tracked: Mapping[str, TreeEntry],
+    limits: ScanLimits,
+    *,
+    keep: Callable[[TreeEntry], bool],
+    same: Same,
 ) -> Changes:
-    """Compare a directory with a tree, reading each file once and never through a link.
+    """Compare a directory with a tree, never reading through a link.
 
-    `keep` says which tracked entries stay although they were not found.
+    `keep` says which tracked entries stay although they were not found; `same`, which files mean what is stored
+    although their bytes differ.
     """
     entries: list[tuple[str, str, str]] = []
     blobs: list[bytes] = []
@@ -271,18 +291,27 @@ def read_changes(
     try:
         for path, is_link in found.paths.items():
             before = tracked.get(path)
-            mode, content = _read(root_fd, path, is_link, before, left)
+            mode, content = _read(root_fd, path, before, left, same) if not is_link else _link(root_fd, path, before)
             if content is None:  # the same bytes
                 if before is not None and before.mode != mode:
                     entries.append((mode, before.sha, path))
                 continue
             left -= len(content)
             blobs.append(content)
-            entries.append((mode, _blob_sha(content), path))
+            entries.append((mode, blob_sha(content), path))
     finally:
         os.close(root_fd)
     removed = [path for path in tracked if path not in found.paths and not keep(tracked[path])]
     return Changes(tuple(entries), tuple(removed), tuple(blobs))
+
+
+def with_absent(
+    changes: Changes, absent: Mapping[str, tuple[str, str]], found: Found, tracked: Mapping[str, TreeEntry]
+) -> Changes:
+    """The changes with files that are on record (mode and SHA by path) and on purpose not in the directory."""
+    known = {path: (entry.mode, entry.sha) for path, entry in tracked.items()}
+    news = ((*at, path) for path, at in absent.items() if path not in found.paths and known.get(path) != at)
+    return replace(changes, entries=(*changes.entries, *news))
 
 
 def stays(entry: TreeEntry, found: Found, skip: Collection[str], left_out: Collection[str]) -> bool:
@@ -292,12 +321,14 @@ def stays(entry: TreeEntry, found: Found, skip: Collection[str], left_out: Colle
     return entry.mode == _MODULE and not any(path.startswith(f"{entry.path}/") for path in found.paths)
 
 
-def _read(root_fd: int, path: str, is_link: bool, before: TreeEntry | None, left: int) -> tuple[str, bytes | None]:
+def _link(root_fd: int, path: str, before: TreeEntry | None) -> tuple[str, bytes | None]:
+    content = _read_link(root_fd, path)
+    same = before is not None and before.mode == LINK and before.sha == blob_sha(content)
+    return LINK, None if same else content
+
+
+def _read(root_fd: int, path: str, before: TreeEntry | None, left: int, same: Same) -> tuple[str, bytes | None]:
     """Mode and content of one file; content None where it equals what the tree has."""
-    if is_link:
-        content = _read_link(root_fd, path)
-        same = before is not None and before.mode == _LINK and before.sha == _blob_sha(content)
-        return _LINK, None if same else content
     try:
         fd = open_beneath(root_fd, path, _READ)
     except OSError as error:
@@ -309,22 +340,23 @@ def _read(root_fd: int, path: str, is_link: bool, before: TreeEntry | None, left
         mode = _EXECUTABLE if status.st_mode & 0o100 else _PLAIN
         if before is not None and status.st_size == before.size and _same(file.read(before.size + 1), before):
             return mode, None
+        if before is not None and before.mode != LINK and same(file, before):
+            return mode, None
         if status.st_size > left:
             raise ToolError(f"{path}: too much changed data in the workspace", hint="Delete what is not needed.")
         file.seek(0)
         content = file.read(left + 1)
     if len(content) > left:
         raise ToolError(f"{path}: too much changed data in the workspace", hint="Delete what is not needed.")
-    if before is not None and b"\r\n" in content and _same(content.replace(b"\r\n", b"\n"), before):
-        return mode, None  # only the line endings of a checkout differ
     return mode, content
 
 
 def _same(content: bytes, before: TreeEntry) -> bool:
-    return before.mode != _LINK and _blob_sha(content) == before.sha
+    return before.mode != LINK and blob_sha(content) == before.sha
 
 
-def _blob_sha(content: bytes) -> str:
+def blob_sha(content: bytes) -> str:
+    """The name git gives to a file's content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
@@ -342,8 +374,8 @@ def _read_link(root_fd: int, path: str) -> bytes:
 
 async def links_left_out(git: Git, root: Path, found: Found, tracked: Mapping[str, TreeEntry]) -> tuple[str, ...]:
     """Tracked links that `export` had left out of `root`: their absence is not the expert's doing."""
-    missing = [entry for path, entry in tracked.items() if entry.mode == _LINK and path not in found.paths]
-    targets = await _contents(git, missing)
+    missing = [entry for path, entry in tracked.items() if entry.mode == LINK and path not in found.paths]
+    targets = await contents_of(git, missing)
 
     def leads_out(entry: TreeEntry, target: bytes) -> bool:
         place = os.path.realpath(root)
@@ -363,38 +395,3 @@ async def store(git: Git, changes: Changes, env: Mapping[str, str]) -> None:
     if gone or here:
         lines = b"".join(line + b"\0" for line in gone + here)
         await git.check("update-index", "-z", "--index-info", stdin=lines, env=env)
-
-
-async def ignored_by(git: Git, rules: Sequence[TreeEntry], paths: Sequence[str]) -> set[str]:
-    """Which paths the given `.gitignore` files exclude; nothing else is consulted."""
-    regular = [rule for rule in rules if rule.mode != _LINK]
-    if not paths or not regular:
-        return set()
-    contents = await _contents(git, regular)
-    with tempfile.TemporaryDirectory(prefix="ignore-", dir=git.directory) as folder:
-        for rule, content in zip(regular, contents, strict=True):
-            target = Path(folder) / rule.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-        return await _check_ignore(git, Path(folder), Path("/dev/null"), paths)
-
-
-async def ignored_in_checkout(git: Git, root: Path, excludes: Path, paths: Sequence[str]) -> set[str]:
-    """Which paths a checkout's own `.gitignore` files and its exclude file leave out."""
-    return await _check_ignore(git, root, excludes, paths) if paths else set()
-
-
-async def _check_ignore(git: Git, worktree: Path, excludes: Path, paths: Sequence[str]) -> set[str]:
-    options = (f"--work-tree={worktree}", "-c", "core.bare=false", "-c", f"core.excludesFile={excludes}")
-    # "./" keeps a name that begins with ":" from being read as a pathspec with magic.
-    stdin = b"".join(b"./" + os.fsencode(path) + b"\0" for path in paths)
-    result = await git.run(*options, "check-ignore", "--no-index", "-z", "--stdin", stdin=stdin, cwd=worktree)
-    if result.exit_code > 1:
-        raise InfrastructureError(f"git check-ignore failed: {last_line(result.stderr)}")
-    return {os.fsdecode(path[2:]) for path in result.stdout.split(b"\0") if path}
-
-
-def attribute_pattern(path: bytes) -> bytes:
-    """A line of an attributes file that matches exactly this path from the root."""
-    escaped = re.sub(rb'([\\*?\[\]!# "])', rb"\\\1", path)
-    return b'"/' + escaped.replace(b"\\", b"\\\\").replace(b'\\\\"', b'\\"') + b'"'
