@@ -249,15 +249,17 @@ def _fits(wanted: Path, bound: Path) -> bool:
     """Whether everything can be moved: one disk, no mount point, and no name that the bound folder has already."""
     if wanted.is_symlink() or not wanted.is_dir() or wanted.stat().st_dev != bound.stat().st_dev:
         return False
-    return not any((wanted / entry.name).exists() for entry in os.scandir(bound))
+    with os.scandir(bound) as entries:
+        return not any((wanted / entry.name).exists() for entry in entries)
 
 
 def _move_in(wanted: Sequence[Path], bound: Sequence[Path]) -> None:
     """Put the contents of each wanted folder into the bound one, and that one into its place."""
     for old, new in zip(wanted, bound, strict=True):
         about = old.stat()
-        for entry in os.scandir(old):
-            Path(entry.path).rename(new / entry.name)
+        with os.scandir(old) as entries:
+            for entry in entries:
+                Path(entry.path).rename(new / entry.name)
         new.chmod(about.st_mode & 0o7777)
         old.rmdir()
         new.rename(old)
