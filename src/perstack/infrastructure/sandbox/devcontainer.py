@@ -108,11 +108,17 @@ def _judged(text: Text) -> Iterator[str]:
             yield f"{text.at(key)}: `{key}` is left out: {_LEFT_OUT.get(key, _QUIET)}"
 
 
+_DROPPED_OF_BUILD = {
+    "cacheFrom": "the engine's own cache is used",
+    "options": "the engine's own settings are used; write arguments under `args`",
+}
+
+
 def _known_build(text: Text, given: Json, told: list[str]) -> Json:
     """`build` without what only makes building faster; its paths are relative to each other as the format says."""
     kept = dict(given) if isinstance(given, dict) else {}
-    dropped = [key for key in ("cacheFrom", "options") if kept.pop(key, None)]
-    told += [f"{text.at('build', key)}: `{key}` is left out: the engine's own cache is used" for key in dropped]
+    dropped = [key for key in _DROPPED_OF_BUILD if kept.pop(key, None)]
+    told += [f"{text.at('build', key)}: `{key}` is left out: {_DROPPED_OF_BUILD[key]}" for key in dropped]
     return _paths(text, kept)
 
 

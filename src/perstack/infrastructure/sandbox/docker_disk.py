@@ -67,7 +67,8 @@ def _root(container: Container) -> Iterator[os.stat_result]:
     """Unless it is hidden from this user, or its number is another PID namespace's."""
     process = Path("/proc", str(container.attrs["State"].get("Pid") or 0))
     with contextlib.suppress(OSError):
-        if str(container.id) in (process / "cgroup").read_text("ascii", "replace"):
+        # Groups have its name where the engine may make some; /etc/hosts and others come from a folder of its name.
+        if any(str(container.id) in (process / what).read_text("utf-8", "replace") for what in ("cgroup", "mountinfo")):
             yield (process / "root").stat()
 
 
