@@ -9,13 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from perstack.core.errors import PerstackError
 from perstack.core.experts import Config
 from perstack.infrastructure.secrets import Redactor
 
 _WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "BEARER", "COOKIE")
+# Such names are given to harmless things as well: what they hold must look like a secret too.
+_WEAKER = ("PASS", "PWD", "PAT", "AUTH", "AUTHORIZATION", "DSN", "SALT", "SESSION", "JWT")
+# A single word or number, which other texts hold too: taken out everywhere, `postgres` would hide the rest.
+_WORD = re.compile(r"[a-z]{1,9}|[A-Z]{1,9}|[A-Z][a-z]{1,8}|[0-9]{1,9}")
 # They say where a secret is, not what it is.
 _PLACES = ("_FILE", "_PATH", "_DIR", "_COMMAND", "_SOCK", "_URL", "_URI", "_NAME")
 _LEAST = 8
@@ -84,8 +88,7 @@ def without_secrets(error: BaseException, secrets: Redactor) -> None:
 
 def _secrets_in(env: Mapping[str, str]) -> Iterator[str]:
     for name, value in env.items():
-        upper = name.upper()
-        if any(word in upper for word in _WORDS) and not upper.endswith(_PLACES) and not _is_place(value):
+        if _names_secret(name.upper(), value) and not _is_place(value) and not _WORD.fullmatch(value):
             yield value
         if "://" in value:
             yield from _passwords(value)
@@ -93,14 +96,30 @@ def _secrets_in(env: Mapping[str, str]) -> Iterator[str]:
         yield from _account(Path(env["GOOGLE_APPLICATION_CREDENTIALS"]))
 
 
+def _names_secret(name: str, value: str) -> bool:
+    """Whether a variable is named like a secret; a name that only contains such a word asks more of the value."""
+    if name.endswith(_PLACES):
+        return False
+    parts = re.split("[^A-Z0-9]+", name)
+    if any(part.removesuffix("S").endswith(_WORDS) for part in parts):
+        return True
+    weaker = any(word in name for word in _WORDS) or any(part in _WEAKER for part in parts)
+    return weaker and _is_mixed(value) and _may_be_secret(value)
+
+
 def _passwords(value: str) -> Iterator[str]:
+    """What an address holds: a password, a user that is a token, parameters that are named like a secret."""
     try:
         parts = urlsplit(value.strip())
-        password = parts.password or ""
+        user, password = parts.username or "", parts.password or ""
+        asked = parse_qsl(parts.query)
     except ValueError:
         return
-    if password:
+    if password and not _WORD.fullmatch(password):
         yield from (password, unquote(password))
+    if not password and _may_be_secret(user):
+        yield from (user, unquote(user))
+    yield from (one for name, one in asked if _names_secret(name.upper(), one) and _may_be_secret(one))
 
 
 def _account(path: Path) -> Iterator[str]:
@@ -122,5 +141,11 @@ def _is_place(value: str) -> bool:
 
 def _may_be_secret(value: str) -> bool:
     """Not every value that a skill is given is one: a region or a folder, taken out everywhere, would hide the rest."""
-    mixed = any(sign.isdigit() for sign in value) and any(sign.isalpha() for sign in value)
-    return len(value) >= 12 and mixed and not value.startswith("/") and "://" not in value
+    if value.startswith(("/", "~", "./")) or "://" in value:
+        return False
+    mixed = _is_mixed(value)
+    return len(value) >= (12 if mixed else 16) and (mixed or " " not in value)
+
+
+def _is_mixed(value: str) -> bool:
+    return any(sign.isdigit() for sign in value) and any(sign.isalpha() for sign in value)
