@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from perstack.api.cover import inside
 from perstack.api.host import Host
 from perstack.api.locked import Locked
+from perstack.api.snapshots import PACKAGES, keeping
 from perstack.core.contracts import Sandbox, Service, Session, Skill, Tell
 from perstack.core.errors import PerstackError
 from perstack.core.experts import BUILTIN_SKILLS, RETRIEVAL_SKILL, Expert, SkillSpec
@@ -27,10 +29,12 @@ from perstack.core.json import JsonObject, canonical
 from perstack.core.messages import ToolCall, ToolDefinition, ToolResult
 from perstack.core.sandbox import Mount, Snapshot
 from perstack.definition.lock import source
+from perstack.infrastructure import package_store
 from perstack.infrastructure.egress.proxy import named, open_egress
 from perstack.infrastructure.egress.ready import PROXY_GATE, make_ready
 from perstack.infrastructure.packages import Launch, installed
 from perstack.infrastructure.sandbox.disk_bound import DiskBound
+from perstack.infrastructure.sandbox.snapshot_store import PRUNED_AT_START
 from perstack.runtime.concurrency import in_order
 from perstack.runtime.equipment import CLOSING_S
 from perstack.skills.base import base_skill
@@ -195,12 +199,16 @@ class Kit:
         place = self._place
         await self._proxy_ready(place.sandbox.name != "host" and place.snapshot.network.open)
         words = (spec.package_name,) if spec.package_name else spec.args
+        cache = self._host.cache / PACKAGES
+        if not self._launches:
+            clear = partial(package_store.prune, cache, keeping(self._host.env), most=PRUNED_AT_START)
+            await anyio.to_thread.run_sync(clear)
         launch = await installed(
             place.sandbox,
             place.snapshot,
             spec.command,
             words,
-            cache=self._host.cache / "packages",
+            cache=cache,
             log=self._say,
             version=self._shared.locked.version(spec),
         )

@@ -13,9 +13,10 @@ import anyio.to_thread
 from perstack.api.host import Host
 from perstack.core.errors import SandboxUnavailable, UserError
 from perstack.core.sandbox import SandboxSpec
+from perstack.infrastructure import package_store
 from perstack.infrastructure.sandbox.snapshot_store import Keeping, Kept, SnapshotStore
 
-SNAPSHOTS = "snapshots"  # below the cache
+SNAPSHOTS, PACKAGES = "snapshots", "packages"  # below the cache
 MAX_AGE, MAX_SIZE = "PERSTACK_SNAPSHOT_MAX_AGE", "PERSTACK_SNAPSHOT_MAX_SIZE"
 _MIRRORS = "PERSTACK_SETUP_MIRRORS"
 _DOCKER = "perstack.infrastructure.sandbox.docker"
@@ -55,16 +56,20 @@ def with_mirrors(spec: SandboxSpec, env: Mapping[str, str]) -> SandboxSpec:
 
 
 async def prune(host: Host, wanted: Keeping, *, dry_run: bool = False) -> Pruned:
-    """Remove snapshots that are too old or too much, images that were built and are too old; what a job uses stays."""
-    store = SnapshotStore(host.cache / SNAPSHOTS)
+    """Remove snapshots and packages of skills that are too old or too much, and images that were built and are too old.
+
+    What a job uses stays.
+    """
+    store, packages = SnapshotStore(host.cache / SNAPSHOTS), host.cache / PACKAGES
 
     def work() -> Pruned:
-        before = store.kept()
+        before = (*store.kept(), *package_store.kept(packages))
         engine, answers = "", False
         with contextlib.suppress(SandboxUnavailable):
             engine, answers = importlib.import_module(_ENGINES).choose("auto", host.env).address, True
         drop = partial(importlib.import_module(_DOCKER).drop_image, engine=engine)
         removed = store.prune(wanted, drop, dry_run=dry_run)
+        removed += package_store.prune(packages, wanted, dry_run=dry_run)
         names = {one.name for one in removed}
         if answers:
             # An engine that stops in the middle is told: snapshots are gone by then, builds stay for the next time.

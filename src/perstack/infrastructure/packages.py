@@ -25,9 +25,11 @@ from perstack.core.sandbox import ExecResult, Mount, Snapshot
 from perstack.infrastructure import package_tree
 from perstack.infrastructure.file_lock import locked
 from perstack.infrastructure.owned import remove_tree
+from perstack.infrastructure.package_store import Lease, leased
 from perstack.infrastructure.package_tree import Package
 from perstack.infrastructure.package_words import Wanted, package_name, pinned, plain_name, wanted
 from perstack.infrastructure.sandbox.disk_bound import DiskBound
+from perstack.infrastructure.sandbox.snapshot_store import size_of
 
 # In place of a version: the newest one that fits the words, whatever is there.
 NEWEST = "newest"
@@ -75,6 +77,7 @@ class Launch:
     env: Mapping[str, str] = field(default_factory=dict)
     packages: tuple[Package, ...] = ()
     integrity: str = ""
+    lease: Lease | None = field(default=None, compare=False, repr=False)  # what is in use is not taken away
 
 
 async def installed(
@@ -103,6 +106,7 @@ async def installed(
     folder, record = cache / key, cache / f"{key}.json"
     target = str(folder) if sandbox.name == "host" else f"{_INSIDE}/{key}"
     cache.mkdir(parents=True, exist_ok=True)
+    lease = await leased(cache, key)
     async with locked(cache / f"{key}.lock"):
         found = None if version == NEWEST else _read(record, folder)
         if found is None:
@@ -111,16 +115,18 @@ async def installed(
             found = await _install(sandbox, snapshot, want, Mount(folder, target, writable=True))
             _write(record, found)
     argv = (f"{target}/{found.program}", *want.arguments)
-    return Launch(argv, (Mount(folder, target),), {}, found.packages, found.integrity)
+    return Launch(argv, (Mount(folder, target),), {}, found.packages, found.integrity, lease)
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """What an installation came to. `program` is a path below its folder."""
+    """What an installation came to. `program` is a path below its folder; `about` and `bytes` are for who clears up."""
 
     program: str
     packages: tuple[Package, ...]
     integrity: str
+    about: str = ""
+    bytes: int = 0
 
 
 async def _install(sandbox: Sandbox, snapshot: Snapshot, want: Wanted, folder: Mount) -> _Record:
@@ -143,6 +149,8 @@ def _described(want: Wanted, folder: Path) -> _Record:
         package_tree.program(folder, want.registry, want.specs, want.program),
         package_tree.packages(folder, want.registry),
         package_tree.integrity(folder),
+        " ".join(want.specs),
+        size_of(folder),
     )
 
 
@@ -170,7 +178,8 @@ def _read(record: Path, folder: Path) -> _Record | None:
     """The record of a whole installation; None where there is none, or half of one."""
     try:
         found = json.loads(record.read_text("utf-8"))
-        whole = _Record(found["program"], tuple(Package(**entry) for entry in found["packages"]), found["integrity"])
+        packages = tuple(Package(**entry) for entry in found["packages"])
+        whole = _Record(found["program"], packages, found["integrity"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return whole if os.path.lexists(folder / whole.program) else None

@@ -148,7 +148,7 @@ class SnapshotStore:
         draft = Path(tempfile.mkdtemp(prefix=f"{owned_name('setup')}-", dir=self.root))
         try:
             made = await make(draft)
-            size = made.image_bytes + await anyio.to_thread.run_sync(_size, draft)
+            size = made.image_bytes + await anyio.to_thread.run_sync(size_of, draft)
             record = {"about": about, "bytes": size, "image": made.image}
             (draft / RECORD).write_text(json.dumps(record), "utf-8")
             if place.exists():  # its image is gone, or its record cannot be read
@@ -175,6 +175,9 @@ class SnapshotStore:
         if one.name in self._leases or (fd := try_lock(gate)) is None:
             return False
         try:
+            if self._read(one.name) is None:  # another prune was faster
+                gate.unlink(missing_ok=True)
+                return False
             if dry_run:
                 return True
             if not drop(one):
@@ -200,7 +203,8 @@ class SnapshotStore:
         remove_tree(trash)
 
 
-def _size(folder: Path) -> int:
+def size_of(folder: Path) -> int:
+    """Bytes that a folder takes on its disk."""
     return sum(_sizes(folder))
 
 

@@ -1,4 +1,4 @@
-"""`perstack prune`: take away what set-up left on this machine and nobody has used for long."""
+"""`perstack prune`: take away what set-up and skills left on this machine and nobody has used for long."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Examples:
   perstack prune --max-age 7d --dry-run
   perstack prune --all
 
-Snapshots that a job uses stay, and images built within the hour. What is needed again is made again.
+What a job uses stays, and images built within the hour. What is needed again is made again.
 
 Exit codes: 0 done; 2 usage.""",
 )
@@ -34,7 +34,7 @@ Exit codes: 0 done; 2 usage.""",
 @click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
 @format_option
 def command(max_age: str, max_size: str, everything: bool, dry_run: bool, output: str) -> int:
-    """Remove snapshots of set-up (folders and images) that are too old or too much, and images of old builds.
+    """Remove snapshots of set-up and packages of skills that are too old or too much, and images of old builds.
 
     Every job does the same in passing, for a few of them; PERSTACK_SNAPSHOT_MAX_AGE and PERSTACK_SNAPSHOT_MAX_SIZE
     say how much is kept.
