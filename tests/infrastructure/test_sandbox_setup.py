@@ -22,6 +22,7 @@ from perstack.core.errors import UserError
 from perstack.core.sandbox import Limits, SandboxSpec, SetupNetwork
 from perstack.infrastructure.owned import owned_name
 from perstack.infrastructure.sandbox.docker import Docker
+from perstack.infrastructure.sandbox.docker_build import is_abandoned
 from perstack.infrastructure.sandbox.docker_container import reap
 from perstack.infrastructure.sandbox.docker_image import BASE_IMAGE, snapshots
 from perstack.infrastructure.sandbox.docker_leftovers import remove_leftovers, remove_orphans
@@ -163,9 +164,10 @@ async def test_an_image_is_built_from_a_dockerfile(source: Path, tmp_path: Path)
     (tmp_path / "w").mkdir()
     async with sandbox.open(made, tmp_path / "w") as session:
         assert await sh(session, "cat /built; echo $BUILT") == (0, "built\nyes\n")
-    write(source, {"ci/Dockerfile": f"FROM {BASE_IMAGE}\nRUN echo oh no; exit 9\n"})
+    write(source, {"ci/Dockerfile": f"FROM {BASE_IMAGE}\nENV STEP={tmp_path}\nRUN echo oh no; exit 9\n"})
     with pytest.raises(UserError, match="does not build"):
         await sandbox.prepare(SandboxSpec(build="ci/Dockerfile"), source, lambda _: None)
+    assert finished_steps(f"STEP={tmp_path}") == [True]
     with pytest.raises(UserError, match=r"no \.\./outside"):
         await sandbox.prepare(SandboxSpec(build="../outside"), source, lambda _: None)
 
@@ -333,6 +335,26 @@ async def test_an_image_that_cannot_be_had_is_a_user_error(source: Path, tmp_pat
     assert isinstance(await back_end("docker", tmp_path / "cache"), Docker)
     with pytest.raises(UserError, match=r"image localhost:1/no-such:1 cannot be had"):
         await Docker(cache=tmp_path).prepare(SandboxSpec(image="localhost:1/no-such:1"), source, lambda _: None)
+
+
+def finished_steps(value: str) -> list[bool]:
+    """Of the images with this value in their environment: whether `prune` finds them when they are old."""
+    client = docker.from_env()
+    try:
+        found = [image for image in client.images.list() if value in (image.attrs["Config"].get("Env") or ())]
+        old = remove_leftovers(Keeping(max_age_s=0), now=time.time() + 4000, dry_run=True)
+        told = [image.id in {one.image for one in old} for image in found]
+        for image in found:
+            client.images.remove(str(image.id), force=True)
+        return told
+    finally:
+        client.close()
+
+
+async def test_a_build_that_was_killed_is_told_by_its_name() -> None:
+    assert is_abandoned(f"perstack-build:perstack-making.{_dead().removeprefix('perstack-')}-abc")
+    assert not is_abandoned(f"perstack-build:{owned_name('making')}-abc")
+    assert not is_abandoned("perstack-build:0123456789ab")
 
 
 def kept_images() -> set[str]:

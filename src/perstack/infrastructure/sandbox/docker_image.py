@@ -39,6 +39,7 @@ from perstack.infrastructure.sandbox.compose import Build, Service
 from perstack.infrastructure.sandbox.devcontainer import resolved
 from perstack.infrastructure.sandbox.disk import DISK_EXIT, watched
 from perstack.infrastructure.sandbox.docker_beside import kept
+from perstack.infrastructure.sandbox.docker_build import built
 from perstack.infrastructure.sandbox.docker_container import OPEN_FILES_AND_PROCESSES, create, is_rootless
 from perstack.infrastructure.sandbox.docker_disk import layers_of, stopped_at, volumes_of
 from perstack.infrastructure.sandbox.docker_stream import raw_socket, read_frames
@@ -50,7 +51,6 @@ from perstack.infrastructure.sandbox.snapshot_store import Made
 BASE_IMAGE = "perstack-base"
 SNAPSHOTS = "perstack-snapshot"
 FOLDER = "perstack.folder"  # a label: where the rest of a snapshot is
-BUILDS = "perstack-build"  # what is built has this name, so that the engine notes when it was wanted last
 _LABEL = "perstack"
 _END_S = 60
 _OWN = (snapshot.WORKSPACE, snapshot.HOME)
@@ -172,22 +172,21 @@ def _build(engine: _Engine, build: Build, source: Path) -> str:
         _refuse_fetching(engine.client, name, (source / name).read_text("utf-8", "replace"))
     engine.log(f"building {name}")
     try:
-        image, _ = engine.client.images.build(
-            path=str(context),
-            dockerfile=os.path.relpath(source / name, context),
-            buildargs=dict(build.args),
-            target=build.target or None,
-            network_mode=None if engine.is_open else "none",
-            rm=True,
-            forcerm=True,
-            labels={_LABEL: "build"},
-        )
+        options = {
+            "path": str(context),
+            "dockerfile": os.path.relpath(source / name, context),
+            "buildargs": dict(build.args),
+            "target": build.target or None,
+            "network_mode": None if engine.is_open else "none",
+            "rm": True,
+            "forcerm": True,
+            "labels": {_LABEL: "build"},
+        }
+        return built(engine.client, options)
     except BuildError as error:
         lines = [str(part.get("stream", "")).strip() for part in error.build_log]
         tail = "\n".join(f"  {line}" for line in [line for line in lines if line][-10:])
         raise UserError(f"[sandbox] build: {name} does not build: {error.msg}\n{tail}") from error
-    image.tag(BUILDS, str(image.id).removeprefix("sha256:")[:12])
-    return str(image.id)
 
 
 def _refuse_fetching(client: docker.DockerClient, name: str, text: str) -> None:

@@ -16,8 +16,9 @@ from docker.errors import APIError
 from docker.models.images import Image
 
 from perstack.infrastructure.owned import is_gone
+from perstack.infrastructure.sandbox.docker_build import BUILDS, is_abandoned
 from perstack.infrastructure.sandbox.docker_container import LABEL, connected, reap
-from perstack.infrastructure.sandbox.docker_image import BUILDS, FOLDER, SNAPSHOTS, remove_image
+from perstack.infrastructure.sandbox.docker_image import FOLDER, SNAPSHOTS, remove_image
 from perstack.infrastructure.sandbox.snapshot_store import Keeping, Kept
 
 _YOUNG_S = 3600.0  # a job may be about to use it, without a container yet
@@ -35,7 +36,7 @@ def remove_leftovers(
         if not dry_run:
             reap(client)
         every = [(image, _told(image)) for image in _built(client)]
-        old = [pair for pair in every if clock - pair[1].used > max(keeping.max_age_s, _YOUNG_S)]
+        old = [pair for pair in every if _is_old(*pair, clock, keeping)]
         built = tuple(one for image, one in old if dry_run or _removed(client, image))
         return (*remove_orphans(client, now=clock, dry_run=dry_run), *built)
 
@@ -64,8 +65,16 @@ def remove_orphans(
     return tuple(gone)
 
 
+def _is_old(image: Image, one: Kept, clock: float, keeping: Keeping) -> bool:
+    if image.tags and all(is_abandoned(tag) for tag in image.tags):
+        return True
+    return clock - one.used > max(keeping.max_age_s, _YOUNG_S)
+
+
 def _built(client: docker.DockerClient) -> Iterator[Image]:
-    for image in client.images.list(filters={"label": f"{LABEL}=build"}):
+    found = {str(image.id): image for image in client.images.list(filters={"label": f"{LABEL}=build"})}
+    found |= {str(image.id): image for image in client.images.list(name=BUILDS)}  # steps of those that failed
+    for image in found.values():
         if all(tag.startswith(f"{BUILDS}:") for tag in image.tags):
             yield image
 
