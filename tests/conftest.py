@@ -101,21 +101,35 @@ _SAMPLE = 2
 TESTS = Path(__file__).parent
 
 
+def _says_slow(path: Path) -> bool:
+    return path.relative_to(TESTS).as_posix() in SLOW_FILES or "mark.slow" in path.read_text(encoding="utf-8")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Spare the unit tests the reading of files in which all are slow: reading takes longer than many tests."""
-    if config.option.markexpr != "not slow" or not collection_path.is_relative_to(TESTS):
+    """Spare the reading of files whose tests are all of the other kind: reading takes longer than many tests."""
+    wanted = config.option.markexpr
+    if not collection_path.is_relative_to(TESTS) or not collection_path.name.startswith("test_"):
         return None
-    return True if collection_path.relative_to(TESTS).as_posix() in SLOW_FILES else None
+    if wanted == "not slow":
+        return True if collection_path.relative_to(TESTS).as_posix() in SLOW_FILES else None
+    if wanted == "slow and not nightly" and collection_path.is_file():
+        return None if _says_slow(collection_path) else True
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     seen: Counter[tuple[str, bool]] = Counter()
+    said: dict[str, bool] = {}
     for item in items:
         place = item.path.relative_to(TESTS).as_posix()
         if item.get_closest_marker("threat"):
             item.user_properties.append((PROPERTY, back_end(item)))
         if place in SLOW_FILES:
             item.add_marker(pytest.mark.slow)
+        elif place not in said and item.get_closest_marker("slow"):
+            said[place] = _says_slow(item.path)
+            if not said[place]:
+                raise pytest.UsageError(f"{place}: write pytest.mark.slow in the file itself, else nobody reads it")
         if place.startswith(NIGHTLY_FOLDERS) and item.get_closest_marker("slow"):
             kind = (place, "honest" in item.name)
             seen[kind] += 1

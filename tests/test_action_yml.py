@@ -142,9 +142,10 @@ def test_a_workflow_starts_without_permissions_and_gives_each_with_its_reason(pa
 def test_the_action_needs_no_package_of_a_name_that_is_not_locked() -> None:
     install = (ROOT / "scripts/action/install").read_text("utf-8")
     assert "--require-hashes" in install
-    locked = (ROOT / "requirements/run.txt").read_text("utf-8")
-    for requirement in re.findall(r"^\S+==\S+.*(?:\n    .*)*", locked, re.MULTILINE):
-        assert "--hash=sha256:" in requirement
+    for name in ("run", "pip"):
+        locked = (ROOT / f"requirements/{name}.txt").read_text("utf-8")
+        for requirement in re.findall(r"^\S+==\S+.*(?:\n    .*)*", locked, re.MULTILINE):
+            assert "--hash=sha256:" in requirement
 
 
 def test_readme_and_guide_name_every_input_and_output() -> None:
