@@ -31,7 +31,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_dry_run_says_what_would_go_and_the_next_one_removes_it(cache: Path) -> None:
-    told = json.loads(CliRunner().invoke(group, ["prune", "--dry-run", "--format", "json"]).output)
+    done = CliRunner().invoke(group, ["prune", "--dry-run", "--format", "json"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    told = json.loads(done.stdout)
     assert [(one["name"], one["setup"]) for one in told["removed"]] == [("bubblewrap-1", "make all")]
     assert (told["dryRun"], told["kept"], told["freed"] >= 5000) == (True, [], True)
     assert (cache / "bubblewrap-1").is_dir()
