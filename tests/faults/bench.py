@@ -119,13 +119,19 @@ def signalled_at_line(bench: Bench, which: signal.Signals, word: str, *arguments
 
 
 class Engine:
-    """Stands before Docker's socket, and is gone after `requests` of them: every connection breaks, none is taken."""
+    """Stands before Docker's socket, and is gone after `requests` of them: every connection breaks, none is taken.
 
-    def __init__(self, folder: Path, requests: int, real: str = "/var/run/docker.sock") -> None:
+    With an `answer` it stays, and answers every later request with that; an empty one is the end of its connection.
+    """
+
+    def __init__(
+        self, folder: Path, requests: int, answer: bytes | None = None, real: str = "/var/run/docker.sock"
+    ) -> None:
         self.path = folder / "engine.sock"
         self.address = f"unix://{self.path}"
         self.seen = 0
         self._most = requests
+        self._answer = answer
         self._real = real
         self._server = socket.socket(socket.AF_UNIX)
         self._open: list[socket.socket] = []
@@ -167,8 +173,12 @@ class Engine:
                 if is_asked and b" HTTP/1.1\r\n" in data:
                     self.seen += 1
                     if self._most and self.seen > self._most:
-                        self.stop()
-                        return
+                        if self._answer:
+                            source.sendall(self._answer)
+                            continue
+                        if self._answer is None:
+                            self.stop()
+                        break
                 target.sendall(data)
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)

@@ -102,3 +102,26 @@ def test_an_engine_that_goes_away_at_any_request_is_told(docked: Bench) -> None:
     assert count > 10
     assert docked.works()
     assert containers_of(docked) == []
+
+
+def _http(status: bytes, body: bytes) -> bytes:
+    return b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("requests", [3, 15, 30, 45])
+@pytest.mark.parametrize(
+    "answer",
+    [_http(b"500 Internal Server Error", b'{"message": "no space left"}'), _http(b"200 OK", b"<<<<<"), b""],
+    ids=["fails", "says something else", "ends every connection"],
+)
+def test_an_engine_that_does_not_work_any_more_is_told_and_decides_nothing(
+    docked: Bench, answer: bytes, requests: int
+) -> None:
+    with Engine(docked.checkout.parent, requests, answer) as engine:
+        docked.more["DOCKER_HOST"] = engine.address
+        done = docked("verify")
+    assert done.is_told(4), (done.out, done.err)
+    assert "verdict: " not in done.out
+    assert "→" in done.err, "what to do is said"
+    assert docked.left() == []

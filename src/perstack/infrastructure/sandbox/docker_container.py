@@ -40,6 +40,14 @@ OPEN_FILES_AND_PROCESSES = (
     Ulimit(name="nproc", soft=_MOST_PROCESSES, hard=_MOST_PROCESSES),
 )
 _TIMEOUT_S = 120
+# What the libraries between us and an engine say of a connection.
+_BROKEN_OFF = "the engine broke the connection off"
+_MEANT = {
+    "Read timed out": "the engine did not answer in time",
+    "Connection aborted": _BROKEN_OFF,
+    "Connection reset by peer": _BROKEN_OFF,
+    "Expecting value: ": "the answer cannot be read: it is none of a Docker engine",
+}
 
 # What a container is attached to: each entry is a connection of its own.
 TOGETHER = ({"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1},)
@@ -227,13 +235,17 @@ def remove(client: docker.DockerClient | None, container: Container | None) -> N
 
 
 def first_sentence(error: Exception) -> str:
-    return str(getattr(error, "explanation", None) or error).strip().splitlines()[0][:300]
+    """What the engine said, in one line; where it said nothing that can be read, what it did."""
+    if said := str(getattr(error, "explanation", None) or "").strip():
+        return said.splitlines()[0][:300]
+    told = str(error).strip() or type(error).__name__
+    return next((meant for words, meant in _MEANT.items() if words in told), told.splitlines()[0][:300])
 
 
 def hint_of(error: Exception) -> str:
-    """What to do where an image went away under a job; else empty."""
+    """What to do where an image went away under a job, and in all other cases."""
     if not isinstance(error, ImageNotFound):
-        return ""
+        return "Look at the engine (`docker info`, its log) and run it again, or use `--sandbox bubblewrap`."
     return "The image was removed while the job ran (`docker rmi`, a prune): run it again, and it is made again."
 
 
