@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.threats.recording import PROPERTY, Recorder, back_end
+from tests.threats.recording import ENGINES, PROPERTY, Recorder, back_end
 
 
 @pytest.fixture(scope="session")
@@ -142,6 +142,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record-threats", metavar="FILE", help="add the results of attacks to FILE (tests/threats)")
+    parser.addoption(
+        "--record-as", choices=ENGINES, default="", help="DOCKER_HOST is this engine, and no Docker of root"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -149,7 +152,7 @@ def pytest_configure(config: pytest.Config) -> None:
         _listen()
     config.addinivalue_line("markers", "threat(id, …, on=back end): makes these attacks of tests/threats/catalogue.py")
     if (path := config.getoption("--record-threats")) and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Recorder(Path(path)))
+        config.pluginmanager.register(Recorder(Path(path), config.getoption("--record-as")))
 
 
 def _listen() -> None:

@@ -160,6 +160,13 @@ def descriptors(process):
     return found
 
 
+def link(path):
+    try:
+        return os.readlink(path)
+    except OSError:  # another kernel, which has none of its own
+        return ""
+
+
 def main():
     with open("/proc/self/status") as file:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
@@ -173,7 +180,7 @@ def main():
         "proc_writable": proc_writable(),
         "proc_private": proc_private(),
         "mounts": mounts(),
-        "namespaces": {n: os.readlink(f"/proc/self/ns/{n}") for n in ("pid", "ipc", "uts", "mnt", "net", "user")},
+        "namespaces": {n: link(f"/proc/self/ns/{n}") for n in ("pid", "ipc", "uts", "mnt", "net", "user")},
         "processes": [int(n) for n in os.listdir("/proc") if n.isdigit()],
         "environ": dict(os.environ),
         "everybodys_environ": [

@@ -144,6 +144,12 @@ async def test_set_up_that_fills_the_disk_is_stopped_by_name_and_nothing_of_it_i
             await sandbox.prepare(spec, source, lambda _: None)
         assert "diskMb" in str(caught.value)
     assert [path.name for path in (tmp_path / "cache").iterdir() if path.suffix != ".lock"] == []
+
+
+@pytest.mark.threat("I6")
+@pytest.mark.parametrize("name", BACK_ENDS)
+async def test_set_up_that_takes_too_much_memory_is_stopped_by_name(name: str, source: Path, tmp_path: Path) -> None:
+    sandbox = await back_end(name, tmp_path / "cache")
     starved = SandboxSpec(setup=("head -c 200M /dev/zero | tail >/dev/null",), limits=Limits(memory_mb=50))
     with pytest.raises(UserError, match="memory"):
         await sandbox.prepare(starved, source, lambda _: None)

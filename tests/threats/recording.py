@@ -1,4 +1,8 @@
-"""What came of tests that make attacks, kept in a file: `pytest --record-threats FILE`. Adds to what is in it."""
+"""What came of tests that make attacks, kept in a file: `pytest --record-threats FILE`. Adds to what is in it.
+
+`--record-as ENGINE` says that DOCKER_HOST is another engine than Docker itself: what ran on it is kept under that name,
+and everything else is left as it was.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from typing import Any
 import pytest
 
 BACK_ENDS = ("docker", "bubblewrap", "host")
+# Engines that answer in Docker's place. CI has none of them: their results are recorded by hand.
+ENGINES = ("podman", "rootless-docker", "rootless-podman", "gvisor")
 PROPERTY = "back-end"
 
 
@@ -27,23 +33,30 @@ def back_end(item: pytest.Item) -> str:
 class Recorder:
     """Collects the outcome of each test with a threat; the worst of its parameters counts."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, engine: str = "") -> None:
         self._path = path
+        self._engine = engine
         self._found: dict[str, dict[str, str]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note one phase of one test."""
         where = dict(report.user_properties).get(PROPERTY)
-        if not where or (report.passed and report.when != "call"):
+        if not where or (report.passed and report.when != "call") or (self._engine and where != "docker"):
             return
+        where = self._engine or where
         results = self._found.setdefault(report.nodeid.partition("[")[0], {})
         if results.get(str(where)) != "failed":
             results[str(where)] = report.outcome
 
     def pytest_sessionfinish(self) -> None:
         """Write everything at once."""
-        known = json.loads(self._path.read_text("utf-8"))["tests"] if self._path.exists() else {}
+        document = json.loads(self._path.read_text("utf-8")) if self._path.exists() else {}
+        known = document.get("tests", {})
         for test, results in self._found.items():
             known[test] = {**known.get(test, {}), **results}
-        document = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "tests": dict(sorted(known.items()))}
+        today, engines = f"{datetime.now(UTC):%Y-%m-%d}", document.get("engines", {})
+        if self._engine:
+            engines = {**engines, self._engine: {**engines.get(self._engine, {}), "date": today}}
+        date = document.get("date", today) if self._engine else today
+        document = {"date": date, "engines": engines, "tests": dict(sorted(known.items()))}
         self._path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", "utf-8")
