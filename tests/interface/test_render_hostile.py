@@ -147,3 +147,11 @@ def test_folds_stay_balanced_wherever_a_text_is_cut(limit: int) -> None:
     cut = fit(TEXTS["check text"], limit)
     assert utf16_units(cut) <= limit
     assert tags(cut).wrong == []
+
+
+def test_a_patch_is_read_with_the_lines_that_git_means_and_line_ends_that_change_are_seen() -> None:
+    head = "diff --git a/a b/a\nindex 1..2 100644\n--- a/a\n+++ b/a\n@@ -1 +1 @@\n"
+    shown = facts.visible(facts.readable_patch(f"{head}-x\n+x\u2028index 1\x0cindex 2\n"))
+    assert shown == f"{head.replace('index 1..2 100644', '')}-x\n+x<U+2028>index 1<U+000C>index 2".replace("\n\n", "\n")
+    assert "-x\n+x<U+000D>" in facts.visible(facts.readable_patch(f"{head}-x\n+x\r\n"))
+    assert "-x\n+y" in facts.visible(facts.readable_patch(f"{head}-x\r\n+y\r\n"))

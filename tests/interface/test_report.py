@@ -246,3 +246,20 @@ def test_the_command_writes_one_file_or_to_standard_output(tmp_path: Path, capsy
     blocked = tmp_path / "file"
     blocked.touch()
     assert run(["report", "--storage", str(tmp_path), "--out", str(blocked / "r.html")]) == 4
+
+
+def test_a_carriage_return_in_a_kept_patch_makes_no_line_of_git(tmp_path: Path) -> None:
+    """Threat: content that reads as another file's header, where every line end counts as one."""
+    store = JobStore(tmp_path, redact=str)
+    store.create(JobRecord("job1", "", 1_700_000_000_000, extra={"kind": "fix"}))
+    writer = store.open_log("job1")
+    writer(event("decideVerdict", 1, report=report("pass", "pass")))
+    writer.close()
+    head = "diff --git a/bad.md b/bad.md\n--- a/bad.md\n+++ b/bad.md\n@@ -1 +1 @@\n-x\n"
+    forged = "+x\rdiff --git a/good.md b/good.md\r--- a/good.md\r+++ b/good.md\n"
+    (tmp_path / "jobs" / "job1" / "candidate.patch").write_bytes((head + forged).encode())
+    out = tmp_path / "r.html"
+    assert run(["report", "job1", "--storage", str(tmp_path), "--out", str(out)]) == 0
+    shown = out.read_text("utf-8")
+    assert ">bad.md<" in shown
+    assert ">good.md<" not in shown

@@ -24,6 +24,7 @@ GREEN = SignalSpec("look", SignalKind.COMMAND, ("true",), repeat=1)
 def project(tmp_path: Path) -> Project:
     made = Project.make(tmp_path, {"tests/test_sizes.py": TEST})
     (made.root / "sizes.py").write_bytes(LATIN.encode("latin-1"))
+    (made.root / ".gitattributes").write_text("*.py text\nlogo.* linguist-generated\n")
     (made.root / "logo.bin").write_bytes(b"\x89P\x1a\xff" * 20)
     git(made.root, "add", "-A")
     git(made.root, "commit", "-q", "-m", "odd")
@@ -55,7 +56,10 @@ async def test_rules_see_the_lines_of_a_latin_1_file_and_quote_them_printably(pr
     assert (tmp_path / "out" / "evidence.json").is_file()
 
 
-async def test_what_no_text_is_stays_refused_with_and_without_null_bytes(project: Project) -> None:
+async def test_what_no_text_is_stays_refused_and_what_forges_fold_away_is_pointed_out(project: Project) -> None:
     report = await judged(project, GREEN, logo_Dbin=b"\x89P\x1a\xfe" * 20, icon_Dbin=b"\x00\xff" * 9)
     refused = {finding.path for finding in report.policy if finding.code.value == "binary-file" and finding.blocks}
     assert refused == {"logo.bin", "icon.bin"}
+    folded = [finding.path for finding in report.policy if "forges fold its change away" in finding.detail]
+    assert folded == ["logo.bin"]
+    assert not any(finding.blocks for finding in report.policy if "forges fold" in finding.detail)

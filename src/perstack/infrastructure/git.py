@@ -303,7 +303,8 @@ class Repository:
         ignored -= {entry.path for entry in await self._head_files()}
         is_sparse = (source.own / "info" / "sparse-checkout").exists() or not found.paths.keys() >= tracked.keys()
         absent = await git_worktree.left_out(self._git, source) if is_sparse else {}
-        return found.without(ignored), absent, await git_worktree.written_otherwise(self._git, source, found.paths)
+        here = [path for path in tracked if path in found.paths]
+        return found.without(ignored), absent, await git_worktree.written_otherwise(self._git, source, here)
 
     async def _head_files(self) -> tuple[TreeEntry, ...]:
         try:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 
+_STREAM = re.compile(r":(?:\$i30)?:\$(?:data|index_allocation)$")  # of NTFS, that is the file or folder itself
 _SHORT_GIT = re.compile(r"\.?git~\d+")
 MOST_FOLDERS = 200  # no stack of ours, and no tool that walks a tree, goes much deeper
 _SHORT_OWN = re.compile(r"persta~\d+")
@@ -17,9 +18,11 @@ _SHORT_OWN = re.compile(r"persta~\d+")
 
 def folded(name: str) -> str:
     """One spelling for all names that some file system takes for the same."""
-    plain = unicodedata.normalize("NFKC", name)
-    visible = "".join(char for char in plain if unicodedata.category(char) != "Cf")
-    return unicodedata.normalize("NFC", visible.casefold().partition(":")[0].rstrip(". ")) or name
+    plain = name.lower()
+    if not name.isascii():
+        plain = unicodedata.normalize("NFKC", name)
+        plain = "".join(char for char in plain if unicodedata.category(char) != "Cf").casefold()
+    return unicodedata.normalize("NFC", _STREAM.sub("", plain).rstrip(". ")) or name
 
 
 def reserved(path: str) -> str:
@@ -27,10 +30,21 @@ def reserved(path: str) -> str:
 
     `.git` counts at any depth, `perstack` only at the root. A backslash separates too.
     """
-    parts = [folded(part) for part in re.split(r"[/\\]", path)]
-    if parts[0] == "perstack" or _SHORT_OWN.fullmatch(parts[0]):
+    parts = re.split(r"[/\\]", path)
+    first = _file_of(parts[0])
+    if first == "perstack" or _SHORT_OWN.fullmatch(first):
         return "perstack"
-    return ".git" if any(part == ".git" or _SHORT_GIT.fullmatch(part) for part in parts) else ""
+    return ".git" if any(means_git(part) for part in parts) else ""
+
+
+def means_git(part: str) -> bool:
+    """Whether one part of a path is `.git` on some disk, or a stream of it."""
+    spelt = _file_of(part)
+    return spelt == ".git" or _SHORT_GIT.fullmatch(spelt) is not None
+
+
+def _file_of(part: str) -> str:
+    return folded(part).partition(":")[0].rstrip(". ")
 
 
 def unwritable(path: str) -> str:

@@ -6,11 +6,12 @@ The difference is the one that git computes from the applied trees, not the text
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import anyio.to_thread
 
-from perstack.core.verdict import PolicyFinding
+from perstack.core.verdict import PolicyFinding, ReasonCode
 from perstack.infrastructure.git import Repository
 from perstack.infrastructure.secrets import Redactor
 from perstack.signals.ground import Ground
@@ -41,6 +42,7 @@ async def judge_difference(
     modes = {entry.path: entry.mode for entry in ground.entries}
     text = await _with_odd_texts(request.repository, request.base, tree, difference)
     binaries = [await _both_sides(request, tree, path) for path in _binary_files(text)]
+    folded = await request.repository.folded_away(ground.entries, sorted({section.path for section in cut(difference)}))
 
     def read(path: str) -> bytes | None:
         return ground.tree.read(path) if modes.get(path, "").startswith("100") else None
@@ -54,12 +56,19 @@ async def judge_difference(
             read_base=read,
             specs=request.specs,
         )
-        found = (*found, *secrets_added(text, secrets))
+        found = (*found, *secrets_added(text, secrets), *_folded_away(folded))
         for path, before, after in binaries:
             found = (*found, *secrets_in_binary(path, before, after, secrets))
         return tuple(_without(one, secrets) for one in found)
 
     return await anyio.to_thread.run_sync(judge)
+
+
+def _folded_away(folded: Mapping[str, str]) -> Iterator[PolicyFinding]:
+    """Threat: a change that was judged, and that nobody who reviews it sees."""
+    for path, words in sorted(folded.items()):
+        detail = f"forges fold its change away (`{words}` in .gitattributes): open it before you merge"
+        yield PolicyFinding(ReasonCode.SUSPICIOUS_CONSTRUCT, path, detail, blocks=False)
 
 
 async def _both_sides(request: VerifyRequest, tree: str, path: str) -> tuple[str, bytes, bytes]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from perstack.core.verdict import PolicyFinding, ReasonCode
+from perstack.infrastructure.names import folded, means_git
 from perstack.signals.policy_characters import invisible_in
 from perstack.signals.policy_patch import FileChange
 from perstack.signals.protected import Protection
@@ -22,7 +23,6 @@ _COMPILED = re.compile(
     re.IGNORECASE,
 )
 _ASSET = re.compile(r"\.(png|jpe?g|gif|webp|ico|svg|woff2?|ttf|otf|pdf|mp4|webm)$", re.IGNORECASE)
-_DOS_GIT = re.compile(r"git~\d+|\.git[ .]*(::?\$.*)?", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -69,7 +69,7 @@ def _unsafe(path: str, base_files: Mapping[str, str]) -> Iterator[PolicyFinding]
 
 def _is_git_directory(part: str) -> bool:
     visible = "".join(c for c in part if unicodedata.category(c) not in {"Cf", "Mn"})
-    return bool(_DOS_GIT.fullmatch(unicodedata.normalize("NFKC", visible)))
+    return means_git(part) or means_git(visible)
 
 
 def _fits_base(change: FileChange, base_files: Mapping[str, str]) -> Iterator[PolicyFinding]:
@@ -118,26 +118,23 @@ def _collisions(changes: Iterable[FileChange], base_files: Mapping[str, str]) ->
     known: dict[str, str] = {}
     for path in base_files:
         if path not in gone:
-            for prefix in _prefixes(path):
-                known.setdefault(_folded(prefix), prefix)
+            for spelt, prefix in _prefixes(path):
+                known.setdefault(spelt, prefix)
     for change in changes:
         if change.kind not in {"added", "renamed", "copied"}:
             continue
-        for prefix in _prefixes(change.new_path):
-            other = known.setdefault(_folded(prefix), prefix)
+        for spelt, prefix in _prefixes(change.new_path):
+            other = known.setdefault(spelt, prefix)
             if other != prefix:
                 detail = f"the name differs from {other} only in case or spelling of its characters"
                 yield PolicyFinding(ReasonCode.PATH_ESCAPE, change.new_path, detail)
                 break
 
 
-def _prefixes(path: str) -> Iterator[str]:
-    at = path.find("/")
-    while at >= 0:
-        yield path[:at]
-        at = path.find("/", at + 1)
-    yield path
-
-
-def _folded(path: str) -> str:
-    return unicodedata.normalize("NFKC", path).casefold()
+def _prefixes(path: str) -> Iterator[tuple[str, str]]:
+    """A path and each folder it lies in, with the one spelling of all that are the same on some disk."""
+    spelt, end = "", 0
+    for part in path.split("/"):
+        spelt += f"/{folded(part)}"
+        end += len(part) + 1
+        yield spelt, path[: end - 1]

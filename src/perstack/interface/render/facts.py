@@ -44,7 +44,7 @@ def visible(text: str) -> str:
 
 def _shown(found: re.Match[str]) -> str:
     char = found[0]
-    return f"<U+{ord(char):04X}>" if unicodedata.category(char) in {"Cc", "Cf", "Cs"} else char
+    return f"<U+{ord(char):04X}>" if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else char
 
 
 def cell(text: str, limit: int = 120) -> str:
@@ -76,7 +76,12 @@ def block(text: str, language: str = "", limit: int = MAX_PATCH) -> str:
 
 def readable_patch(patch: str, limit: int = MAX_PATCH) -> str:
     """A patch as people read it: without the lines that only git needs; enough of it to be cut at `limit`."""
-    return "\n".join(line for line in patch[: 8 * limit].splitlines() if not line.startswith("index "))
+    # Other characters that end lines are content: what follows them must not be taken for a line of git's.
+    lines = [line for line in patch[: 8 * limit].removesuffix("\n").split("\n") if not line.startswith("index ")]
+    ends = {line.endswith("\r") for line in lines if line[:1] in {"+", "-"} and line[:4] not in {"+++ ", "--- "}}
+    if len(ends) == 2:  # line ends differ or change, which nobody would see
+        lines = [f"{line[:-1]}<U+000D>" if line.endswith("\r") else line for line in lines]
+    return "\n".join(lines)
 
 
 def details(title: str, body: str, *, opened: bool = False) -> str:

@@ -35,7 +35,8 @@ def _patch(folder: Path) -> str:
     path = folder / "candidate.patch"
     if not path.is_file() or path.is_symlink() or path.stat().st_size > _MOST_PATCH:
         return ""
-    return path.read_text("utf-8", errors="replace")
+    # As bytes: a carriage return is content, and no new line that could begin like one of git's.
+    return path.read_bytes().decode("utf-8", "replace")
 
 
 def _pictures(it: Gathered, folder: Path) -> dict[str, bytes]:
