@@ -74,7 +74,8 @@ def _other_engines(tests: Mapping[str, Sequence[str]], recorded: Mapping[str, An
     for engine in ENGINES:
         failed = [f"`{test.partition('::')[2]}`" for test, found in results.items() if found.get(engine) == "failed"]
         if failed:
-            yield from ("", f"What does not hold on {engine} ({', '.join(failed)}): {about[engine]['why']}")
+            why = about.get(engine, {}).get("why") or "looked into by nobody yet."
+            yield from ("", f"What does not hold on {engine} ({', '.join(failed)}): {why}")
 
 
 def _about(engine: Mapping[str, str]) -> str:
