@@ -119,7 +119,7 @@ async def test_wrong_names_and_programs_are_told(sandbox: Sandbox, tmp_path: Pat
     ):
         with pytest.raises(UserError, match=problem):
             await installed(sandbox, made, command, words, cache=cache)
-    assert {path.suffix for path in cache.iterdir()} == {".lock"}
+    assert {path.suffix for path in cache.iterdir()} == {".lock", ".used"}
 
 
 @pytest.mark.slow

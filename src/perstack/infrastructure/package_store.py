@@ -48,9 +48,11 @@ def prune(
     cache: Path, keeping: Keeping, *, now: float | None = None, most: int | None = None, dry_run: bool = False
 ) -> tuple[Kept, ...]:
     """Remove what is too old, then what is too much; what was or would be removed. What somebody uses stays."""
+    every = kept(cache)
     if not dry_run:
         sweep(cache)
-    every = kept(cache)
+        for name in _names(cache) - {one.name for one in every}:  # locks of what did not come to anything
+            _removed(cache, name, dry_run=False)
     clock, total = time.time() if now is None else now, sum(one.bytes for one in every)
     gone: list[Kept] = []
     for one in every:
@@ -64,11 +66,14 @@ def prune(
     return tuple(gone)
 
 
-def _kept(cache: Path) -> Iterator[Kept]:
-    names: set[str] = set()
+def _names(cache: Path) -> set[str]:
     with contextlib.suppress(OSError):
-        names = {path.name.partition(".")[0] for path in cache.iterdir()}
-    for name in filter(_KEY.fullmatch, names):
+        return set(filter(_KEY.fullmatch, (path.name.partition(".")[0] for path in cache.iterdir())))
+    return set()
+
+
+def _kept(cache: Path) -> Iterator[Kept]:
+    for name in _names(cache):
         record, folder = cache / f"{name}.json", cache / name
         about, size = _HALF, 0
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
