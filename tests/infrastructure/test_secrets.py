@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import codecs
+import gzip
 import hashlib
 import json
 import random
 import re
 import time
 import unicodedata
+import zlib
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -82,6 +84,38 @@ def test_a_secret_anywhere_in_any_text_leaves_no_twelve_characters_in_a_row(
     bare = re.sub("[^a-z0-9]", "", secret.lower())
     if len(bare) - cut >= 12:
         assert not [bare[at : at + 12] for at in range(len(bare) - 11) if bare[at : at + 12] in plain]
+
+
+DATA = SECRET.encode()
+
+
+@pytest.mark.threat("R8", "K2")
+@pytest.mark.parametrize(
+    "resolved",
+    [
+        *("".join(way.format(byte) if at % 2 else chr(byte) for at, byte in enumerate(DATA))
+          for way in ("%{:02x}", "%25{:02X}", "\\x{:02x}", "\\u{:04x}", "\\u{{{:x}}}", "&#{};", "&#0{};", "={:02X}",
+                      "<b>{:c}</b>")),
+        "".join(f"<span class='x'>{sign}</span>" for sign in SECRET),
+        "".join(f"\x1b[31m{sign}\x1b[0m" for sign in SECRET),
+        "+".join(f"chr({byte})" for byte in DATA), " ".join(f"U+{byte:04X}" for byte in DATA),
+        base64.b64encode(gzip.compress(DATA)).decode(), zlib.compress(DATA).hex(), DATA.hex().encode().hex(),
+        base64.b64encode(base64.b64encode(base64.b64encode(DATA))).decode(), " ".join(f"{byte:08b}" for byte in DATA),
+        base64.b64encode(SECRET.encode("utf-32-le")).decode(), DATA.hex()[::-1], base64.b64encode(DATA).decode()[::-1],
+        *(base64.b32encode(b"x" * shift + DATA).decode() for shift in (1, 2, 3, 4)),
+    ],
+)  # fmt: skip
+def test_a_secret_is_found_where_escapes_markup_and_packing_hide_it(resolved: str) -> None:
+    text = Redactor([SECRET]).redact(f"before >{resolved}< after")
+    assert MASK in text
+    assert text.startswith("befor")
+    assert text.endswith("after")
+    assert len(text) < len("before >< after") + len(MASK) + 16 + len(resolved) // 4
+
+
+@pytest.mark.parametrize("written", ["p4ss-w0rd99", "p4ss-w0rd99"[::-1], " ".join("p4ss-w0rd99"), "P4SS-W0RD99"])
+def test_a_short_secret_is_found_when_it_is_taken_apart(written: str) -> None:
+    assert Redactor(["p4ss-w0rd99"]).redact(f"a >{written}< b") == f"a >{MASK}< b"
 
 
 def test_hashes_ids_and_lock_files_hold_no_secret() -> None:

@@ -10,16 +10,18 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable
 
+from perstack.infrastructure.secrets_deep import MOST, Read, unpacked
 from perstack.infrastructure.secrets_forms import plain_forms, squeezed_forms
 from perstack.infrastructure.secrets_shapes import find_shapes, without_shapes
-from perstack.infrastructure.secrets_views import Squeezed
-from perstack.infrastructure.secrets_windows import Span, Windows, recognisable
+from perstack.infrastructure.secrets_views import Squeezed, squeezed
+from perstack.infrastructure.secrets_windows import PIECE, Span, Windows, recognisable
 
 MASK = "[redacted]"
 
 _SHORTEST = 6
 _LONG_PIECE = 20
 _TOLD = 8
+_FEW = 9
 _BESIDE = 4
 
 
@@ -29,6 +31,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: set[str] = set()
         self._short: re.Pattern[str] | None = None
+        self._apart: re.Pattern[str] | None = None
         self._plain = self._squeezed = Windows(())
         self.learn(secrets)
 
@@ -46,6 +49,9 @@ class Redactor:
         self._short = re.compile("|".join(map(re.escape, short))) if short else None
         self._plain = Windows(plain)
         self._squeezed = Windows(form for secret in self._known for form in squeezed_forms(secret))
+        apart = {form for secret in self._known for form in (squeezed(secret), squeezed(secret[::-1]))}
+        few = sorted(form for form in apart if _FEW <= len(form) < PIECE and _is_both(form))
+        self._apart = re.compile("|".join(few)) if few else None
 
     @property
     def knows(self) -> bool:
@@ -66,11 +72,22 @@ class Redactor:
         """Where known secrets and pieces of them lie, in order; they may overlap."""
         if not self._known:
             return []
+        found = self._as_it_stands(text)
+        if len(text) <= MOST:
+            found += self._resolved(text)
+            found += [span for span, said in unpacked(text) if self._as_it_stands(said)]
+        return sorted(found)
+
+    def _as_it_stands(self, text: str) -> list[Span]:
         found = self._plain.spans(text)
         found += _beyond(found, self._squeezed_spans(text))
         if self._short is not None:
             found += [match.span() for match in self._short.finditer(text)]
-        return sorted(found)
+        return found
+
+    def _resolved(self, text: str) -> list[Span]:
+        view = Read(text)
+        return [view.original(span) for span in self._as_it_stands(view.text)] if view.text != text else []
 
     def known_pieces(self, text: str) -> list[tuple[int, str]]:
         """Lines (1-based) and texts of known secrets and of pieces that cannot be there by chance, for a candidate.
@@ -83,7 +100,10 @@ class Redactor:
 
     def _squeezed_spans(self, text: str) -> list[Span]:
         view = Squeezed(text)
-        return [view.original(span) for span in self._squeezed.spans(view.text)]
+        found = self._squeezed.spans(view.text)
+        if self._apart is not None:
+            found += [match.span() for match in self._apart.finditer(view.text)]
+        return [view.original(span) for span in found]
 
 
 def find_secrets(text: str) -> list[tuple[int, str]]:
@@ -95,6 +115,11 @@ def _is_mixed(piece: str) -> bool:
     """Eight characters or more with letters and at least two digits or capitals among them: no word of a language."""
     odd = sum(sign.isdigit() for sign in piece) + sum(sign.isupper() for sign in piece[1:])
     return len(piece) >= _TOLD and odd >= 2 and any(sign.islower() for sign in piece)
+
+
+def _is_both(text: str) -> bool:
+    """Letters and digits: words beside each other do not make it up."""
+    return any(sign.isdigit() for sign in text) and any(sign.isalpha() for sign in text)
 
 
 def _beyond(found: list[Span], more: list[Span]) -> list[Span]:

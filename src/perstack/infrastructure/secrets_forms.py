@@ -46,7 +46,8 @@ def squeezed_forms(secret: str) -> set[str]:
 
 def _far_forms(secret: str, data: bytes) -> Iterator[str]:
     back, packed = data[::-1], base64.b64encode(data)
-    yield from (back.hex(), packed.hex(), base64.b32encode(data).decode(), codecs.encode(secret, "rot13"))
+    yield from (back.hex(), packed.hex(), data.hex()[::-1], packed.decode()[::-1], codecs.encode(secret, "rot13"))
+    yield from (_base32(data, shift) for shift in range(5))
     yield from ("".join(f"{mark}{byte:02x}" for byte in data) for mark in ("x", "0x"))
     yield from ("".join(f"{mark}{ord(sign):04x}" for sign in secret) for mark in ("u", "u00"))
     yield from ("".join(f"u{ord(sign):x}" for sign in secret), "".join(f"{byte:03o}" for byte in data))
@@ -55,6 +56,12 @@ def _far_forms(secret: str, data: bytes) -> Iterator[str]:
     twice = (back, packed, data.hex().encode(), secret.encode("utf-16-le", "surrogatepass"))
     for inner in twice:
         yield from (_base64(inner, shift) for shift in range(3))
+
+
+def _base32(data: bytes, shift: int) -> str:
+    """As `_base64` below, with `shift` modulo 5."""
+    text = base64.b32encode(b"\0" * shift + data).decode().rstrip("=")
+    return text[(0, 2, 4, 5, 7)[shift] : len(text) - ((shift + len(data)) % 5 != 0)]
 
 
 def _base64(data: bytes, shift: int) -> str:
