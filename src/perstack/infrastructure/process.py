@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -120,9 +121,12 @@ def piped(argv: Sequence[str], *, wait_s: float = 5.0) -> Iterator[tuple[IO[byte
 def watch_without_threads() -> None:
     """Let event loops of this process learn of a child's end by its descriptor, as newer Pythons do by themselves.
 
-    Before that a thread waited for each child: where no thread could start, one ran on that nobody knew of.
+    Before that a thread waited for each child: where no thread could start, one ran on that nobody knew of. Such a
+    watcher serves one event loop, that of the main thread: called elsewhere, everything stays as it is.
     """
     if sys.version_info >= (3, 12) or not hasattr(os, "pidfd_open"):
+        return
+    if threading.current_thread() is not threading.main_thread():
         return
     try:
         os.close(os.pidfd_open(os.getpid()))
