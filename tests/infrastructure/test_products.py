@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from perstack.core.errors import UserError
-from perstack.core.sandbox import Mount
+from perstack.core.sandbox import Mount, SandboxSpec
 from perstack.infrastructure.sandbox import snapshot
 from perstack.infrastructure.sandbox.snapshot import Link, MountPoints
 
@@ -21,6 +22,19 @@ def kept(tmp_path: Path, after: Path) -> Path:
     place.mkdir()
     snapshot.keep_products(source, after, place)
     return place
+
+
+def test_a_script_that_set_up_names_is_part_of_the_key_and_other_files_are_not(tmp_path: Path) -> None:
+    (tmp_path / "ci").mkdir()
+    files = ("ci/prepare.sh", "ci/deps.list", "ci/other.sh", "mix.lock")
+    for name in files:
+        (tmp_path / name).write_text("one")
+    spec = SandboxSpec(setup=("FROM=ci/deps.list sh ./ci/prepare.sh&&true", "cat ../outside /etc/passwd"))
+    keys = [snapshot.digest("", spec, tmp_path)]
+    for name in files:
+        (tmp_path / name).write_text("two")
+        keys.append(snapshot.digest("", spec, tmp_path))
+    assert [before != after for before, after in itertools.pairwise(keys)] == [True, True, False, True]
 
 
 @pytest.fixture

@@ -138,7 +138,8 @@ async def test_set_up_that_fills_the_disk_is_stopped_by_name_and_nothing_of_it_i
 ) -> None:
     sandbox = await back_end(name, tmp_path / "cache")
     bomb = "exec 7>$HOME/bomb; rm $HOME/bomb; dd if=/dev/urandom bs=1M count=500 >&7 2>/dev/null; sleep 60"
-    for command in (bomb, "fallocate -l 200M $HOME/taken"):
+    at_once = "fallocate -l 200M $HOME/taken"  # the engine's disk is measured after each command in any case
+    for command in (bomb, at_once) if name == "docker" else (bomb,):
         spec = SandboxSpec(setup=("echo fine", command), limits=Limits(disk_mb=40, disk_files=400))
         with pytest.raises(UserError, match="was stopped at the sandbox's disk limit") as caught:
             await sandbox.prepare(spec, source, lambda _: None)

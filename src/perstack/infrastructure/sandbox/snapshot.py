@@ -11,10 +11,11 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import shutil
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,12 +40,19 @@ _LOCK_FILES = frozenset(
         "package.json", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock",
         "Cargo.toml", "Cargo.lock", "go.mod", "go.sum", "Gemfile", "Gemfile.lock", "composer.json", "composer.lock",
         "pom.xml", "build.gradle", "build.gradle.kts", "gradle.lockfile", "environment.yml", "Dockerfile",
-        ".python-version", ".nvmrc", ".node-version", ".tool-versions", "rust-toolchain", "rust-toolchain.toml",
+        "Package.resolved", "Package.swift", "bun.lockb", "conan.lock", "conanfile.py", "conanfile.txt", "deno.json",
+        "deno.lock", "flake.lock", "flake.nix", "gems.locked", "gems.rb", "global.json", "libs.versions.toml",
+        "mix.exs", "mix.lock", "packages.lock.json", "pnpm-workspace.yaml", "pubspec.lock", "pubspec.yaml",
+        "pylock.toml", "rebar.lock", "settings.gradle", "settings.gradle.kts", "stack.yaml", "stack.yaml.lock",
+        "uv.toml", "vcpkg.json", ".npmrc", ".yarnrc.yml", ".python-version", ".nvmrc", ".node-version",
+        ".tool-versions", "rust-toolchain", "rust-toolchain.toml",
     }
 )  # fmt: skip
 # Changed when set-up is done otherwise than before: what an older Perstack made is not used then.
 _RECIPE = "3"
 _CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".git"})
+_LISTS = ("requirements", "constraints")
+_WORD = re.compile(r"[^\s;&|<>()'\"`=]+")
 _MAX_PRODUCTS = 64
 _LIMITS = {DISK: "diskMb and diskFiles", MEMORY: "memoryMb"}
 
@@ -62,10 +70,10 @@ def digest(identity: str, spec: SandboxSpec, source: Path) -> str:
     total = hashlib.sha256()
     network = (str(spec.network.open), *spec.network.domains, "", *spec.network.mirrors)
     values = (f"{key}={value}" for key, value in spec.env)
-    for part in (_RECIPE, identity, spec.image, spec.build, *spec.setup, "", *values, "", *network):
+    for part in (_RECIPE, os.uname().machine, identity, spec.image, spec.build, *spec.setup, "", *values, "", *network):
         total.update(part.encode() + b"\0")
     if spec.setup:
-        for path in _pinning(source, spec.build):
+        for path in _pinning(source, {os.path.normpath(spec.build), *_named(spec.setup)}):
             total.update(os.fsencode(path.relative_to(source)) + b"\0")
             total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
@@ -264,14 +272,22 @@ def setup_failed(command: str, result: ExecResult, draft: Path) -> PerstackError
     return UserError(told, hint="Fix the command in perstack.toml.")
 
 
-def _pinning(source: Path, build: str) -> list[Path]:
+def _named(setup: tuple[str, ...]) -> Iterator[str]:
+    """What may be files of the repository in these commands: a script, a list of requirements under any name."""
+    for command in setup:
+        for word in _WORD.findall(command):
+            yield os.path.normpath(word)
+
+
+def _pinning(source: Path, named: Set[str]) -> list[Path]:
     found = []
     for folder, folders, files in os.walk(source):
         folders[:] = sorted(set(folders) - _CACHES - {"node_modules"})
         for name in sorted(files):
             path = Path(folder, name)
-            named = name in _LOCK_FILES or (name.startswith("requirements") and name.endswith((".txt", ".in")))
-            if (named or path == source / build) and path.is_file() and not path.is_symlink():
+            pins = name in _LOCK_FILES or (name.startswith(_LISTS) and name.endswith((".txt", ".in")))
+            pins = pins or str(path.relative_to(source)) in named
+            if pins and path.is_file() and not path.is_symlink():
                 found.append(path)
     return found
 
