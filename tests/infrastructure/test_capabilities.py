@@ -8,6 +8,7 @@ from typing import get_args
 
 import docker
 import pytest
+from docker.errors import DockerException
 
 from perstack.api.choice import attempts, guaranteed, working_sandbox
 from perstack.api.machine import surroundings
@@ -17,7 +18,7 @@ from perstack.core.sandbox import SandboxSpec
 from perstack.definition.schema_harness import Guarantee as Words
 from perstack.infrastructure.owned import owned_name
 from perstack.infrastructure.sandbox.capabilities import measured
-from perstack.infrastructure.sandbox.docker_container import is_rootless
+from perstack.infrastructure.sandbox.docker_container import hint_of, is_rootless
 from perstack.infrastructure.sandbox.engines import Engine, addresses, choose, lacks_runtime
 from perstack.infrastructure.sandbox.exhausting import exhausted
 from perstack.infrastructure.sandbox.host import Host
@@ -103,6 +104,12 @@ def test_a_runtime_is_never_replaced_by_another() -> None:
     assert "not with runsc" in lacks_runtime(podman, "runsc")
     assert lacks_runtime(Engine("", "docker", "28", False, ("runc", "runsc"), "runc"), "runsc") == ""
     assert "no runtime runsc" in lacks_runtime(Engine("", "docker", "28", False, ("runc",), "runc"), "runsc")
+
+
+def test_a_runtime_that_takes_no_proxy_is_told_what_to_do() -> None:
+    told = 'OCI runtime start failed: mounting submounts: mount submount "/run/perstack-egress.sock": invalid argument'
+    assert 'setupNetwork = "none"' in hint_of(DockerException(told))
+    assert "setupNetwork" not in hint_of(DockerException("no space left"))
 
 
 @pytest.mark.slow

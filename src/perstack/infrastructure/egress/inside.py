@@ -7,7 +7,7 @@ from pathlib import Path
 
 from perstack.core.sandbox import Mount, Network
 
-_SOCKET = "/run/perstack-egress.sock"
+SOCKET = "/run/perstack-egress.sock"
 _PORT = 3128
 _URL = f"http://127.0.0.1:{_PORT}"
 _HERE = Path(__file__).parent
@@ -15,7 +15,7 @@ _HERE = Path(__file__).parent
 
 def network_mounts(network: Network | None) -> tuple[Mount, ...]:
     """The proxy's socket. It is all there is of a network: loopback, and this."""
-    return (Mount(network.socket, _SOCKET),) if network else ()
+    return (Mount(network.socket, SOCKET),) if network else ()
 
 
 def network_variables(network: Network | None) -> dict[str, str]:
@@ -51,9 +51,9 @@ def network_script(network: Network | None) -> str:
     """Shell lines that start the forwarder, in whichever language is there, and wait until it listens."""
     if network is None:
         return ""
-    python = shlex.join(["python3", "-I", "-S", "-c", (_HERE / "forward.py").read_text("utf-8"), _SOCKET, str(_PORT)])
-    node = shlex.join(["node", "-e", (_HERE / "forward.js").read_text("utf-8"), _SOCKET, str(_PORT)])
-    perl = shlex.join(["perl", "-e", (_HERE / "forward.pl").read_text("utf-8"), _SOCKET, str(_PORT)])
+    python = shlex.join(["python3", "-I", "-S", "-c", (_HERE / "forward.py").read_text("utf-8"), SOCKET, str(_PORT)])
+    node = shlex.join(["node", "-e", (_HERE / "forward.js").read_text("utf-8"), SOCKET, str(_PORT)])
+    perl = shlex.join(["perl", "-e", (_HERE / "forward.pl").read_text("utf-8"), SOCKET, str(_PORT)])
     return f"""forward() {{
   if command -v python3 >/dev/null 2>&1; then exec {python}; fi
   if command -v node >/dev/null 2>&1; then exec {node}; fi

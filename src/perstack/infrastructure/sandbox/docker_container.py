@@ -22,6 +22,7 @@ from requests.exceptions import RequestException
 
 from perstack.core.errors import SandboxUnavailable
 from perstack.core.sandbox import Limits, Mount
+from perstack.infrastructure.egress.inside import SOCKET
 from perstack.infrastructure.owned import is_gone, owned_name
 from perstack.infrastructure.sandbox import memory, snapshot
 from perstack.infrastructure.sandbox.docker_disk import volumes_of
@@ -40,6 +41,10 @@ OPEN_FILES_AND_PROCESSES = (
     Ulimit(name="nproc", soft=_MOST_PROCESSES, hard=_MOST_PROCESSES),
 )
 _TIMEOUT_S = 120
+_NO_SOCKETS = (
+    "The way out is a socket of this machine, which gVisor takes only with `--host-uds=open` among its "
+    'runtimeArgs, and old ones not at all: do without network there (`setupNetwork = "none"`), or without `runtime`.'
+)
 # What the libraries between us and an engine say of a connection.
 _BROKEN_OFF = "the engine broke the connection off"
 _MEANT = {
@@ -243,7 +248,9 @@ def first_sentence(error: Exception) -> str:
 
 
 def hint_of(error: Exception) -> str:
-    """What to do where an image went away under a job, and in all other cases."""
+    """What to do where an image went away under a job, where a runtime takes no proxy, and in all other cases."""
+    if SOCKET in str(getattr(error, "explanation", None) or error):
+        return _NO_SOCKETS
     if not isinstance(error, ImageNotFound):
         return "Look at the engine (`docker info`, its log) and run it again, or use `--sandbox bubblewrap`."
     return "The image was removed while the job ran (`docker rmi`, a prune): run it again, and it is made again."
