@@ -58,6 +58,8 @@ COMPILED: Final = (
     "pom.xml", ".mvn/", "mvnw", "mvnw.cmd", "build.gradle", "build.gradle.kts", "settings.gradle",
     "settings.gradle.kts", "gradle.properties", "gradle/", "gradlew", "gradlew.bat", "init.gradle*", "buildSrc/",
     "junit-platform.properties", "**/META-INF/services/org.junit.*", "**/META-INF/services/org.testng.*",
+    "**/META-INF/services/javax.annotation.processing.*", "**/META-INF/services/org.assertj.*",
+    "**/META-INF/services/org.mockito.*", "**/mockito-extensions/",
     "testng*.xml", "checkstyle*.xml", "pmd*.xml", "spotbugs*.xml", "lombok.config",
     # C and C++
     "CMakeLists.txt", "*.cmake", "CMakePresets.json", "CMakeUserPresets.json", "CTestConfig.cmake",

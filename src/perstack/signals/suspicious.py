@@ -6,18 +6,24 @@ the honest explanation, is not news. Certain findings block (by configuration), 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from perstack.core.verdict import PolicyFinding, ReasonCode
 from perstack.signals.cargo.split import product_of
+from perstack.signals.suspicious_answers import Row, answered, known_rows
 from perstack.signals.suspicious_cases import Case, known_cases, special_cases, special_data
+from perstack.signals.suspicious_circumstances import SOURCES
+from perstack.signals.suspicious_decisions import scan_decisions
 from perstack.signals.suspicious_encoding import as_read, declared_encoding, is_plain
 from perstack.signals.suspicious_equality import expected_classes, weaker_equality
 from perstack.signals.suspicious_prose import instructions_to_judges
 from perstack.signals.suspicious_python import scan_python
 from perstack.signals.suspicious_rules import Hit, words_of
+from perstack.signals.suspicious_shapes import scan_shapes
 from perstack.signals.suspicious_spelled import spelled_cases, spelled_data
 from perstack.signals.suspicious_tokens import LANGUAGES, scan_tokens
 
@@ -46,6 +52,7 @@ class Project:
     is_test: Callable[[str], bool]
     _habits: dict[tuple[str, bool], bool] = field(default_factory=dict, repr=False)
     _cases: tuple[Case, ...] | None = field(default=None, repr=False)
+    _rows: dict[str, tuple[Row, ...]] = field(default_factory=dict, repr=False)
     _expected: frozenset[str] | None = field(default=None, repr=False)
 
     def does(self, family: str, *, certain: bool) -> bool:
@@ -58,6 +65,39 @@ class Project:
                 for hit in scan_python(text, self.test_names()) or ()
             )
         return self._habits[key]
+
+    def decides(self, family: str, suffix: str) -> bool:
+        """Whether some product file of the base in the same language has a condition of this kind already."""
+        key = (f"{suffix}:{family}", True)
+        if key not in self._habits:
+            self._habits[key] = any(
+                decision.family == family
+                for text in self._of_language(suffix)
+                for decision in scan_decisions(text, suffix)
+            )
+        return self._habits[key]
+
+    def rows(self, suffix: str) -> tuple[Row, ...]:
+        """Literals of the base's tests in the language of a suffix, line by line."""
+        if suffix not in self._rows:
+            same = self._suffixes(suffix)
+            paths = [path for path in self.files if path.lower().endswith(same) and self.is_test(path)]
+            self._rows[suffix] = known_rows(self.read(path) for path in paths[:_MANY])
+        return self._rows[suffix]
+
+    def _suffixes(self, suffix: str) -> tuple[str, ...]:
+        return tuple(f".{other}" for other, table in SOURCES.items() if table is SOURCES[suffix])
+
+    def of_language(self, suffix: str) -> Callable[[re.Pattern[str]], bool]:
+        """A question: whether some product file of the base in the language of `suffix` holds a pattern."""
+        return lambda pattern: any(pattern.search(text) for text in self._of_language(suffix))
+
+    def _of_language(self, suffix: str) -> Iterator[str]:
+        """Texts of product files that share the table of a suffix."""
+        same = self._suffixes(suffix) if suffix in SOURCES else (f".{suffix}",)
+        paths = (path for path in self.files if path.lower().endswith(same) and not self.is_test(path))
+        texts = (self.read(path) for path in islice(paths, _SCANNED))
+        return (text for text in texts if len(text) < _LARGE)
 
     def _likely(self, family: str) -> Iterator[str]:
         """Texts of product files that hold a word without which the family cannot be there."""
@@ -117,10 +157,42 @@ def _hits(file: Changed, project: Project) -> Iterator[Hit]:
             before, after = file.before, file.after
             if suffix == "rs":
                 before, after = product_of(before), product_of(after)
-            yield from scan_tokens(LANGUAGES[suffix], before, after, file.added)
+            yield from scan_tokens(LANGUAGES[suffix], before, after, file.added, project.of_language(suffix))
+            yield from _decisions(suffix, before, after, file.added, project)
+            yield from _shapes(suffix, before, after, file.added)
+            yield from _answers(suffix, before, after, file.added, project)
         elif suffix not in _PROSE and len(file.after) < _LARGE:
             yield from special_data(file.before, file.after, project.cases())
             yield from spelled_data(file.before, file.after, project.cases())
+
+
+def _decisions(suffix: str, before: str, after: str, added: Collection[int], project: Project) -> Iterator[Hit]:
+    """New conditions on the circumstances of a run."""
+    old = {decision.family for decision in scan_decisions(before, suffix)}
+    for decision in scan_decisions(after, suffix):
+        known = decision.family in old or not decision.lines & set(added)
+        if not known and not project.decides(decision.family, suffix):
+            yield Hit(decision.family, decision.key, decision.line, decision.detail, certain=True)
+
+
+def _shapes(suffix: str, before: str, after: str, added: Collection[int]) -> Iterator[Hit]:
+    """New declarations that make words lie."""
+    old = {said for _, said, _ in scan_shapes(before, suffix)}
+    for line, said, why in scan_shapes(after, suffix):
+        near = any(number in added for number in range(line, line + 4))
+        if said not in old and near:
+            yield Hit("shape", said, line, f"`{said[:60]}` {why}", certain=True)
+
+
+def _answers(suffix: str, before: str, after: str, added: Collection[int], project: Project) -> Iterator[Hit]:
+    """Cases of the base's tests that the product answers by name now."""
+    if suffix not in SOURCES or not added:
+        return
+    old = {row for _, row in answered(before, suffix, range(1, before.count("\n") + 2), project.rows(suffix))}
+    for line, row in answered(after, suffix, added, project.rows(suffix)):
+        if row not in old:
+            detail = f"answers a case of the tests by name: {', '.join(row)[:80]}"
+            yield Hit("special-case", "/".join(row), line, detail, certain=True)
 
 
 def _encoded(file: Changed) -> Iterator[Hit]:

@@ -40,6 +40,8 @@ def scan_flow(names: Names, places: Places) -> Iterator[Hit]:
 
 def _branches(names: Names, places: Places, clock: _Tainted, chance: _Tainted, address: _Tainted) -> Iterator[Hit]:
     for condition in _conditions(places.nodes):
+        if _draws_again(condition, places):
+            continue
         if chance.reaches(condition):
             yield _hit("chance", condition, "decides by chance", certain=True, habit=True)
         elif clock.reaches(condition) and _by_period(condition, clock):
@@ -117,6 +119,25 @@ def _file_times(nodes: Sequence[ast.AST], names: Names) -> Iterator[Hit]:
             asks = any(isinstance(part, ast.Attribute) and part.attr in _FILE_TIMES for part in ast.walk(node))
             if asks and any(_absolute(side, names) for side in (node.left, *node.comparators)):
                 yield _hit("deadline", node, "compares a file's time with a fixed point in time", certain=True)
+
+
+def _draws_again(condition: ast.expr, places: Places) -> bool:
+    """Whether a loop draws once more while something is taken already: what it ends with is as good as the first."""
+    loop = places.parent(condition)
+    if not isinstance(loop, ast.While) or loop.test is not condition or not isinstance(condition, ast.Compare):
+        return False
+    drawn = condition.left
+    again = [
+        node
+        for node in loop.body
+        if isinstance(node, ast.Assign) and isinstance(drawn, ast.Name) and _plain_names(node.targets) == [drawn.id]
+    ]
+    return isinstance(condition.ops[0], ast.In) and len(again) == len(loop.body) == 1
+
+
+def _plain_names(targets: Sequence[ast.expr]) -> list[str]:
+    """Plain names among the targets of an assignment."""
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def _returns(function: ast.FunctionDef) -> list[ast.expr]:

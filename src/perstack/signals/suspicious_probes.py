@@ -19,7 +19,25 @@ _BY_NAME = frozenset({"builtins.getattr", "builtins.hasattr", "builtins.delattr"
 _LISTENERS = frozenset({"handlers", "hasHandlers"})
 _SETS_UP = frozenset({"addHandler", "removeHandler", "basicConfig", "setLevel", "setFormatter", "dictConfig",
                       "handlers", "propagate", "clear", "lastResort"})  # fmt: skip
-_ASKS_MACHINE = frozenset({"env", "printenv", "ps", "pgrep", "pstree", "lsof", "id", "whoami", "hostname"})
+_ASKS_MACHINE = frozenset(
+    {
+        "env",
+        "printenv",
+        "ps",
+        "pgrep",
+        "pstree",
+        "lsof",
+        "id",
+        "whoami",
+        "hostname",
+        "date",
+        "uname",
+        "uptime",
+        "who",
+        "tty",
+        "nproc",
+    }
+)
 _STREAMS = frozenset({"sys.stdout", "sys.stderr", "sys.stdin"})
 
 

@@ -70,7 +70,8 @@ _ABOUT_FILES: Final = frozenset(
 )  # fmt: skip
 _OF_TEXT: Final = frozenset({"startswith", "endswith", "is_relative_to", "match", "count", "find"})
 _TERMINAL: Final = re.compile(
-    r"print|write|colou?r|ansi|style|echo|prompt|input|getpass|progress|termios|console", re.IGNORECASE
+    r"print|write|colou?r|ansi|style|echo|prompt|input|getpass|progress|termios|console|argparse|argumentparser",
+    re.IGNORECASE,
 )
 
 
