@@ -6,14 +6,16 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from perstack.core.errors import SandboxUnavailable
 from perstack.infrastructure import interruption
 from perstack.infrastructure.interruption import Interrupted, numbers_of_ctrl_c, run_interruptibly
-from perstack.infrastructure.process import open_process
+from perstack.infrastructure.process import open_process, run
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -110,3 +112,15 @@ def test_a_process_needs_no_thread_of_ours() -> None:
             return [thread.name for thread in threading.enumerate() if "waitpid" in thread.name]
 
     assert run_interruptibly(work) == []
+
+
+def test_loops_of_several_threads_learn_of_their_own_children() -> None:
+    async def work() -> int:
+        return (await run(["sh", "-c", "exit 3"], env={"PATH": os.defpath}, timeout_s=20)).exit_code
+
+    async def both() -> tuple[int, int]:
+        return await anyio.to_thread.run_sync(run_interruptibly, work), await work()
+
+    assert run_interruptibly(both) == (3, 3)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(run_interruptibly, [work, work])) == [3, 3]

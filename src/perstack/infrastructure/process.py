@@ -11,11 +11,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 import anyio
 from anyio.abc import ByteReceiveStream, Process
@@ -118,22 +117,57 @@ def piped(argv: Sequence[str], *, wait_s: float = 5.0) -> Iterator[tuple[IO[byte
                 process.kill()
 
 
+if sys.version_info < (3, 12):
+
+    class _Descriptors(asyncio.AbstractChildWatcher):
+        """Tells the loop that started a child of its end, whichever thread that runs in. As newer Pythons do."""
+
+        def add_child_handler(self, pid: int, callback: Callable[..., object], *args: object) -> None:
+            loop, descriptor = asyncio.get_running_loop(), os.pidfd_open(pid)
+
+            def ended() -> None:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
+                try:
+                    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                except ChildProcessError:  # somebody else took its end
+                    code = 255
+                callback(pid, code, *args)
+
+            loop.add_reader(descriptor, ended)
+
+        def remove_child_handler(self, pid: int) -> bool:  # noqa: ARG002
+            return True  # nobody calls it
+
+        def attach_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:  # noqa: ARG002
+            return
+
+        def close(self) -> None:
+            return
+
+        def is_active(self) -> bool:
+            return True
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return
+
+
 def watch_without_threads() -> None:
     """Let event loops of this process learn of a child's end by its descriptor, as newer Pythons do by themselves.
 
-    Before that a thread waited for each child: where no thread could start, one ran on that nobody knew of. Such a
-    watcher serves one event loop, that of the main thread: called elsewhere, everything stays as it is.
+    Before that a thread waited for each child: where no thread could start, one ran on that nobody knew of.
     """
     if sys.version_info >= (3, 12) or not hasattr(os, "pidfd_open"):
-        return
-    if threading.current_thread() is not threading.main_thread():
         return
     try:
         os.close(os.pidfd_open(os.getpid()))
     except OSError:  # a kernel or a filter that has none
         return
     if isinstance(asyncio.get_child_watcher(), asyncio.ThreadedChildWatcher):
-        asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+        asyncio.set_child_watcher(_Descriptors())
 
 
 @contextlib.asynccontextmanager
