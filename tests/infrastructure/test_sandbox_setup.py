@@ -84,10 +84,12 @@ async def test_a_link_that_set_up_leaves_shows_nothing_of_this_machine(name: str
     (outside / "key").write_text("a key of this machine")
     (outside / "key").chmod(0o600)
     work.mkdir()
-    links = f'ln -s {outside} folder; ln -s {outside}/key file; ln -s {outside}/key "$HOME/file"'
+    links = f'ln -s {outside} folder; ln -s {outside}/key file; ln -s {outside}/key "$HOME/file"; '
+    links += "mkdir -p out/bin; echo made >out/bin/x; ln -s out/bin own"
     made = await sandbox.prepare(SandboxSpec(setup=(links,)), source, lambda _: None)
     async with sandbox.open(made, work) as session:
         _, output = await sh(session, 'cat folder/key file "$HOME/file"')
+        assert await sh(session, "cat own/x") == (0, "made\n")
     assert "a key of this machine" not in output
     assert output.count("No such file") == 3
     assert (outside / "key").stat().st_mode & 0o777 == 0o600

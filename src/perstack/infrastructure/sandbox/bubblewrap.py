@@ -203,9 +203,7 @@ class Bubblewrap:
         """The plan with what set-up left, over a workspace that the inside may write."""
         if plan.workspace is None:
             raise InvariantBroken("a session needs a workspace")
-        products = snapshot.product_mounts(Path(made.reference)) if made.reference else ()
-        clear = partial(snapshot.remove_mount_points, plan.workspace, products)
-        with self._points.held(plan.workspace, clear):
+        with self._points.dressed(plan.workspace, Path(made.reference) if made.reference else None) as products:
             yield replace(plan, mounts=(*products, *plan.mounts), kept_home=_kept_home(made))
 
     async def _set_up(self, spec: SandboxSpec, source: Path, log: Callable[[str], None], draft: Path) -> Made:
