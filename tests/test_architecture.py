@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -88,6 +89,14 @@ def test_a_module_is_small_documented_and_hides_no_imports(path: Path) -> None:
 def test_an_event_loop_starts_where_signals_end_it_cleanly() -> None:
     found = [path.relative_to(SOURCE).as_posix() for path in MODULES if "anyio.run(" in path.read_text("utf-8")]
     assert found == ["infrastructure/interruption.py"]
+
+
+_NAMELESS = re.compile(r"tempfile\.(TemporaryDirectory|mkdtemp)\((?!.*\bdir=)")
+
+
+def test_a_temporary_folder_names_its_process_so_that_the_next_start_clears_it_away() -> None:
+    outside = [path for path in MODULES if path.name not in {"testing.py", "bundle.py"}]  # a program's, and inside
+    assert [str(path) for path in outside if _NAMELESS.search(path.read_text("utf-8"))] == []
 
 
 CHOKEPOINTS = [

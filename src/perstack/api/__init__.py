@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from perstack.infrastructure.git import Repository
     from perstack.infrastructure.git_remote import locate
     from perstack.infrastructure.interruption import Interrupted, run_interruptibly
+    from perstack.infrastructure.owned import owned_folder
     from perstack.infrastructure.package_words import is_fetched
     from perstack.infrastructure.remote import Route, is_remote
     from perstack.infrastructure.sandbox.snapshot_store import Kept
@@ -153,6 +154,7 @@ __all__ = [
     "look_inside",
     "open_bare",
     "operators_names",
+    "owned_folder",
     "parse_config",
     "permissions",
     "plan_shards",
@@ -216,6 +218,7 @@ _PLACES = {
     "infrastructure.git": "Repository",
     "infrastructure.git_remote": "locate",
     "infrastructure.interruption": "Interrupted run_interruptibly",
+    "infrastructure.owned": "owned_folder",
     "infrastructure.package_words": "is_fetched",
     "infrastructure.remote": "Route is_remote",
     "providers.prices": "pricing",

@@ -6,7 +6,6 @@ limits of its control groups as they are seen from outside. Where a fact stays h
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from perstack.core.capabilities import Capabilities, Fact, Guarantee, Known
 from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import SandboxUnavailable
 from perstack.core.sandbox import Limits, Snapshot
+from perstack.infrastructure.owned import owned_folder
 from perstack.infrastructure.sandbox.exhausting import exhausted
 from perstack.infrastructure.sandbox.outside import group_limits
 
@@ -81,8 +81,8 @@ async def measured(sandbox: Sandbox, made: Snapshot, *, engine: str = "", thorou
     """
     if sandbox.name == "host":
         return Capabilities("host", "", {each: _fact(False, _HOST) for each in Guarantee} | _host_facts())
-    with tempfile.TemporaryDirectory(prefix="perstack-look-") as folder:
-        async with sandbox.open(made, Path(folder)) as session:
+    with owned_folder("look") as folder:
+        async with sandbox.open(made, folder) as session:
             facts = await look(session, sandbox.name, made.limits)
     unseen = {each for each in _TRIED if thorough and not facts[each].holds}
     tried = await exhausted(sandbox, made, unseen) if unseen else {}

@@ -6,15 +6,14 @@ counts as missing.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
-from pathlib import Path
 
 from perstack.core.capabilities import Fact, Guarantee, Known
 from perstack.core.contracts import Sandbox, Session
 from perstack.core.errors import SandboxUnavailable
 from perstack.core.sandbox import Limits, Snapshot
+from perstack.infrastructure.owned import owned_folder
 
 _Try = Callable[[Session], Awaitable[tuple[bool, str]]]
 # Each below the limit, all together above it.
@@ -56,9 +55,9 @@ async def exhausted(sandbox: Sandbox, made: Snapshot, wanted: Collection[Guarant
 
 
 async def _tried(sandbox: Sandbox, made: Snapshot, small: Limits, tried: _Try) -> Fact:
-    with tempfile.TemporaryDirectory(prefix="perstack-look-") as folder:
+    with owned_folder("look") as folder:
         try:
-            async with sandbox.open(made, Path(folder), limits=small) as session:
+            async with sandbox.open(made, folder, limits=small) as session:
                 held, detail = await tried(session)
         except SandboxUnavailable as error:
             if "out of memory" not in error.message:

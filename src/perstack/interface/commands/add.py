@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,9 +150,9 @@ def _say(output: str, data: Mapping[str, Any], text: str) -> None:
 def _with_access(work: Callable[[api.Access], Coroutine[Any, Any, Any]]) -> Any:
     """Do something with repositories: GitHub's token for GitHub's own host alone, the proxy of the environment."""
     env = os.environ
-    with tempfile.TemporaryDirectory(prefix="perstack-add-") as scratch:
+    with api.owned_folder("add") as scratch:
         access = api.Access(
-            Path(scratch),
+            scratch,
             env.get("GITHUB_SERVER_URL") or "https://github.com",
             env.get("PERSTACK_GITHUB_TOKEN") or env.get("GITHUB_TOKEN") or "",
             env.get("HTTPS_PROXY") or env.get("https_proxy") or "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 
 import click
@@ -39,8 +38,8 @@ def command(expert: str, dry_run: bool, config: Path | None, output: str) -> int
     path = config or api.find_config(Path.cwd())
     if path is None:
         raise UserError("perstack.toml not found. Create one or specify --config path.")
-    with tempfile.TemporaryDirectory(prefix="perstack-publish-") as scratch:
-        found = carry_through(api.examine, path, expert, Path(scratch))
+    with api.owned_folder("publish") as scratch:
+        found = carry_through(api.examine, path, expert, scratch)
     if output == "json":
         click.echo(compact(_document(found)))
     else:
