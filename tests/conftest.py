@@ -8,8 +8,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.threats.recording import ENGINES, PROPERTY, Recorder, back_end
+
+# How long an example takes on a busy machine says nothing.
+settings.register_profile("any-machine", settings.default, deadline=None)
+settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")
