@@ -30,13 +30,13 @@ PARTS = (
 )
 
 
-# Milliseconds to the end of the first command: started afresh, and made ready before.
+# Milliseconds until the first command can begin: started afresh, and (to its end) made ready before.
 _STARTS = {"bubblewrap": (20, 20), "docker": (600, 30)}
 
 
 def sandbox(*, quick: bool) -> Iterator[Row | Skipped]:
     """Commands on the channel and session starts of both back ends."""
-    found = ask("bench.sandboxes", "12" if quick else "60", "2" if quick else "6")
+    found = ask("bench.sandboxes", *(("24", "12", "2") if quick else ("60", "20", "6")))
     for name, figures in found.items():
         if "unavailable" in figures:
             yield Skipped(f"sandbox, {name}", figures["unavailable"])
@@ -46,15 +46,15 @@ def sandbox(*, quick: bool) -> Iterator[Row | Skipped]:
             f"sandbox, {name}", "one command", figures["command"], "ms",
             floor=figures["plain"], target="≤ plain + 5 ms", limit=limit,
         )  # fmt: skip
-        note = f"end {figures['stop']:.0f} ms"
-        first = "start to the end of the first command"
+        note = f"to its end {figures['start']:.0f} ms, stop {figures['stop']:.0f} ms"
         yield Row(
-            f"sandbox, {name}", first, figures["start"], "ms", target=f"≤ {cold} ms", limit=float(cold), note=note
+            f"sandbox, {name}", "start to the first command", figures["ready"], "ms", target=f"≤ {cold} ms",
+            limit=float(cold), note=note,
         )  # fmt: skip
         if "warm" in figures:
             yield Row(
-                f"sandbox, {name}", f"{first}, ready before", figures["warm"], "ms", target=f"≤ {warm} ms",
-                limit=float(warm),
+                f"sandbox, {name}", "start to the end of the first command, ready before", figures["warm"], "ms",
+                target=f"≤ {warm} ms", limit=float(warm),
             )  # fmt: skip
     yield _proxy(ask("bench.proxy", "20" if quick else "200"))
 

@@ -18,35 +18,39 @@ from perstack.core.sandbox import SandboxSpec, Snapshot
 from perstack.infrastructure import process
 from perstack.infrastructure.sandbox.pool import WarmSession, warmed
 
+_SESSIONS = {"bubblewrap": 4, "docker": 1}  # where a start takes some 10 ms, the machine's own moods weigh more
 _WORK_S = 2.0  # what a session does meanwhile: the next one is made ready then
 _PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 
-async def back_end(name: str, commands: int, sessions: int) -> dict[str, object]:
-    """Medians in milliseconds: `command`, `plain` beside it, `start` with a first command and `stop` of a session.
+async def back_end(name: str, commands: int, sessions: int, warm_ones: int) -> dict[str, object]:
+    """Medians in milliseconds: `command`, `plain` beside it, `ready` and `stop` of a session.
 
-    `warm` is a start with a first command where a sandbox was made ready before.
+    `start` is the same to the end of the first command, `warm` that where a sandbox was made ready before.
     """
     try:
         sandbox = await working_sandbox(name, ())
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             place = Path(folder)
             snapshot = await sandbox.prepare(SandboxSpec(), place, lambda _: None)
-            starts, ends, inside, plain = [], [], [], []
+            ready, starts, ends, inside, plain = [], [], [], [], []
+            async with sandbox.open(snapshot, place) as session:  # what a harness does once
+                await session.run(["true"])
             for _ in range(sessions):
                 at = time.perf_counter()
                 async with sandbox.open(snapshot, place) as session:
+                    ready.append(time.perf_counter() - at)
                     await session.run(["true"])
                     starts.append(time.perf_counter() - at)
-                    for _ in range(commands // sessions):
+                    for _ in range(max(1, commands // sessions)):
                         inside.append(await _in(session))
                         plain.append(await _plain())
                     at = time.perf_counter()
                 ends.append(time.perf_counter() - at)
-            warm = await _warm(sandbox, snapshot, place, sessions)
+            warm = await _warm(sandbox, snapshot, place, warm_ones)
     except SandboxUnavailable as error:
         return {"unavailable": error.message}
-    named = {"command": inside, "plain": plain, "start": starts, "stop": ends, "warm": warm}
+    named = {"command": inside, "plain": plain, "ready": ready, "start": starts, "stop": ends, "warm": warm}
     return {key: statistics.median(values) * 1000 for key, values in named.items() if values}
 
 
@@ -82,10 +86,10 @@ async def _plain() -> float:
     return time.perf_counter() - at
 
 
-async def _main(commands: int, sessions: int) -> None:
-    found = {name: await back_end(name, commands, sessions) for name in ("bubblewrap", "docker")}
+async def _main(commands: int, sessions: int, warm_ones: int) -> None:
+    found = {name: await back_end(name, commands, sessions * times, warm_ones) for name, times in _SESSIONS.items()}
     sys.stdout.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":
-    anyio.run(_main, int(sys.argv[1]), int(sys.argv[2]))
+    anyio.run(_main, int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
