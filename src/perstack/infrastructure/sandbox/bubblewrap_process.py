@@ -90,9 +90,9 @@ class Running:
     about: BinaryIO | None
 
     async def join(self) -> None:
-        """Put what runs inside into the groups: what bwrap's first process started, or that where it has not yet.
+        """Put what runs inside into the groups: the first process and its children, none of which may start others yet.
 
-        None of it may start others meanwhile. Who died says so elsewhere.
+        What limits hold is read from the first one. Who died says so elsewhere.
 
         Raises: SandboxUnavailable where a group takes none: without limits nothing may run.
         """

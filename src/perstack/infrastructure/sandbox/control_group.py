@@ -66,12 +66,11 @@ def limited(limits: Limits) -> Iterator[Groups]:
 
 
 def join(groups: Groups, pid: int) -> None:
-    """Put the children of a process into these groups, itself while it has none. Takes some 10 ms.
+    """Put a process and its children into these groups; those that are dead already are fine. Takes some 10 ms.
 
-    Who is dead already is fine.
     Raises: SandboxUnavailable where a group that is needed does not take them.
     """
-    members = children(pid) or (pid,)
+    members = (pid, *children(pid))
     for group in groups.places:
         for member in members:
             try:
