@@ -99,8 +99,14 @@ class Running:
         if self.about is None:
             return
         await anyio.wait_readable(self.about)
-        if first := re.search(rb'"child-pid": *(\d+)', self.about.read(_ABOUT) or b""):
-            await anyio.to_thread.run_sync(control_group.join, self.groups, int(first[1]))
+        if not (told := self.about.read(_ABOUT)):
+            return
+        first = re.search(rb'"child-pid": *(\d+)', told)
+        if first is None:
+            raise SandboxUnavailable(
+                "bubblewrap does not say which process it started, so a sandbox would have no limits"
+            )
+        await anyio.to_thread.run_sync(control_group.join, self.groups, int(first[1]))
 
 
 @contextlib.asynccontextmanager

@@ -36,7 +36,7 @@ _UID = 10001
 # machines allow, and starts nothing.
 _MOST_PROCESSES = 32768
 _OPEN_FILES = 4096
-OPEN_FILES_AND_PROCESSES = (
+_OPEN_FILES_AND_PROCESSES = (
     Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES),
     Ulimit(name="nproc", soft=_MOST_PROCESSES, hard=_MOST_PROCESSES),
 )
@@ -163,6 +163,21 @@ _REFUSED: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 }
 
 
+def bounds(limits: Limits) -> dict[str, Any]:
+    """What every container of ours may use, as the Docker library takes it."""
+    return {
+        "pids_limit": limits.processes,
+        "mem_limit": f"{limits.memory_mb}m",
+        "memswap_limit": f"{limits.memory_mb}m",
+        "nano_cpus": int(min(limits.cpus, os.cpu_count() or 1) * 1_000_000_000),
+        "ulimits": [
+            Ulimit(name="fsize", soft=limits.file_mb * 2**20, hard=limits.file_mb * 2**20),
+            Ulimit(name="core", soft=0, hard=0),
+            *_OPEN_FILES_AND_PROCESSES,
+        ],
+    }
+
+
 def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int], image: Mapping[str, Any]) -> dict[str, Any]:
     limits = plan.limits
     # One entry for each block of 4 KiB: no more names than bytes.
@@ -197,15 +212,7 @@ def _options(plan: Plan, command: Sequence[str], owner: tuple[int, int], image: 
         "init": True,
         "stop_signal": "SIGKILL",  # Podman asks nicely first, and waits ten seconds
         "ipc_mode": "private",
-        "pids_limit": limits.processes,
-        "mem_limit": f"{limits.memory_mb}m",
-        "memswap_limit": f"{limits.memory_mb}m",
-        "nano_cpus": int(min(limits.cpus, os.cpu_count() or 1) * 1_000_000_000),
-        "ulimits": [
-            Ulimit(name="fsize", soft=limits.file_mb * 2**20, hard=limits.file_mb * 2**20),
-            Ulimit(name="core", soft=0, hard=0),
-            *OPEN_FILES_AND_PROCESSES,
-        ],
+        **bounds(limits),
         "log_config": LogConfig(type="none"),
         "mounts": mounts,
         **({"runtime": plan.runtime} if plan.runtime else {}),

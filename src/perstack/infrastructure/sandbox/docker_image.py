@@ -24,7 +24,6 @@ import docker
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from docker.models.containers import Container
 from docker.types import Mount as DockerMount
-from docker.types import Ulimit
 from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
@@ -40,7 +39,7 @@ from perstack.infrastructure.sandbox.devcontainer import resolved
 from perstack.infrastructure.sandbox.disk import DISK_EXIT, watched
 from perstack.infrastructure.sandbox.docker_beside import kept
 from perstack.infrastructure.sandbox.docker_build import built
-from perstack.infrastructure.sandbox.docker_container import OPEN_FILES_AND_PROCESSES, create, is_rootless
+from perstack.infrastructure.sandbox.docker_container import bounds, create, is_rootless
 from perstack.infrastructure.sandbox.docker_disk import layers_of, stopped_at, volumes_of
 from perstack.infrastructure.sandbox.docker_stream import raw_socket, read_frames
 from perstack.infrastructure.sandbox.dockerfile import fetched
@@ -262,15 +261,7 @@ def _setup_options(spec: SandboxSpec, network: Network | None, image: Mapping[st
         "stop_signal": "SIGKILL",
         "labels": {_LABEL: "setup", f"{_LABEL}.owner": owned_name()},
         "security_opt": ["no-new-privileges"],
-        "pids_limit": limits.processes,
-        "mem_limit": f"{limits.memory_mb}m",
-        "memswap_limit": f"{limits.memory_mb}m",
-        "nano_cpus": int(min(limits.cpus, os.cpu_count() or 1) * 1_000_000_000),
-        "ulimits": [
-            Ulimit(name="fsize", soft=limits.file_mb * 2**20, hard=limits.file_mb * 2**20),
-            Ulimit(name="core", soft=0, hard=0),
-            *OPEN_FILES_AND_PROCESSES,
-        ],
+        **bounds(limits),
     }  # fmt: skip
 
 
